@@ -1,0 +1,74 @@
+"""Values to messages: attributes written in kernel order, by the rows of the schema.
+
+Owns the way from named raw values to bytes.  Addresses are packed bytes, texts str, the rest int.
+"""
+
+from __future__ import annotations
+
+from .errors import RequestError
+from .fields import HOST32, TEXT
+from .schema import Attr
+from .wire.tlv import attr, nest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .schema import Rows
+
+
+def encode(rows: Rows, values: Mapping[str, Any], family: int = 0) -> bytes:
+    """The attributes of `values` (field name -> raw value); None counts as absent.
+
+    `family` picks among rows bound to one.  Raises :class:`RequestError` for a value that does
+    not fit its row and for a name that no row has.
+    """
+    todo = {name: value for name, value in values.items() if value is not None}
+    payload = _encode(rows, todo, family, "")
+    if todo:
+        raise RequestError(f"no such field: {', '.join(sorted(todo))}")
+    return payload
+
+
+def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes:
+    parts = []
+    for row in rows.values():
+        if isinstance(row, Attr):
+            name = prefix + row.name
+            if name in todo and (not row.only or not family or row.only == family):
+                value = todo[name]
+                if isinstance(value, bytes) and row.kind.size and len(value) != row.kind.size:
+                    continue  # the other family's row of the same name
+                parts.append(attr(row.number, pack(row, value, name)))
+                del todo[name]
+        else:
+            inner = prefix + row.name + "_" if row.name else prefix
+            payload = _encode(row.rows, todo, family, inner) if todo else b""
+            if payload:
+                parts.append(nest(row.number, payload))
+    return b"".join(parts)
+
+
+def pack(row: Attr, value: Any, name: str) -> bytes:
+    """The payload of one attribute; :class:`RequestError` names the field and what would fit."""
+    kind = row.kind
+    if kind.number:
+        if not isinstance(value, int):
+            raise RequestError(f"{name}: a whole number is wanted, not {value!r}")
+        if not 0 <= value <= kind.limit:
+            raise RequestError(f"{name}: {value} is not in 0..{kind.limit}")
+        return value.to_bytes(kind.size)
+    if kind is HOST32:
+        import sys
+
+        return int(value).to_bytes(4, sys.byteorder)
+    if kind is TEXT:
+        if not isinstance(value, str) or "\0" in value:
+            raise RequestError(f"{name}: a text is wanted, not {value!r}")
+        return value.encode() + b"\0"
+    if not isinstance(value, (bytes, bytearray)):
+        raise RequestError(f"{name}: bytes are wanted, not {value!r}")
+    if kind.size and len(value) != kind.size:
+        raise RequestError(f"{name}: {kind.size} bytes are wanted, not {len(value)}")
+    return bytes(value)

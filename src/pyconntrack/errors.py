@@ -1,0 +1,102 @@
+"""Every error that pyconntrack raises, each saying whose fault it was.
+
+Owns the classes and the words a person reads; raises nothing itself.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .model import Expect, Flow
+
+#: what an errno of ctnetlink means to the one who asked
+_WORDS = {
+    _errno.EPERM: "no permission: needs CAP_NET_ADMIN; try sudo",
+    _errno.EACCES: "no permission: needs CAP_NET_ADMIN; try sudo",
+    _errno.ENOENT: "no such entry",
+    _errno.EEXIST: "such an entry exists already",
+    _errno.ENOMEM: "the table is full (nf_conntrack_max) or memory ran out",
+    _errno.ENFILE: "the table is full (nf_conntrack_max)",
+    _errno.EINVAL: "the kernel took it for invalid",
+    _errno.EOPNOTSUPP: "the kernel does not support this",
+    _errno.EPROTONOSUPPORT: "the kernel has no ctnetlink, or not this protocol",
+    _errno.EBUSY: "the entry is in use",
+    _errno.ETIME: "the entry has just expired",
+    _errno.ERANGE: "a value is out of range",
+}
+
+
+class ConntrackError(Exception):
+    """The base of all errors of this package."""
+
+
+class RequestError(ConntrackError, ValueError):
+    """The caller asked for something impossible; nothing was sent."""
+
+
+class DecodeError(ConntrackError):
+    """A message of the kernel does not keep to its own format."""
+
+
+class DumpInterrupted(ConntrackError):
+    """The table changed while it was read (``NLM_F_DUMP_INTR``): entries may be missing."""
+
+
+class EventsLost(ConntrackError):
+    """The kernel dropped `count` events because they were not read in time (None: unknown)."""
+
+    def __init__(self, count: int | None = None) -> None:
+        self.count = count
+        words = "some" if count is None else str(count)
+        super().__init__(f"{words} events were lost: the receive buffer was full")
+
+
+class KernelError(ConntrackError, OSError):
+    """The kernel refused.
+
+    `errno`: the number; `operation`: what was asked; `ext_ack`: the kernel's own words ("" where
+    it gave none); `flow`: the flow concerned, where there is one.
+    """
+
+    def __init__(
+        self,
+        errno: int,
+        operation: str,
+        ext_ack: str = "",
+        flow: Flow | Expect | None = None,
+    ) -> None:
+        from os import strerror
+
+        words = _WORDS.get(errno) or strerror(errno)
+        text = f"{operation}: {words} ({_errno.errorcode.get(errno, errno)})"
+        if ext_ack:
+            text += f": {ext_ack}"
+        OSError.__init__(self, errno, text)
+        self.operation = operation
+        self.ext_ack = ext_ack
+        self.flow = flow
+
+    def __str__(self) -> str:
+        text = str(self.args[1])
+        return f"{text} [{self.flow}]" if self.flow is not None else text
+
+
+class PermissionDenied(KernelError, PermissionError):
+    """The process lacks CAP_NET_ADMIN in the network namespace's user namespace."""
+
+
+class NotSupported(KernelError):
+    """The running kernel lacks ctnetlink, or the part of it that was asked for."""
+
+
+def kernel_error(
+    errno: int, operation: str, ext_ack: str = "", flow: Flow | Expect | None = None
+) -> KernelError:
+    """The subclass of :class:`KernelError` that fits `errno`."""
+    if errno in (_errno.EPERM, _errno.EACCES):
+        return PermissionDenied(errno, operation, ext_ack, flow)
+    if errno in (_errno.EOPNOTSUPP, _errno.EPROTONOSUPPORT):
+        return NotSupported(errno, operation, ext_ack, flow)
+    return KernelError(errno, operation, ext_ack, flow)

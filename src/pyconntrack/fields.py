@@ -1,0 +1,39 @@
+"""The kinds of value an attribute can carry: width, struct code, and how each is packed.
+
+Owns the kinds; knows no attribute.  All numbers of ctnetlink are in network byte order, except
+kind HOST32.
+"""
+
+from __future__ import annotations
+
+
+class Kind:
+    """A kind of value.
+
+    `size`: bytes on the wire, 0 where it varies; `code`: the struct code in a big-endian struct
+    ("" where the size varies: ``s`` then); `number`: whether the value is an int.
+    """
+
+    __slots__ = ("code", "name", "number", "size")
+
+    def __init__(self, name: str, size: int, code: str, number: bool) -> None:
+        self.name, self.size, self.code, self.number = name, size, code, number
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def limit(self) -> int:
+        """The largest value of a number."""
+        return (1 << 8 * self.size) - 1
+
+
+U8 = Kind("U8", 1, "B", True)
+U16 = Kind("U16", 2, "H", True)
+U32 = Kind("U32", 4, "I", True)
+U64 = Kind("U64", 8, "Q", True)
+HOST32 = Kind("HOST32", 4, "4s", False)  # CTA_FILTER's flags; only ever sent
+IPV4 = Kind("IPV4", 4, "4s", False)
+IPV6 = Kind("IPV6", 16, "16s", False)
+TEXT = Kind("TEXT", 0, "", False)  # ends with a NUL on the wire
+BYTES = Kind("BYTES", 0, "", False)

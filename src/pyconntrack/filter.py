@@ -1,0 +1,349 @@
+"""Predicates over messages: what the kernel can narrow, and the exact decision in user space.
+
+A predicate is a small tree of nodes.  :func:`bind` compiles it against a layout into a function
+of the raw values (:mod:`pyconntrack.columns` evaluates the same tree over whole columns), and
+:func:`push_down` says what of it the kernel can check.  The kernel only narrows: every entry that
+it returns is decided again here, so a kernel that ignores or loosens the filter changes nothing
+but the speed.
+
+Owns matching; knows neither command lines nor expressions' syntax (:mod:`pyconntrack.where`).
+A comparison with a field that an entry lacks is false.
+"""
+
+from __future__ import annotations
+
+from .encode import encode
+from .schema import CONNTRACK
+from .wire import consts as c
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from .layout import Layout
+
+    Test = Callable[[tuple[Any, ...]], bool]
+
+
+class Node:
+    """The base of all predicates; combine them with ``&``, ``|`` and ``~``."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Node) -> And:
+        return And((self, other))
+
+    def __or__(self, other: Node) -> Or:
+        return Or((self, other))
+
+    def __invert__(self) -> Not:
+        return Not(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        values = ", ".join(repr(getattr(self, name)) for name in self.__slots__)
+        return f"{type(self).__name__}({values})"
+
+
+class And(Node):
+    """All of `nodes`; of none: true."""
+
+    __slots__ = ("nodes",)
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = tuple(nodes)
+
+
+class Or(Node):
+    """Any of `nodes`; of none: false."""
+
+    __slots__ = ("nodes",)
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = tuple(nodes)
+
+
+class Not(Node):
+    """Not `node`."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+
+class In(Node):
+    """The sum of `fields` lies in one of `ranges` (low, high), both ends included."""
+
+    __slots__ = ("fields", "ranges")
+
+    def __init__(self, fields: str | tuple[str, ...], *ranges: tuple[int, int]) -> None:
+        self.fields = (fields,) if isinstance(fields, str) else fields
+        self.ranges = ranges
+
+
+class Net(Node):
+    """The address `field` lies in one of `networks` (packed address, packed mask)."""
+
+    __slots__ = ("field", "networks")
+
+    def __init__(self, field: str, *networks: tuple[bytes, bytes]) -> None:
+        self.field, self.networks = field, networks
+
+
+class Bits(Node):
+    """``field & mask == want``."""
+
+    __slots__ = ("field", "mask", "want")
+
+    def __init__(self, field: str, mask: int, want: int) -> None:
+        self.field, self.mask, self.want = field, mask, want
+
+
+class Differ(Node):
+    """The fields `a` and `b` are both there and not equal."""
+
+    __slots__ = ("a", "b")
+
+    def __init__(self, a: str, b: str) -> None:
+        self.a, self.b = a, b
+
+
+class Text(Node):
+    """The text `field` is one of `words`."""
+
+    __slots__ = ("field", "words")
+
+    def __init__(self, field: str, *words: str) -> None:
+        self.field, self.words = field, words
+
+
+class Label(Node):
+    """Label number `bit` is set in ``labels``."""
+
+    __slots__ = ("bit",)
+
+    def __init__(self, bit: int) -> None:
+        self.bit = bit
+
+
+def equals(field: str, value: int) -> In:
+    """`field` equals `value`."""
+    return In(field, (value, value))
+
+
+def host(field: str, address: bytes) -> Net:
+    """The address `field` equals `address`."""
+    return Net(field, (address, b"\xff" * len(address)))
+
+
+def family(number: int) -> In:
+    """The layer 3 family is AF_INET (2) or AF_INET6 (10)."""
+    return In("family", (number, number))
+
+
+def bind(node: Node, layout: Layout) -> Test | bool:
+    """`node` against `layout`: a function of the raw values, or the answer if it is a constant."""
+    if isinstance(node, And):
+        return _join([bind(inner, layout) for inner in node.nodes], every=True)
+    if isinstance(node, Or):
+        return _join([bind(inner, layout) for inner in node.nodes], every=False)
+    if isinstance(node, Not):
+        test = bind(node.node, layout)
+        if isinstance(test, bool):
+            return not test
+        return lambda raw: not test(raw)
+    if isinstance(node, In):
+        return _bind_in(node, layout)
+    names = layout.names
+    if isinstance(node, Net):
+        return _bind_net(node, layout)
+    if isinstance(node, Bits):
+        if node.field not in layout.slots:
+            return False
+        at, mask, want = names.index(node.field), node.mask, node.want
+        return lambda raw: raw[at] & mask == want
+    if isinstance(node, Differ):
+        if node.a not in layout.slots or node.b not in layout.slots:
+            return False
+        a, b = names.index(node.a), names.index(node.b)
+        return lambda raw: bool(raw[a] != raw[b])
+    if isinstance(node, Text):
+        if node.field not in layout.slots:
+            return False
+        at, texts = names.index(node.field), {word.encode() for word in node.words}
+        return lambda raw: raw[at].split(b"\0", 1)[0] in texts
+    if isinstance(node, Label):
+        if "labels" not in layout.slots or node.bit >= 8 * layout.slots["labels"].size:
+            return False
+        at, byte, bit = names.index("labels"), node.bit // 8, 1 << node.bit % 8
+        return lambda raw: bool(raw[at][label_byte(byte)] & bit)
+    raise TypeError(f"not a predicate: {node!r}")
+
+
+def label_byte(number: int) -> int:
+    """Where byte `number` of the label bitmap lies on the wire: the kernel sends host words."""
+    import sys
+
+    return number if sys.byteorder == "little" else number ^ 7
+
+
+def _join(tests: list[Test | bool], *, every: bool) -> Test | bool:
+    if any(test is (not every) for test in tests):
+        return not every
+    rest = [test for test in tests if not isinstance(test, bool)]
+    if not rest:
+        return every
+    if len(rest) == 1:
+        return rest[0]
+    if every:
+        return lambda raw: all(test(raw) for test in rest)
+    return lambda raw: any(test(raw) for test in rest)
+
+
+def _bind_in(node: In, layout: Layout) -> Test | bool:
+    ranges = node.ranges
+    if len(node.fields) == 1 and node.fields[0] in layout.shape:
+        value = layout.shape[node.fields[0]]
+        return any(low <= value <= high for low, high in ranges)
+    if any(field not in layout.slots for field in node.fields):
+        return False
+    places = [layout.names.index(field) for field in node.fields]
+    if len(places) == 1:
+        at = places[0]
+        if len(ranges) == 1:
+            low, high = ranges[0]
+            return lambda raw: low <= raw[at] <= high
+        return lambda raw: any(low <= raw[at] <= high for low, high in ranges)
+    return lambda raw: any(low <= sum(raw[i] for i in places) <= high for low, high in ranges)
+
+
+def _bind_net(node: Net, layout: Layout) -> Test | bool:
+    slot = layout.slots.get(node.field)
+    fitting = [net for net in node.networks if slot is not None and len(net[0]) == slot.size]
+    if not fitting:
+        return False
+    at = layout.names.index(node.field)
+    nets = []
+    for address, mask in fitting:
+        bits = int.from_bytes(mask)
+        nets.append((bits, int.from_bytes(address) & bits))
+    if len(nets) == 1 and nets[0][0] == (1 << 8 * len(fitting[0][0])) - 1:
+        only = fitting[0][0]
+        return lambda raw: bool(raw[at] == only)
+    return lambda raw: any(int.from_bytes(raw[at]) & bits == want for bits, want in nets)
+
+
+class PushDown:
+    """What the kernel is asked to narrow.
+
+    `family` of the dump; `values`: attributes of CTA_* fields; `terms`: (node, why) of each
+    predicate that the kernel checks.
+    """
+
+    __slots__ = ("family", "terms", "values")
+
+    def __init__(self) -> None:
+        self.family = 0
+        self.values: dict[str, Any] = {}
+        self.terms: list[Node] = []
+
+    @property
+    def payload(self) -> bytes:
+        """The attributes of the dump request."""
+        return encode(CONNTRACK, self.values, self.family)
+
+
+#: CTA_FILTER flags of the fields that the kernel compares exactly (DESIGN.md, "Faults")
+_FLAGS = {
+    "src": c.CTA_FILTER_F_IP_SRC,
+    "dst": c.CTA_FILTER_F_IP_DST,
+    "proto": c.CTA_FILTER_F_PROTO_NUM,
+    "sport": c.CTA_FILTER_F_SRC_PORT,
+    "dport": c.CTA_FILTER_F_DST_PORT,
+    "icmp_type": c.CTA_FILTER_F_ICMP_TYPE,
+    "icmp_code": c.CTA_FILTER_F_ICMP_CODE,
+    "icmp_id": c.CTA_FILTER_F_ICMP_ID,
+}
+
+
+def push_down(node: Node | None) -> PushDown:
+    """What of `node` the kernel can check (net/netfilter/nf_conntrack_netlink.c).
+
+    Only terms that every match must meet.  Never IPv6 addresses: some kernels invert them, and a
+    re-check cannot bring back what did not come.  Ports only of TCP and UDP, tuple parts only
+    with the family known to be IPv4, one value each.
+    """
+    down = PushDown()
+    if node is None:
+        return down
+    terms = list(_terms(node))
+    for term in terms:
+        if isinstance(term, In) and term.fields == ("family",) and len(term.ranges) == 1:
+            low, high = term.ranges[0]
+            if low == high:
+                down.family = low
+                down.terms.append(term)
+    if not down.family:
+        sizes = {len(a) for t in terms if isinstance(t, Net) for a, _ in t.networks}
+        if len(sizes) == 1:
+            down.family = c.AF_INET if sizes == {4} else c.AF_INET6
+    for term in terms:
+        if isinstance(term, Bits) and term.field in ("mark", "status") and term.mask:
+            if term.field not in down.values and not term.want & ~term.mask:
+                down.values[term.field] = term.want
+                down.values[term.field + "_mask"] = term.mask
+                down.terms.append(term)
+        elif isinstance(term, In) and term.fields == ("zone",) and _single(term) is not None:
+            down.values.setdefault("zone", _single(term))
+            down.terms.append(term)
+    if down.family == c.AF_INET:
+        for direction in ("orig", "reply"):
+            _push_tuple(down, terms, direction)
+    return down
+
+
+def _single(term: In) -> int | None:
+    if len(term.ranges) == 1 and term.ranges[0][0] == term.ranges[0][1]:
+        return term.ranges[0][0]
+    return None
+
+
+def _terms(node: Node) -> Iterable[Node]:
+    if isinstance(node, And):
+        for inner in node.nodes:
+            yield from _terms(inner)
+    else:
+        yield node
+
+
+def _push_tuple(down: PushDown, terms: list[Node], direction: str) -> None:
+    found: dict[str, tuple[Any, Node]] = {}
+    for term in terms:
+        if isinstance(term, Net) and len(term.networks) == 1:
+            address, mask = term.networks[0]
+            name = term.field.removeprefix(direction + "_")
+            if name in ("src", "dst") and len(address) == 4 and mask == b"\xff\xff\xff\xff":
+                found.setdefault(name, (address, term))
+        elif isinstance(term, In) and len(term.fields) == 1 and _single(term) is not None:
+            name = term.fields[0].removeprefix(direction + "_")
+            if name in _FLAGS and name != term.fields[0]:
+                found.setdefault(name, (_single(term), term))
+    proto = found["proto"][0] if "proto" in found else None
+    flags = 0
+    for name, (value, term) in found.items():
+        if name in ("sport", "dport") and proto not in (c.IPPROTO_TCP, c.IPPROTO_UDP):
+            continue
+        if name.startswith("icmp") and proto != c.IPPROTO_ICMP:
+            continue
+        flags |= _FLAGS[name]
+        down.values[f"{direction}_{name}"] = value
+        down.terms.append(term)
+    if flags:
+        down.values[f"filter_{direction}_flags"] = flags

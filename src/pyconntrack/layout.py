@@ -1,0 +1,186 @@
+"""Layouts: where each field of a message lies, found once a shape and proven for every message.
+
+A layout is a recorded walk over the attribute headers of one message.  Messages of the same type
+and length are candidates for it; the proof is that the header bytes (and the few values that the
+schema marks `shape`) equal the layout's, which checks all bounds at once.  A proven message is
+one precompiled ``struct`` away from its values.  There is no second decoder.
+
+Owns discovery, proof and the bounded cache.  Never imports numpy: it stores (offset, kind, size),
+and :mod:`pyconntrack.columns` makes dtypes of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from struct import Struct
+
+from .errors import DecodeError
+from .fields import TEXT
+from .schema import CONNTRACK, EXPECT, STATS_CPU, STATS_EXP_CPU, STATS_GLOBAL, Attr
+from .wire.consts import (
+    IPCTNL_MSG_CT_GET_STATS,
+    IPCTNL_MSG_CT_GET_STATS_CPU,
+    IPCTNL_MSG_EXP_GET_STATS_CPU,
+    NFGENMSG_LEN,
+    NFNL_SUBSYS_CTNETLINK,
+    NFNL_SUBSYS_CTNETLINK_EXP,
+    NLMSG_HDRLEN,
+)
+from .wire.tlv import walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .schema import Rows
+
+#: where the attributes begin, counted from the nlmsghdr
+ATTRS = NLMSG_HDRLEN + NFGENMSG_LEN
+#: distinct shapes kept; helper names, labels and new kernels mint shapes
+CACHE_LIMIT = 4096
+
+
+class Slot:
+    """Where a field lies: `offset` from the nlmsghdr, `size` in bytes, `kind`, schema row."""
+
+    __slots__ = ("attr", "kind", "offset", "size")
+
+    def __init__(self, offset: int, size: int, attr: Attr) -> None:
+        self.offset, self.size, self.kind, self.attr = offset, size, attr.kind, attr
+
+
+class Layout:
+    """The shape of a message.
+
+    `names`: its fields in kernel order, as `unpack` returns them; `slots`: name -> :class:`Slot`;
+    `shape`: the values that are constants of it (``family``, ``orig_proto``...); `unknown`:
+    (path, offset, size) of attributes that the schema does not know, kept for a round trip.
+    `writers` is scratch room for what others derive from a layout.
+    """
+
+    __slots__ = (
+        "family", "length", "mask", "names", "shape", "slots", "struct", "template", "unknown",
+        "writers",
+    )  # fmt: skip
+
+    def __init__(self, message: bytes, rows: Rows) -> None:
+        self.length = len(message)
+        self.slots: dict[str, Slot] = {}
+        self.unknown: list[tuple[tuple[int, ...], int, int]] = []
+        self.writers: dict[Any, Any] = {}
+        self.family = message[NLMSG_HDRLEN]
+        self.shape: dict[str, int] = {"family": self.family}
+        mask = bytearray(self.length)
+        mask[NLMSG_HDRLEN] = 0xFF
+        self._walk(message, rows, "", (), ATTRS, self.length, mask)
+        for name, slot in self.slots.items():
+            if slot.attr.shape:
+                self.shape[name] = int.from_bytes(message[slot.offset : slot.offset + slot.size])
+                mask[slot.offset : slot.offset + slot.size] = b"\xff" * slot.size
+        order = sorted(self.slots.items(), key=_by_offset)
+        self.names = tuple(name for name, _ in order)
+        self.slots = dict(order)
+        self.mask = int.from_bytes(mask)
+        self.template = int.from_bytes(message) & self.mask
+        self.struct = _compile([slot for _, slot in order], self.length)
+
+    def _walk(
+        self, message: bytes, rows: Rows, prefix: str, path: tuple[int, ...],
+        start: int, end: int, mask: bytearray,
+    ) -> None:  # fmt: skip
+        for number, at, size in walk(message, start, end):
+            mask[at - 4 : at] = b"\xff\xff\xff\xff"
+            row = rows.get(number)
+            if row is None:
+                if number:  # type 0 is padding (CTA_*_UNSPEC), never a value
+                    self.unknown.append(((*path, number), at, size))
+            elif isinstance(row, Attr):
+                if row.kind.size and size < row.kind.size:
+                    raise DecodeError(f"{row.cta}: {size} bytes, not {row.kind.size}")
+                # a repeated attribute replaces the one before, as nla_parse does it
+                self.slots[prefix + row.name] = Slot(at, row.kind.size or size, row)
+            else:
+                name = prefix + row.name + "_" if row.name else prefix
+                self._walk(message, row.rows, name, (*path, number), at, at + size, mask)
+
+    def match(self, message: bytes) -> bool:
+        """Whether `message` has this shape (its length is known to be equal)."""
+        return int.from_bytes(message) & self.mask == self.template
+
+    def unpack(self, message: bytes) -> tuple[Any, ...]:
+        """The raw values of a proven message, in the order of `names`."""
+        return self.struct.unpack(message)
+
+    def values(self, message: bytes) -> dict[str, Any]:
+        """The values of a proven message by name, texts decoded."""
+        raw = dict(zip(self.names, self.struct.unpack(message), strict=True))
+        for name, slot in self.slots.items():
+            if slot.kind is TEXT:
+                raw[name] = text(raw[name])
+        return raw
+
+    def kept(self, message: bytes) -> tuple[tuple[tuple[int, ...], bytes], ...]:
+        """The unknown attributes of a proven message: (path of attribute numbers, payload)."""
+        return tuple((path, message[at : at + size]) for path, at, size in self.unknown)
+
+
+def text(raw: bytes) -> str:
+    """A NUL-terminated string of the kernel; bytes that are not UTF-8 stay visible."""
+    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+
+def _by_offset(item: tuple[str, Slot]) -> int:
+    return item[1].offset
+
+
+def _compile(slots: list[Slot], length: int) -> Struct:
+    codes = [">"]
+    pos = 0
+    for slot in slots:
+        codes.append(f"{slot.offset - pos}x" + (slot.kind.code or f"{slot.size}s"))
+        pos = slot.offset + slot.size
+    codes.append(f"{length - pos}x")
+    return Struct("".join(codes))
+
+
+def rows_of(kind: int) -> Rows:
+    """The schema of a message type; DecodeError for one that is not ctnetlink's."""
+    subsystem, message = kind >> 8, kind & 0xFF
+    if subsystem == NFNL_SUBSYS_CTNETLINK:
+        if message == IPCTNL_MSG_CT_GET_STATS_CPU:
+            return STATS_CPU
+        return STATS_GLOBAL if message == IPCTNL_MSG_CT_GET_STATS else CONNTRACK
+    if subsystem == NFNL_SUBSYS_CTNETLINK_EXP:
+        return STATS_EXP_CPU if message == IPCTNL_MSG_EXP_GET_STATS_CPU else EXPECT
+    raise DecodeError(f"message type {kind:#x} is not ctnetlink's")
+
+
+_cache: dict[tuple[int, int], list[Layout]] = {}
+_cached = 0
+
+
+def find(message: bytes) -> Layout:
+    """The proven layout of a whole message (from its nlmsghdr on).
+
+    Raises :class:`DecodeError` where the message does not keep to the format.
+    """
+    global _cached
+    if len(message) < ATTRS:
+        raise DecodeError(f"a message of {len(message)} bytes has no nfgenmsg")
+    kind = int.from_bytes(message[4:6], sys.byteorder)
+    key = (kind, len(message))
+    candidates = _cache.get(key)
+    if candidates is None:
+        candidates = _cache[key] = []
+    value = int.from_bytes(message)
+    for layout in candidates:
+        if value & layout.mask == layout.template:
+            return layout
+    layout = Layout(message, rows_of(kind))
+    if _cached >= CACHE_LIMIT:
+        _cache.clear()
+        _cached = 0
+        candidates = _cache[key] = []
+    candidates.append(layout)
+    _cached += 1
+    return layout

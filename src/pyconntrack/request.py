@@ -1,0 +1,104 @@
+"""Verbs to requests: which message type, flags and payload each takes.
+
+Owns the verbs' wire form; sends nothing.
+"""
+
+from __future__ import annotations
+
+from .encode import encode
+from .schema import CONNTRACK, EXPECT
+from .wire import consts as c
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+#: the message types of each table's dump
+_DUMPS = {
+    "conntrack": c.ct_msg(c.IPCTNL_MSG_CT_GET),
+    "dying": c.ct_msg(c.IPCTNL_MSG_CT_GET_DYING),
+    "unconfirmed": c.ct_msg(c.IPCTNL_MSG_CT_GET_UNCONFIRMED),
+    "expect": c.exp_msg(c.IPCTNL_MSG_EXP_GET),
+}
+
+
+class Request:
+    """One message to be: type, flags beside NLM_F_REQUEST, layer 3 family, attributes."""
+
+    __slots__ = ("family", "flags", "kind", "payload")
+
+    def __init__(self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"") -> None:
+        self.kind, self.flags, self.family, self.payload = kind, flags, family, payload
+
+
+def dump(table: str = "conntrack", family: int = 0, payload: bytes = b"", *, zero: bool = False) -> Request:
+    """All entries of a table; `zero` also sets their counters to zero (conntrack only)."""
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_GET_CTRZERO) if zero else _DUMPS[table]
+    return Request(kind, 0, family, payload)
+
+
+def get(values: Mapping[str, Any], family: int) -> Request:
+    """One flow, by one of its tuples (and zone)."""
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET), 0, family, encode(CONNTRACK, values, family))
+
+
+def create(values: Mapping[str, Any], family: int, *, exclusive: bool = True) -> Request:
+    """A new flow; with `exclusive` EEXIST where there is one already."""
+    flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), flags, family, encode(CONNTRACK, values, family))
+
+
+def update(values: Mapping[str, Any], family: int) -> Request:
+    """A change of a flow that exists; ENOENT where it does not."""
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, family, encode(CONNTRACK, values, family))
+
+
+def delete(values: Mapping[str, Any], family: int) -> Request:
+    """Deletes one flow.  `values` must hold a tuple: without one the kernel would flush."""
+    if not (values.get("orig_src") or values.get("reply_src")):
+        raise ValueError("a delete request needs a tuple")
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, encode(CONNTRACK, values, family))
+
+
+def flush(family: int = 0) -> Request:
+    """Empties the conntrack table (of one family, where the kernel heeds it: 5.2+)."""
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family)
+
+
+def stats_cpu() -> Request:
+    """Statistics, a message per CPU (dump)."""
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET_STATS_CPU))
+
+
+def stats_exp_cpu() -> Request:
+    """Expectation statistics, a message per CPU (dump)."""
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_GET_STATS_CPU))
+
+
+def stats_global() -> Request:
+    """The number of entries and its limit."""
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET_STATS))
+
+
+def expect_get(values: Mapping[str, Any], family: int) -> Request:
+    """One expectation, by its tuple."""
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_GET), 0, family, encode(EXPECT, values, family))
+
+
+def expect_create(values: Mapping[str, Any], family: int) -> Request:
+    """A new expectation."""
+    flags = c.NLM_F_CREATE | c.NLM_F_EXCL
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_NEW), flags, family, encode(EXPECT, values, family))
+
+
+def expect_delete(values: Mapping[str, Any], family: int) -> Request:
+    """Deletes one expectation by its tuple, which must be there: without, the kernel flushes."""
+    if not values.get("tuple_src"):
+        raise ValueError("a delete request needs a tuple")
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family, encode(EXPECT, values, family))
+
+
+def expect_flush(family: int = 0) -> Request:
+    """Empties the expectation table."""
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family)

@@ -1,0 +1,196 @@
+"""Conversations with the kernel, without I/O: generators that the drivers run.
+
+A conversation yields *bytes* to have them sent, :data:`RECV` to be sent the next datagram, and
+anything else to hand it to the caller (a :class:`Batch` of a dump).  Its return value is its
+result.  The blocking and the asyncio driver run the same conversations; so does the scripted
+kernel of :mod:`pyconntrack.testing`.
+
+Owns sequence numbers, acknowledgements, errors and interruptions; knows no field.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from struct import Struct
+
+from .errors import DecodeError, DumpInterrupted, kernel_error
+from .wire.consts import (
+    NLM_F_ACK,
+    NLM_F_ACK_TLVS,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_MULTI,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSG_HDRLEN,
+)
+from .wire.frame import message, read_errno, read_ext_ack, split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import Any, Literal
+
+    from .request import Request
+
+    Effect = Any
+    Conversation = Generator[Effect, Any, Any]
+
+#: the effect "give me the next datagram"
+RECV: Literal["recv"] = "recv"
+#: messages and bytes of one send: see DESIGN.md, "Sending"
+BATCH_MESSAGES = 256
+BATCH_BYTES = 128 * 1024
+
+_DONE = Struct("=HHI")
+_DONE_TAIL = 256
+
+
+class Batch:
+    """A part of a dump: the messages in ``data[:end]``, back to back, all proven to be framed."""
+
+    __slots__ = ("data", "end")
+
+    def __init__(self, data: bytes, end: int) -> None:
+        self.data, self.end = data, end
+
+
+class Failure:
+    """One refused request of a batch: its `index`, the kernel's `errno` and `ext_ack` text."""
+
+    __slots__ = ("errno", "ext_ack", "index")
+
+    def __init__(self, index: int, errno: int, ext_ack: str) -> None:
+        self.index, self.errno, self.ext_ack = index, errno, ext_ack
+
+
+def sequence() -> int:
+    """A sequence number to begin with; random, so that no payload can imitate a frame of ours."""
+    return int.from_bytes(os.urandom(4)) >> 1 | 1
+
+
+def dump(
+    request: Request, operation: str, *, on_interrupt: str = "raise", ack_flags: int = 0
+) -> Conversation:
+    """Yields a :class:`Batch` for each datagram of a dump; returns whether it was interrupted.
+
+    `on_interrupt`: "raise" (:class:`DumpInterrupted`, at the end) or "accept".
+    """
+    seq = sequence()
+    yield message(
+        request.kind, NLM_F_REQUEST | NLM_F_DUMP | ack_flags, seq, request.family, request.payload
+    )
+    interrupted = False
+    while True:
+        data = yield RECV
+        end = done_at(data, seq)
+        if end is None:
+            yield Batch(data, len(data))
+            continue
+        if end:
+            yield Batch(data, end)
+        _, length, kind, flags, _ = next(split(data[end:]))
+        errno = read_errno(data, end, length)
+        if errno:
+            ext_ack = read_ext_ack(data, end, length, flags, kind == NLMSG_DONE)
+            raise kernel_error(errno, operation, ext_ack)
+        interrupted |= bool(flags & NLM_F_DUMP_INTR)
+        if interrupted and on_interrupt == "raise":
+            raise DumpInterrupted(f"{operation}: the table changed meanwhile")
+        return interrupted
+
+
+def done_at(data: bytes, seq: int) -> int | None:
+    """Where the message that ends a dump begins in `data`; None if the dump goes on.
+
+    Only the first message and the tail are looked at: a DONE follows the last message of a dump,
+    or comes alone, and `seq` is not to be guessed by who writes payloads.
+    """
+    if len(data) < NLMSG_HDRLEN:
+        raise DecodeError(f"a datagram of {len(data)} bytes")
+    kind = int.from_bytes(data[4:6], sys.byteorder)
+    if kind in (NLMSG_ERROR, NLMSG_DONE):
+        return 0
+    for flags in (0, NLM_F_DUMP_INTR, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR | NLM_F_ACK_TLVS):
+        at = data.rfind(_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq), len(data) - _DONE_TAIL)
+        if at >= 4:
+            return at - 4
+    return None
+
+
+def ask(request: Request, operation: str) -> Conversation:
+    """One request; returns the messages (bytes) that the kernel answered with.
+
+    Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
+    """
+    seq = sequence()
+    yield message(
+        request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK, seq, request.family,
+        request.payload,
+    )  # fmt: skip
+    answers = []
+    while True:
+        data = yield RECV
+        for pos, length, kind, flags, number in split(data):
+            if number != seq:
+                continue  # the tail of an earlier conversation that was given up
+            if kind == NLMSG_ERROR:
+                errno = read_errno(data, pos, length)
+                if errno:
+                    ext_ack = read_ext_ack(data, pos, length, flags, done=False)
+                    raise kernel_error(errno, operation, ext_ack)
+                return answers
+            if kind == NLMSG_DONE:
+                return answers
+            answers.append(data[pos : pos + length])
+
+
+def batch(requests: Sequence[Request]) -> Conversation:
+    """Many requests in few sends; returns (failures, answers).
+
+    failures: a :class:`Failure` for each refused request; answers: (index, message) of what the
+    kernel sent back.  Only the last request of a send asks for an acknowledgement: the kernel
+    works in order, so whatever drew no error by then was done.
+    """
+    failures: list[Failure] = []
+    answers: list[tuple[int, bytes]] = []
+    seq = sequence() & 0x3FFFFFFF
+    at = 0
+    while at < len(requests):
+        parts: list[bytes] = []
+        size = 0
+        first = at
+        while at < len(requests) and len(parts) < BATCH_MESSAGES and size < BATCH_BYTES:
+            request = requests[at]
+            part = message(
+                request.kind, request.flags | NLM_F_REQUEST, seq + at, request.family,
+                request.payload,
+            )  # fmt: skip
+            parts.append(part)
+            size += len(part)
+            at += 1
+        parts[-1] = _with_ack(parts[-1])
+        yield b"".join(parts)
+        last = seq + at - 1
+        sentinel = False
+        while not sentinel:
+            data = yield RECV
+            for pos, length, kind, flags, number in split(data):
+                if not seq + first <= number <= last:
+                    continue
+                if kind != NLMSG_ERROR:
+                    answers.append((number - seq, data[pos : pos + length]))
+                    continue
+                errno = read_errno(data, pos, length)
+                if errno:
+                    ext_ack = read_ext_ack(data, pos, length, flags, done=False)
+                    failures.append(Failure(number - seq, errno, ext_ack))
+                sentinel |= number == last
+    return failures, answers
+
+
+def _with_ack(part: bytes) -> bytes:
+    flags = int.from_bytes(part[6:8], sys.byteorder) | NLM_F_ACK
+    return part[:6] + flags.to_bytes(2, sys.byteorder) + part[8:]

@@ -1,0 +1,1 @@
+"""The netlink wire: constants, message frames and attributes, and nothing that knows conntrack."""
