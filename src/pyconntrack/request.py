@@ -32,7 +32,9 @@ class Request:
         self.kind, self.flags, self.family, self.payload = kind, flags, family, payload
 
 
-def dump(table: str = "conntrack", family: int = 0, payload: bytes = b"", *, zero: bool = False) -> Request:
+def dump(
+    table: str = "conntrack", family: int = 0, payload: bytes = b"", *, zero: bool = False
+) -> Request:
     """All entries of a table; `zero` also sets their counters to zero (conntrack only)."""
     kind = c.ct_msg(c.IPCTNL_MSG_CT_GET_CTRZERO) if zero else _DUMPS[table]
     return Request(kind, 0, family, payload)

@@ -83,7 +83,7 @@ class Transport:
                 raise kernel_error(error.errno or 0, "subscribing to events") from None
 
     def broadcast_error(self) -> None:
-        """Has the kernel retry DESTROY events it could not deliver (``NETLINK_BROADCAST_ERROR``)."""
+        """Has the kernel retry DESTROY events that found no room (NETLINK_BROADCAST_ERROR)."""
         self._sock.setsockopt(c.SOL_NETLINK, c.NETLINK_BROADCAST_ERROR, 1)
 
     def send(self, data: bytes | bytearray | memoryview) -> None:

@@ -1,0 +1,52 @@
+"""The blocking driver: runs the conversations of :mod:`pyconntrack.session` over a socket.
+
+Owns the loop and nothing else; ``sync.py`` and the command line share it.  Its asyncio twin is in
+``aio.py``.
+"""
+
+from __future__ import annotations
+
+from .session import RECV
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from .session import Conversation
+    from .transport import Transport
+
+
+def stream(transport: Transport, conversation: Conversation) -> Generator[Any, None, Any]:
+    """Runs a conversation; yields what it emits, returns its result."""
+    answer = None
+    try:
+        while True:
+            effect = conversation.send(answer)
+            answer = None
+            if effect is RECV:
+                answer = _recv(transport)
+            elif isinstance(effect, bytes):
+                transport.send(effect)
+            else:
+                yield effect
+    except StopIteration as stop:
+        return stop.value
+
+
+def call(transport: Transport, conversation: Conversation) -> Any:
+    """Runs a conversation that emits nothing; returns its result."""
+    emitted = stream(transport, conversation)
+    while True:
+        try:
+            next(emitted)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _recv(transport: Transport) -> bytes:
+    while True:
+        try:
+            return transport.recv()
+        except InterruptedError:
+            continue
