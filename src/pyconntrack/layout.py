@@ -55,18 +55,20 @@ class Layout:
     `names`: its fields in kernel order, as `unpack` returns them; `slots`: name -> :class:`Slot`;
     `shape`: the values that are constants of it (``family``, ``orig_proto``...); `unknown`:
     (path, offset, size) of attributes that the schema does not know, kept for a round trip.
+    `spans`: (start, end) of each attribute of the outermost level by number, header included.
     `writers` is scratch room for what others derive from a layout.
     """
 
     __slots__ = (
-        "family", "length", "mask", "names", "shape", "slots", "struct", "template", "unknown",
-        "writers",
+        "family", "length", "mask", "names", "shape", "slots", "spans", "struct", "template",
+        "unknown", "writers",
     )  # fmt: skip
 
     def __init__(self, message: bytes, rows: Rows) -> None:
         self.length = len(message)
         self.slots: dict[str, Slot] = {}
         self.unknown: list[tuple[tuple[int, ...], int, int]] = []
+        self.spans: dict[int, tuple[int, int]] = {}
         self.writers: dict[Any, Any] = {}
         self.family = message[NLMSG_HDRLEN]
         self.shape: dict[str, int] = {"family": self.family}
@@ -90,6 +92,8 @@ class Layout:
     ) -> None:  # fmt: skip
         for number, at, size in walk(message, start, end):
             mask[at - 4 : at] = b"\xff\xff\xff\xff"
+            if not path:
+                self.spans[number] = (at - 4, at + (size + 3 & ~3))
             row = rows.get(number)
             if row is None:
                 if number:  # type 0 is padding (CTA_*_UNSPEC), never a value

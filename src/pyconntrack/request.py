@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from .layout import Layout
+
 #: the message types of each table's dump
 _DUMPS = {
     "conntrack": c.ct_msg(c.IPCTNL_MSG_CT_GET),
@@ -104,3 +106,32 @@ def expect_delete(values: Mapping[str, Any], family: int) -> Request:
 def expect_flush(family: int = 0) -> Request:
     """Empties the expectation table."""
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family)
+
+
+def identity(layout: Layout, message: bytes) -> bytes:
+    """The attributes that name the very entry of a dumped `message`: tuple, id and zone, verbatim.
+
+    Raises ValueError where there is no original tuple: a request without one could flush.
+    """
+    spans = layout.spans
+    if 1 not in spans:
+        raise ValueError("an entry without its original tuple")
+    return b"".join(message[slice(*spans[number])] for number in (1, 12, 18) if number in spans)
+
+
+def delete_entry(layout: Layout, message: bytes) -> Request:
+    """Deletes the entry of a dumped `message`, and no other that may have taken its place."""
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
+    return Request(kind, 0, layout.family, identity(layout, message))
+
+
+def get_entry(layout: Layout, message: bytes) -> Request:
+    """Asks anew for the entry of a dumped `message`."""
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_GET)
+    return Request(kind, 0, layout.family, identity(layout, message))
+
+
+def update_entry(layout: Layout, message: bytes, changes: Mapping[str, Any]) -> Request:
+    """Changes fields of the entry of a dumped `message`."""
+    payload = identity(layout, message) + encode(CONNTRACK, changes, layout.family)
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, layout.family, payload)

@@ -171,7 +171,7 @@ def batch(requests: Sequence[Request]) -> Conversation:
             parts.append(part)
             size += len(part)
             at += 1
-        parts[-1] = _with_ack(parts[-1])
+        parts[-1] = with_ack(parts[-1])
         yield b"".join(parts)
         last = seq + at - 1
         sentinel = False
@@ -191,6 +191,26 @@ def batch(requests: Sequence[Request]) -> Conversation:
     return failures, answers
 
 
-def _with_ack(part: bytes) -> bytes:
+def with_ack(part: bytes) -> bytes:
+    """`part` (one message) asking for an acknowledgement."""
     flags = int.from_bytes(part[6:8], sys.byteorder) | NLM_F_ACK
     return part[:6] + flags.to_bytes(2, sys.byteorder) + part[8:]
+
+
+def sent(data: bytes, last: int) -> Conversation:
+    """One send of ready messages, of which number `last`, the last one, asks for an
+    acknowledgement.  Returns a :class:`Failure` for each refused one, `index` its number."""
+    yield data
+    failures: list[Failure] = []
+    while True:
+        answer = yield RECV
+        sentinel = False
+        for pos, length, kind, flags, number in split(answer):
+            if kind == NLMSG_ERROR:
+                errno = read_errno(answer, pos, length)
+                if errno:
+                    ext_ack = read_ext_ack(answer, pos, length, flags, done=False)
+                    failures.append(Failure(number, errno, ext_ack))
+                sentinel |= number == last
+        if sentinel:
+            return failures

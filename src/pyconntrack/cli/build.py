@@ -1,0 +1,152 @@
+"""Options to values: the flow that a command line describes, and the changes it asks for.
+
+Owns the defaults of conntrack(8): a missing direction is the other one turned round.
+"""
+
+from __future__ import annotations
+
+from ..wire import consts as c
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..layout import Layout
+    from .parse import Command
+
+_TUPLE = ("src", "dst", "sport", "dport", "icmp_type", "icmp_code", "icmp_id")
+#: icmp_pkt_to_tuple's inverse: which type answers which (nf_conntrack_proto_icmp.c, _icmpv6.c)
+_ICMP_ANSWERS = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}
+_ICMPV6_ANSWERS = {128: 129, 129: 128, 139: 140, 140: 139}
+#: where a field of one direction stands in the other
+TURNED = {"src": "dst", "dst": "src", "sport": "dport", "dport": "sport"}
+_PLAIN = (
+    "timeout", "zone", "orig_zone", "reply_zone", "tcp_state", "sctp_state", "dccp_state",
+    "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "helper",
+)  # fmt: skip
+
+
+def flow_tuple(command: Command) -> tuple[dict[str, Any], int]:
+    """The tuples (one of them, or both) and the zone that name a flow, and its family."""
+    values = {name: v for name, v in command.opts.items() if name in _NAMES or "zone" in name}
+    for side in ("orig", "reply"):
+        if f"{side}_src" in values:
+            values[f"{side}_proto"] = command.proto
+        else:
+            for name in [n for n in values if n.startswith(side) and n != f"{side}_zone"]:
+                del values[name]
+    return values, command.family or c.AF_INET
+
+
+_NAMES = {f"{side}_{name}" for side in ("orig", "reply") for name in _TUPLE}
+
+
+def flow_values(command: Command) -> tuple[dict[str, Any], int]:
+    """All attributes of a flow to create, and its family."""
+    opts = command.opts
+    family = command.family or c.AF_INET
+    values = {name: opts[name] for name in (*_PLAIN, *_NAMES) if name in opts}
+    for side, other in (("orig", "reply"), ("reply", "orig")):
+        for name in _TUPLE:
+            if f"{side}_{name}" not in values:
+                turned = opts.get(f"{other}_{TURNED.get(name, name)}")
+                if turned is not None and name == "icmp_type":
+                    answers = _ICMP_ANSWERS if command.proto == c.IPPROTO_ICMP else _ICMPV6_ANSWERS
+                    turned = answers.get(turned, turned)
+                if turned is not None:
+                    values[f"{side}_{name}"] = turned
+        values[f"{side}_proto"] = command.proto
+    if "mark" in opts:
+        values["mark"] = opts["mark"][0]
+    if "status" in opts:
+        values["status"] = opts["status"][0] | c.IPS_CONFIRMED
+    bits = [*opts.get("labels", ()), *opts.get("label_add", ())]
+    if bits:
+        values["labels"] = label_words(bits)
+    for name in ("src_nat", "dst_nat"):
+        if name in opts:
+            address, port = opts[name]
+            values[f"{name}_min_addr"] = values[f"{name}_max_addr"] = address
+            values[f"{name}_min_port"] = values[f"{name}_max_port"] = port
+    if command.proto == c.IPPROTO_DCCP:
+        values.setdefault("dccp_role", 0)
+        values["dccp_handshake_seq"] = 0
+    return values, family
+
+
+def label_words(bits: list[int], start: bytes = b"\0" * 16) -> bytes:
+    """A label bitmap as the kernel takes it (host words), `bits` set beside those of `start`."""
+    import sys
+
+    words = bytearray(start)
+    for bit in bits:
+        at = bit // 64 * 8
+        word = int.from_bytes(words[at : at + 8], sys.byteorder) | 1 << bit % 64
+        words[at : at + 8] = word.to_bytes(8, sys.byteorder)
+    return bytes(words)
+
+
+def changes(command: Command, layout: Layout, message: bytes) -> dict[str, Any]:
+    """What an update changes of the entry `message`; empty where it is so already."""
+    opts = command.opts
+    old = layout.values(message)
+    new: dict[str, Any] = {}
+    for name in ("timeout", "tcp_state", "sctp_state", "dccp_state"):
+        if name in opts and opts[name] != old.get(name):
+            new[name] = opts[name]
+    if "mark" in opts:
+        value, mask = opts["mark"]
+        was = old.get("mark", 0)
+        mark = value if mask is None else was & ~mask & 0xFFFFFFFF ^ value
+        if mark != was:
+            new["mark"] = mark
+    if "status" in opts:
+        was = old.get("status", 0)
+        status = was | opts["status"][0]
+        if status != was:
+            new["status"] = status
+    if "label_add" in opts or "label_del" in opts:
+        new.update(_label_changes(opts, old.get("labels", b"")))
+    if "dccp_state" in new:
+        new["dccp_role"] = old.get("dccp_role", 0)
+        new["dccp_handshake_seq"] = old.get("dccp_handshake_seq", 0)
+    if "sctp_state" in new:
+        new["sctp_vtag_orig"] = old.get("sctp_vtag_orig", 0)
+        new["sctp_vtag_reply"] = old.get("sctp_vtag_reply", 0)
+    return new
+
+
+def _label_changes(opts: dict[str, Any], was: bytes) -> dict[str, Any]:
+    was = was.ljust(16, b"\0")
+    remove = opts.get("label_del")
+    if remove is None:
+        gone = b"\0" * 16
+    else:
+        gone = label_words(remove) if remove else b"\xff" * 16
+    kept = bytes(a & ~b & 0xFF for a, b in zip(was, gone, strict=True))
+    labels = label_words(opts.get("label_add", []), kept)
+    if labels == was:
+        return {}
+    return {"labels": labels, "labels_mask": bytes(a ^ b for a, b in zip(labels, was, strict=True))}
+
+
+def expect_tuple(command: Command) -> tuple[dict[str, Any], int]:
+    """The tuple that names an expectation, given as the original one."""
+    values = {
+        "tuple_" + name: command.opts["orig_" + name]
+        for name in ("src", "dst", "sport", "dport")
+        if "orig_" + name in command.opts
+    }
+    values["tuple_proto"] = command.proto
+    return values, command.family or c.AF_INET
+
+
+def expect_values(command: Command) -> tuple[dict[str, Any], int]:
+    """All attributes of an expectation to create: master, tuple, mask, timeout."""
+    opts = command.opts
+    values: dict[str, Any] = {"timeout": opts.get("timeout"), "zone": opts.get("zone")}
+    for ours, theirs in (("master", "orig"), ("tuple", "tuple"), ("mask", "mask")):
+        for name in ("src", "dst", "sport", "dport"):
+            values[f"{ours}_{name}"] = opts.get(f"{theirs}_{name}")
+        values[f"{ours}_proto"] = command.proto
+    return values, command.family or c.AF_INET

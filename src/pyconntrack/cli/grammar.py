@@ -1,0 +1,316 @@
+"""The command line as data: one row per command, option and protocol.
+
+This module owns which options exist, how they are spelt, what kind of value they
+take and with which command they are illegal, optional or compulsory. The engine
+(parse.py), the help and the shell completions are all derived from these rows. It
+must not parse anything, and must import nothing: it lies on the start-up path.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+LABELMAP: Final = "/etc/xtables/connlabel.conf"
+
+CONNTRACK, EXPECT, DYING, UNCONFIRMED = TABLES = ("conntrack", "expect", "dying", "unconfirmed")
+
+
+class Verb:
+    """A command: its letter in the rule columns, its spellings and its operand."""
+
+    __slots__ = ("help", "letter", "long", "name", "operand", "short")
+
+    def __init__(self, letter: str, names: str, long: str, operand: str, text: str) -> None:
+        self.letter = letter
+        self.short, self.name = names.split()
+        self.long = long
+        self.operand = operand
+        self.help = text
+
+
+VERBS: Final = (
+    Verb("L", "L list", "dump", "[TABLE]", "list the entries of a table"),
+    Verb("G", "G get", "get", "[TABLE]", "show one entry, found by its tuple"),
+    Verb("I", "I create", "create", "[TABLE]", "create an entry; fail if it exists"),
+    Verb("A", "A add", "add", "[TABLE]", "create an entry; an existing one is fine"),
+    Verb("U", "U update", "update", "[TABLE]", "change the entries that match"),
+    Verb("D", "D delete", "delete", "[TABLE]", "delete the entries that match"),
+    Verb("E", "E event", "event", "[TABLE]", "show events as they happen"),
+    Verb("F", "F flush", "flush", "[TABLE]", "empty a table"),
+    Verb("C", "C count", "counter", "[TABLE]", "show how many entries a table holds"),
+    Verb("S", "S stats", "stats", "[TABLE]", "show statistics, a line per CPU"),
+    Verb("R", "R load", "load-file", "FILE", "run the commands of a file (`-': standard input)"),
+    Verb("V", "V version", "version", "", "show the version"),
+    Verb("H", "h help", "help", "", "show this help; with -p PROTO also the protocol's options"),
+)
+
+
+class Option:
+    """An option: spellings, destination, kind of value, and the rule per command.
+
+    ``names``: the short letter (or ``-``), the name used in messages, other spellings.
+    ``on`` and ``expect``: the commands (letters of VERBS) that take the option, for flow
+    tables and for the expectation table. A small letter: the command cannot do without.
+    ``detail``: whatever the kind needs, such as a limit or a vocabulary.
+    """
+
+    __slots__ = (
+        "arg", "detail", "expect", "field", "group", "help", "kind", "long", "name", "on", "short",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        names: str,
+        field: str,
+        kind: str,
+        arg: str,
+        on: str,
+        expect: str,
+        text: str,
+        *,
+        group: str = "",
+        detail: object = None,
+    ) -> None:
+        short, *self.long = names.split()
+        self.short = "" if short == "-" else short
+        self.name = self.long[0]
+        self.field = field
+        self.kind = kind
+        self.arg = arg
+        self.on = on
+        self.expect = expect
+        self.help = text
+        self.group = group
+        self.detail = detail
+
+
+U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
+
+# Words of -u: the bits that must be set and those that must not.
+STATUS: Final = {
+    "EXPECTED": (1 << 0, 0),
+    "SEEN_REPLY": (1 << 1, 0),
+    "UNREPLIED": (0, 1 << 1),
+    "ASSURED": (1 << 2, 0),
+    "SRC_NAT": (0, 0),
+    "DST_NAT": (0, 0),
+    "FIXED_TIMEOUT": (1 << 12, 0),
+    "OFFLOAD": (1 << 14, 0),
+    "HW_OFFLOAD": (1 << 15, 0),
+    "UNSET": (0, 0),
+}
+
+EVENTS: Final = {
+    "ALL": ("NEW", "UPDATE", "DESTROY"),
+    "NEW": ("NEW",),
+    "UPDATES": ("UPDATE",),
+    "UPDATE": ("UPDATE",),
+    "DESTROY": ("DESTROY",),
+}
+
+DOCUMENTS: Final = ("xml", "save", "json", "ndjson", "csv")
+OUTPUT: Final = (
+    *("extended", "id", "labels", "timestamp", "ktimestamp", "userspace"),
+    *DOCUMENTS,
+)
+
+_ALL = "LGIAUDEFCSRVH"
+
+# The order is the order in which violations are reported.
+OPTIONS: Final = (
+    Option("s src orig-src", "orig_src", "address", "ADDR[/LEN]", "LGIAUDE", "gid",
+           "source address, original direction", group="select", detail="mask_src"),
+    Option("d dst orig-dst", "orig_dst", "address", "ADDR[/LEN]", "LGIAUDE", "gid",
+           "destination address, original direction", group="select", detail="mask_dst"),
+    Option("r reply-src", "reply_src", "address", "ADDR", "LGIAUDE", "GID",
+           "source address, reply direction", group="select"),
+    Option("q reply-dst", "reply_dst", "address", "ADDR", "LGIAUDE", "GID",
+           "destination address, reply direction", group="select"),
+    Option("p protonum proto", "proto", "proto", "PROTO", "LgiaUDEH", "gid",
+           "layer 4 protocol: tcp, udp, icmp ... or a number", group="select"),
+    Option("t timeout", "timeout", "number", "SECONDS", "iaUD", "i",
+           "seconds until the entry ends", group="set", detail=U32),
+    Option("u status", "status", "status", "STATUS[,...]", "LIAUD", "I",
+           "status bits, such as ASSURED; !ASSURED selects those without",
+           group="both", detail=STATUS),
+    Option("z zero", "zero", "flag", "", "L", "",
+           "set the counters to zero while listing", group="show"),
+    Option("e event-mask", "event_mask", "events", "TYPE[,...]", "E", "",
+           "which events: ALL, NEW, UPDATES, DESTROY", group="show", detail=EVENTS),
+    Option("- tuple-src", "tuple_src", "address", "ADDR[/LEN]", "", "i",
+           "source address of the expected flow", group="expect", detail="mask_src"),
+    Option("- tuple-dst", "tuple_dst", "address", "ADDR[/LEN]", "", "i",
+           "destination address of the expected flow", group="expect", detail="mask_dst"),
+    Option("- mask-src", "mask_src", "address", "MASK", "LUDE", "i",
+           "netmask for the source address", group="select"),
+    Option("- mask-dst", "mask_dst", "address", "MASK", "LUDE", "i",
+           "netmask for the destination address", group="select"),
+    Option("a nat-range", "", "deprecated", "RANGE", _ALL, _ALL, "ignored"),
+    Option("m mark", "mark", "mark", "MARK[/MASK]", "LIAUDE", "",
+           "connection mark; the mask says which bits count", group="both"),
+    Option("c secmark", "secmark", "number", "NUMBER", "LE", "",
+           "security mark (SELinux)", group="select", detail=U32),
+    Option("i id", "id", "number", "ID", "LGUDE", "",
+           "the kernel's number of the entry, as -o id shows it", group="select", detail=U32),
+    Option("f family", "family", "family", "FAMILY", "LUDEF", "L",
+           "layer 3 protocol: ipv4 or ipv6", group="select"),
+    Option("n src-nat", "src_nat", "nat", "[ADDR[:PORT]]", "LIAUDE", "",
+           "source NAT; [ADDR]:PORT for IPv6", group="both"),
+    Option("g dst-nat", "dst_nat", "nat", "[ADDR[:PORT]]", "LIAUDE", "",
+           "destination NAT", group="both"),
+    Option("j any-nat", "any_nat", "nat", "[ADDR[:PORT]]", "LE", "",
+           "source or destination NAT", group="select"),
+    Option("o output", "", "output", "FORMAT[,...]", "LGUDE", "LE",
+           "extended, id, labels, timestamp, ktimestamp, userspace, xml, save, json, ndjson, csv",
+           group="show", detail=OUTPUT),
+    Option("b buffer-size", "buffer_size", "number", "BYTES", "E", "",
+           "receive buffer of the event socket", group="show", detail=U32 >> 1),
+    Option("w zone", "zone", "number", "ZONE", "LIADE", "",
+           "zone, both directions", group="both", detail=U16),
+    Option("- orig-zone", "orig_zone", "number", "ZONE", "LIADE", "",
+           "zone, original direction", group="both", detail=U16),
+    Option("- reply-zone", "reply_zone", "number", "ZONE", "LIADE", "",
+           "zone, reply direction", group="both", detail=U16),
+    Option("l label", "labels", "labels", "LABEL[,...]", "LGUDE", "",
+           "labels that must all be set", group="select"),
+    Option("- label-add", "label_add", "labels", "LABEL[,...]", "IAU", "",
+           "labels to set", group="set"),
+    Option("- label-del", "label_del", "labels?", "[LABEL[,...]]", "U", "",
+           "labels to clear; without a name, all", group="set"),
+)  # fmt: skip
+
+# What conntrack(8) lacks. Long spellings only, and an abbreviation means one of these
+# only where it means nothing among the classic options.
+EXTENSIONS: Final = (
+    Option("- where", "where", "text", "EXPR", "LUDE", "",
+           "an expression that the entry must satisfy", group="new"),
+    Option("- explain", "explain", "flag", "", "LUDEFR", "",
+           "say what would be asked of the kernel, and do nothing", group="new"),
+    Option("- dry-run", "dry_run", "flag", "", "UDFR", "",
+           "show what would change, and change nothing", group="new"),
+    Option("- undo", "undo", "text", "FILE", "UDF", "",
+           "write a file for -R that brings the old entries back", group="new"),
+    Option("- from-file", "from_file", "text", "FILE", "D", "",
+           "delete the entries that a file lists", group="new"),
+    Option("- progress", "progress", "flag", "", "UDR", "",
+           "report progress on standard error", group="new"),
+    Option("- sort", "sort", "sort", "FIELD[,-FIELD...]", "L", "",
+           "order by these fields; a minus: descending", group="new"),
+    Option("- limit", "limit", "number", "N", "L", "",
+           "show at most so many entries", group="new", detail=U32),
+    Option("- columns", "columns", "names", "FIELD[,...]", "L", "",
+           "show these fields only", group="new"),
+)  # fmt: skip
+
+PORTS: Final = (
+    Option("- sport orig-port-src", "orig_sport", "ports", "PORT", "LGIAUDE", "gid",
+           "source port, original direction"),
+    Option("- dport orig-port-dst", "orig_dport", "ports", "PORT", "LGIAUDE", "gid",
+           "destination port, original direction"),
+    Option("- reply-port-src", "reply_sport", "ports", "PORT", "LGIAUDE", "gd",
+           "source port, reply direction"),
+    Option("- reply-port-dst", "reply_dport", "ports", "PORT", "LGIAUDE", "gd",
+           "destination port, reply direction"),
+)  # fmt: skip
+
+_MASK_PORTS = (
+    Option("- mask-port-src", "mask_sport", "port", "PORT", "", "i", "mask of the source port"),
+    Option("- mask-port-dst", "mask_dport", "port", "PORT", "", "i",
+           "mask of the destination port"),
+)  # fmt: skip
+
+_TUPLE_PORTS = (
+    Option("- tuple-port-src", "tuple_sport", "port", "PORT", "", "i",
+           "source port of the expected flow"),
+    Option("- tuple-port-dst", "tuple_dport", "port", "PORT", "", "i",
+           "destination port of the expected flow"),
+)  # fmt: skip
+
+# Names of linux/netfilter/nf_conntrack_{tcp,sctp,dccp}.h, in the kernel's numbering.
+TCP_STATES: Final = {
+    "NONE": 0, "SYN_SENT": 1, "SYN_RECV": 2, "ESTABLISHED": 3, "FIN_WAIT": 4,
+    "CLOSE_WAIT": 5, "LAST_ACK": 6, "TIME_WAIT": 7, "CLOSE": 8, "LISTEN": 9, "SYN_SENT2": 9,
+}  # fmt: skip
+SCTP_STATES: Final = {
+    "NONE": 0, "CLOSED": 1, "COOKIE_WAIT": 2, "COOKIE_ECHOED": 3, "ESTABLISHED": 4,
+    "SHUTDOWN_SENT": 5, "SHUTDOWN_RECD": 6, "SHUTDOWN_ACK_SENT": 7,
+    "HEARTBEAT_SENT": 8, "HEARTBEAT_ACKED": 9,
+}  # fmt: skip
+DCCP_STATES: Final = {
+    "NONE": 0, "REQUEST": 1, "RESPOND": 2, "PARTOPEN": 3, "OPEN": 4, "CLOSEREQ": 5,
+    "CLOSING": 6, "TIMEWAIT": 7, "IGNORE": 8, "INVALID": 9,
+}  # fmt: skip
+DCCP_ROLES: Final = {"client": 0, "server": 1}
+
+
+def _state(field: str, states: dict[str, int], label: str, error: str) -> Option:
+    return Option("- state", field, "choice", "STATE", "LGiaUDE", "", f"state of the {label}",
+                  detail=(states, error))  # fmt: skip
+
+
+def _icmp(prefix: str) -> tuple[Option, ...]:
+    return (
+        Option(f"- {prefix}-type", "orig_icmp_type", "number", "TYPE", "LgiaUDE", "",
+               f"{prefix} type, a number", detail=U8),
+        Option(f"- {prefix}-code", "orig_icmp_code", "number", "CODE", "LgiaUDE", "",
+               f"{prefix} code, a number", detail=U8),
+        Option(f"- {prefix}-id", "orig_icmp_id", "number", "ID", "LGIAUDE", "",
+               f"{prefix} id, a number", detail=U16),
+    )  # fmt: skip
+
+
+def _keys() -> tuple[Option, ...]:
+    rows = (
+        ("srckey orig-key-src", "orig_sport", "LGIAUDE", "gid", "source key, original direction"),
+        ("dstkey orig-key-dst", "orig_dport", "LGIAUDE", "gid",
+         "destination key, original direction"),
+        ("reply-key-src", "reply_sport", "LGIAUDE", "gid", "source key, reply direction"),
+        ("reply-key-dst", "reply_dport", "LGIAUDE", "gid", "destination key, reply direction"),
+        ("mask-key-src", "mask_sport", "", "I", "mask of the source key"),
+        ("mask-key-dst", "mask_dport", "", "I", "mask of the destination key"),
+        ("tuple-key-src", "tuple_sport", "", "I", "source key of the expected flow"),
+        ("tuple-key-dst", "tuple_dport", "", "I", "destination key of the expected flow"),
+    )  # fmt: skip
+    return tuple(
+        Option(f"- {names}", field, "number", "KEY", on, expect, text, detail=U16)
+        for names, field, on, expect, text in rows
+    )
+
+
+class Protocol:
+    """A layer 4 protocol with options of its own."""
+
+    __slots__ = ("name", "number", "options", "pair")
+
+    def __init__(self, name: str, number: int, options: tuple[Option, ...], pair: str = "") -> None:
+        self.name = name
+        self.number = number
+        self.options = options
+        # what completes a tuple: "sport" (then the reply's is `--reply-src-port'), or a key
+        self.pair = pair
+
+
+PROTOCOLS: Final = (
+    Protocol("tcp", 6, (*PORTS, *_MASK_PORTS,
+                        _state("tcp_state", TCP_STATES, "TCP", "unknown TCP state"), *_TUPLE_PORTS), "port"),
+    Protocol("udp", 17, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), "port"),
+    Protocol("udplite", 136, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), "port"),
+    Protocol("sctp", 132, (
+        *PORTS, *_MASK_PORTS, _state("sctp_state", SCTP_STATES, "SCTP", "unknown SCTP state"), *_TUPLE_PORTS,
+        Option("- orig-vtag", "sctp_vtag_orig", "number", "TAG", "GiaU", "i",
+               "verification tag, original direction", detail=U32),
+        Option("- reply-vtag", "sctp_vtag_reply", "number", "TAG", "GiaU", "i",
+               "verification tag, reply direction", detail=U32),
+    ), "port"),
+    Protocol("dccp", 33, (
+        *PORTS, *_MASK_PORTS, _state("dccp_state", DCCP_STATES, "DCCP", "Unknown DCCP state"), *_TUPLE_PORTS,
+        Option("- role", "dccp_role", "choice", "ROLE", "ia", "I",
+               "role of the original direction: client or server",
+               detail=(DCCP_ROLES, "Unknown DCCP role")),
+    ), "port"),
+    Protocol("icmp", 1, _icmp("icmp")),
+    Protocol("icmpv6", 58, _icmp("icmpv6")),
+    Protocol("gre", 47, _keys(), "key"),
+)  # fmt: skip

@@ -1,0 +1,98 @@
+"""The text of -h, generated from the rows of grammar.py.
+
+This module owns the layout of the help and its few sentences of prose. It must not
+repeat what a row says, and is imported for -h only.
+"""
+
+from __future__ import annotations
+
+from . import grammar
+from .grammar import Option, Protocol
+
+_SECTIONS = (
+    ("select", "Which entries"),
+    ("both", "Which entries, or their new values with -I -A -U"),
+    ("set", "New values"),
+    ("show", "What is shown"),
+    ("expect", "The expected flow, for -I expect"),
+    ("new", "Beyond conntrack(8)"),
+)
+
+_PROLOGUE = """\
+Command line interface for the connection tracking system. Version {version}
+Usage: {program} [commands] [options]
+"""
+
+_EXAMPLES = (
+    ("-L -p tcp --dport 443", "connections to port 443"),
+    ("-L -s 10.0.0.0/8 -o json", "the flows of a network, as JSON"),
+    ("-E -e NEW -o timestamp", "new connections, as they come"),
+    ("-D --dry-run -u UNREPLIED", "what deleting the unanswered would delete"),
+    ("-U -s 10.0.0.1 -m 5", "set the mark of a host's flows"),
+    ("-L -o save >f; {program} -R f", "save the table, and load it again"),
+)
+
+
+def text(program: str, proto: int | None = None) -> str:
+    """Write the help; with a protocol, its options too."""
+    from ..version import VERSION
+
+    blocks = [_PROLOGUE.format(version=VERSION, program=program), _commands()]
+    rows = (*grammar.OPTIONS, *grammar.EXTENSIONS)
+    for group, title in _SECTIONS:
+        blocks.append(_options(title, [row for row in rows if row.group == group]))
+    names = ", ".join(protocol.name for protocol in grammar.PROTOCOLS)
+    blocks.append(
+        _options("Ports, of any protocol that has them", grammar.PORTS)
+        + "  When selecting, a port may be a list with ranges: 80,443,8000-8100.\n"
+        + f"  More with -p PROTO -h, where PROTO is one of {names}.\n"
+    )
+    blocks.append(_examples(program))
+    if proto is not None:
+        blocks.append(protocol_text(proto))
+    return "\n".join(blocks)
+
+
+def protocol_text(number: int) -> str:
+    """Write the options of one protocol."""
+    for protocol in grammar.PROTOCOLS:
+        if protocol.number == number:
+            return _options(f"Proto `{protocol.name}' help", protocol.options) + _words(protocol)
+    return f"Proto `{number}' help:\n  no options of its own\n"
+
+
+def _commands() -> str:
+    lines = ["Commands:"]
+    for verb in grammar.VERBS:
+        lines.append(_line(f"-{verb.short}, --{verb.long} {verb.operand}".rstrip(), verb.help))
+    lines.append(f"  Tables: {', '.join(grammar.TABLES)}; an unambiguous beginning will do.\n")
+    return "\n".join(lines)
+
+
+def _options(title: str, rows: list[Option] | tuple[Option, ...]) -> str:
+    lines = [f"{title}:"]
+    for row in rows:
+        short = f"-{row.short}, " if row.short else "    "
+        spellings = ", ".join(f"--{name}" for name in row.long)
+        lines.append(_line(f"{short}{spellings} {row.arg}".rstrip(), row.help))
+    return "\n".join(lines) + "\n"
+
+
+def _line(left: str, right: str) -> str:
+    # a left side that is too wide has a line of its own
+    return f"  {left:<34} {right}" if len(left) <= 34 else f"  {left}\n{'':37}{right}"
+
+
+def _words(protocol: Protocol) -> str:
+    lines = []
+    for row in protocol.options:
+        if row.kind == "choice" and isinstance(row.detail, tuple):
+            lines.append(f"  {row.arg}: {', '.join(row.detail[0])}\n")
+    return "".join(lines)
+
+
+def _examples(program: str) -> str:
+    lines = ["Examples:"]
+    for command, meaning in _EXAMPLES:
+        lines.append(_line(f"{program} {command.format(program=program)}", meaning))
+    return "\n".join(lines) + "\n"

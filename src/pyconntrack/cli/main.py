@@ -1,0 +1,92 @@
+"""The entry point: parse, run, and turn every failure into one line and an exit code.
+
+Exit codes: 0 done, 2 wrong command line, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import _signal
+
+from ..errors import ConntrackError, KernelError
+from .out import Output, OutputError, complain, program, say
+from .parse import UsageError, parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command line (default: the program's own); returns the exit code."""
+    _guard_standard_streams()
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        command = parse(arguments)
+    except UsageError as error:
+        say("".join(f"{line}\n" for line in error.warnings))
+        complain(error.message, hint=error.hint)
+        return error.code
+    say("".join(f"{line}\n" for line in command.warnings))
+    out = Output()
+    try:
+        if command.verb == "version":
+            from ..version import VERSION
+
+            out.write(f"{program()} v{VERSION} (conntrack-tools)\n".encode())
+            code = 0
+        elif command.verb == "help":
+            from .help import text
+
+            out.write(text(program(), command.proto).encode())
+            code = 0
+        else:
+            code = _run(command, out)
+        out.flush()
+    except OutputError as error:
+        complain(str(error))
+        return 1
+    except BrokenPipeError:
+        return 1
+    return code
+
+
+def _run(command: Command, out: Output) -> int:
+    from .run import Runner, failure
+
+    if command.verb != "event":
+        # a reader that has seen enough ends us quietly, as it ends any program
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    try:
+        return Runner(out).run(command)
+    except KernelError as error:
+        out.flush()
+        complain(failure(error.errno or 0, error.ext_ack))
+    except ConntrackError as error:
+        out.flush()
+        complain(str(error))
+    except KeyboardInterrupt:
+        out.flush()
+        complain("interrupted")
+    except OutputError:
+        raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        complain(f"{error.filename or 'system'}: {error.strerror}")
+    return 1
+
+
+def _guard_standard_streams() -> None:
+    """A closed standard stream's number must not become our socket's."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # opened for reading only: writing fails with EBADF, as on the closed stream
+            os.open("/dev/null", os.O_RDONLY if number else os.O_WRONLY)
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .parse import Command
+
+

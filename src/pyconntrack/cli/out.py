@@ -1,0 +1,78 @@
+"""Where the command's words go: a buffered standard output, and messages on standard error.
+
+Owns when bytes are written and what happens when they cannot be.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..version import VERSION
+
+#: what is gathered before a write; large, as a listing is
+LIMIT = 256 * 1024
+
+
+class OutputError(Exception):
+    """Standard output cannot be written; the text says why."""
+
+
+class Output:
+    """Standard output, buffered by us: written when full, and at the end.
+
+    Into a terminal lines go out before the summary on standard error, elsewhere behind it, as
+    they do with a C program's buffer: callers take the first line of ``2>&1`` for the summary.
+    """
+
+    __slots__ = ("_parts", "_size", "terminal")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.terminal = os.isatty(1)
+
+    def write(self, data: bytes) -> None:
+        """Adds `data`; raises :class:`OutputError` and BrokenPipeError."""
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size >= LIMIT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes all that was gathered."""
+        data = memoryview(b"".join(self._parts))
+        self._parts.clear()
+        self._size = 0
+        while data:
+            try:
+                data = data[os.write(1, data) :]
+            except InterruptedError:
+                continue
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(f"writing standard output: {error.strerror}") from None
+
+
+def program() -> str:
+    """The name that the program was called by."""
+    name = sys.argv[0].rpartition("/")[2]
+    return "conntrack" if name in ("__main__.py", "-c", "") else name
+
+
+def complain(text: str, *, hint: bool = False) -> None:
+    """One line of message on standard error, as conntrack(8) words it."""
+    lines = f"{program()} v{VERSION} (conntrack-tools): {text}\n"
+    if hint:
+        name = program()
+        lines += f"Try `{name} -h' or '{name} --help' for more information.\n"
+    say(lines)
+
+
+def say(text: str) -> None:
+    """`text` on standard error; nobody can be told if that fails."""
+    try:
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass

@@ -1,0 +1,481 @@
+"""The engine that reads a command line by the rows of grammar.py.
+
+This module owns getopt_long's habits (abbreviations, bundles, attached and optional
+values, operands between options), the check of the rules and the shape of Command. It
+must not know single options beyond what a kind of value needs, talk to the kernel or
+print, and imports only grammar and values: it lies on the start-up path.
+"""
+
+from __future__ import annotations
+
+from . import grammar, values
+from .grammar import CONNTRACK, EXPECT, Option, Verb
+from .values import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Command", "UsageError", "parse"]
+
+_ROWS = {option.short: option for option in grammar.OPTIONS if option.short}
+_VERBS = {verb.short: verb for verb in grammar.VERBS}
+_PROTOCOLS = {protocol.number: protocol for protocol in grammar.PROTOCOLS}
+_NAMES = [(protocol.name, protocol.number) for protocol in grammar.PROTOCOLS]
+_GENERIC_PORTS = frozenset(grammar.PORTS)
+
+# -z would clear the counters of entries that such a filter hides.
+_FILTERS = frozenset(
+    "src dst reply-src reply-dst protonum mark secmark status zone orig-zone reply-zone label id"
+    " where limit sport dport reply-port-src reply-port-dst".split()
+)
+
+
+class Command:
+    """A command line, understood."""
+
+    __slots__ = (
+        "family", "family_given", "labelmap", "opts", "output", "proto", "table", "verb",
+        "warnings",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.verb = ""
+        self.table = CONNTRACK
+        self.family = 0
+        self.family_given = False
+        self.proto: int | None = None
+        self.opts: dict[str, Any] = {}
+        self.output: list[str] = []
+        self.labelmap: str | None = None
+        self.warnings: list[str] = []
+
+
+def parse(argv: list[str], *, in_file: bool = False) -> Command:
+    """Read a command line; in_file: a line of a file for -R."""
+    reader = _Reader(argv)
+    try:
+        reader.scan()
+        reader.check(in_file)
+    except UsageError as error:
+        error.warnings = reader.command.warnings
+        raise
+    return reader.command
+
+
+class _Reader:
+    """One pass over the words, then the rules."""
+
+    __slots__ = (
+        "cidr", "command", "given", "index", "labels", "operand", "statuses", "verb", "words",
+    )  # fmt: skip
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.index = 0
+        self.command = Command()
+        self.verb: Verb | None = None
+        self.operand = False  # whether the command's operand has been taken
+        self.given: dict[Option, str] = {}  # the option, as it was spelt
+        self.cidr: set[str] = set()  # mask fields that came with an address
+        self.statuses: list[tuple[int, int]] = []
+        self.labels: dict[str, int] | None = None
+
+    # -- words -----------------------------------------------------------------------
+
+    def scan(self) -> None:
+        """Take all words: options, their values and operands, in any order."""
+        words = self.words
+        while self.index < len(words):
+            word = words[self.index]
+            self.index += 1
+            if word == "--":
+                for rest in words[self.index :]:
+                    self.stray(rest)
+                return
+            if word.startswith("--"):
+                self.long(word)
+            elif word.startswith("-") and word != "-":
+                self.bundle(word)
+            elif word != "-":
+                self.stray(word)
+
+    def stray(self, word: str) -> None:
+        if self.verb is None:
+            raise UsageError(f"unknown command `{word}': commands begin with a dash, such as `-L'")
+        meant = ""
+        if not self.operand and self.verb.operand == "[TABLE]" and word in grammar.TABLES:
+            meant = f": a table follows its command at once, as in `-{self.verb.short} {word}'"
+        raise UsageError(f"unexpected argument `{word}'{meant}")
+
+    def long(self, word: str) -> None:
+        name, equals, attached = word[2:].partition("=")
+        row = self.resolve(name)
+        if row is None:
+            raise UsageError(f"unknown option `{word}'")
+        takes = row.operand if isinstance(row, Verb) else row.arg
+        if equals and not takes:
+            raise UsageError(f"unknown option `{word}'")
+        self.take(row, f"--{name}", attached if equals else None)
+
+    def resolve(self, name: str) -> Option | Verb | None:
+        """Find a long spelling or its unambiguous abbreviation, classic options first."""
+        classic: list[tuple[str, Option | Verb]] = [
+            (long, option) for option in grammar.OPTIONS for long in option.long
+        ]
+        classic += [(verb.long, verb) for verb in grammar.VERBS]
+        ours = [(long, option) for option in grammar.EXTENSIONS for long in option.long]
+        proto = self.command.proto
+        if proto is None:
+            ours += [(long, option) for option in grammar.PORTS for long in option.long]
+        elif proto in _PROTOCOLS:
+            own = _PROTOCOLS[proto].options
+            classic += [(long, option) for option in own for long in option.long]
+        for rows in (classic, ours):
+            for long, row in rows:
+                if long == name:
+                    return row
+        for rows in (classic, ours):
+            # --load-file has never been abbreviated
+            found = {row for long, row in rows if long.startswith(name) and long != "load-file"}
+            if found:
+                return found.pop() if len(found) == 1 else None
+        return None
+
+    def bundle(self, word: str) -> None:
+        """Take short options: the first with a value ends the word."""
+        rest = word[1:]
+        while rest:
+            letter, rest = rest[0], rest[1:]
+            row = _VERBS.get(letter) or _ROWS.get(letter)
+            if row is None:
+                raise UsageError(f"unknown option `{word}'")
+            if isinstance(row, Verb):
+                # a verb's letter may be followed by more options: only a whole
+                # table name (or the file of -R) is its operand
+                attached = rest if row.operand == "FILE" or rest in grammar.TABLES else ""
+            else:
+                attached = rest if row.arg else ""
+            self.take(row, word, attached or None, last=not rest)
+            if attached:
+                return
+
+    def take(self, row: Option | Verb, word: str, attached: str | None, last: bool = True) -> None:
+        if isinstance(row, Verb):
+            self.take_verb(row, word, attached, last)
+            return
+        text = attached
+        if text is None and row.arg:
+            if row.arg.startswith("["):
+                text = self.optional()
+            elif self.index < len(self.words):
+                text = self.words[self.index]
+                self.index += 1
+            else:
+                raise UsageError(f"option `{word}' requires an argument")
+        self.given[row] = word
+        self.store(row, text)
+
+    def take_verb(self, verb: Verb, word: str, attached: str | None, last: bool) -> None:
+        if self.verb is not None:
+            raise UsageError("Invalid commands combination")
+        self.verb = verb
+        command = self.command
+        command.verb = verb.name
+        operand = attached
+        if verb.operand and operand is None and last:
+            if verb.operand == "FILE" and self.index < len(self.words):
+                operand = self.words[self.index]
+                self.index += 1
+            else:
+                operand = self.optional()
+        if verb.operand == "FILE":
+            if operand is None:
+                raise UsageError(f"unknown option `{word}'")
+            command.opts["load_file"] = operand
+        elif operand is not None:
+            command.table = _table(operand)
+        self.operand = operand is not None
+
+    def optional(self) -> str | None:
+        """Take the next word as a value unless it looks like an option."""
+        if self.index < len(self.words) and not self.words[self.index].startswith("-"):
+            self.index += 1
+            return self.words[self.index - 1]
+        return None
+
+    # -- values ----------------------------------------------------------------------
+
+    def store(self, row: Option, given: str | None) -> None:
+        """Read a value by its kind and put it where the row says."""
+        opts, kind, text, detail = self.command.opts, row.kind, given or "", row.detail
+        value: Any
+        if kind == "flag":
+            value = True
+        elif kind == "address":
+            self.address(row, text)
+            return
+        elif kind == "number":
+            value = _number(row, text)
+        elif kind == "ports":
+            value = values.ports(text, row.name)
+        elif kind == "port":
+            value = values.port(text, row.name)
+        elif kind == "mark":
+            value = values.mark(text)
+        elif kind == "choice":
+            choices, error = detail  # type: ignore[misc]
+            if text not in choices:
+                raise UsageError(f"{error} `{text}'")
+            value = choices[text]
+        elif kind == "nat":
+            value = (None, None) if given is None else values.nat(text, row.name)
+            if value[0] is not None:
+                self.agree(values.family(value[0]))
+        elif kind == "status":
+            self.status(text)
+            return
+        elif kind == "events":
+            chosen = opts.setdefault(row.field, set())
+            for word in values.words(text, grammar.EVENTS, fold="upper"):
+                chosen.update(grammar.EVENTS[word])
+            return
+        elif kind in ("labels", "labels?"):
+            bits = opts.setdefault(row.field, [])
+            known = self.labelmap()
+            for name in [] if given is None else text.split(","):
+                if name not in known:
+                    raise UsageError(f"unknown label '{name}'")
+                if known[name] not in bits:
+                    bits.append(known[name])
+            return
+        elif kind == "proto":
+            self.command.proto = values.protocol(text, _NAMES)
+            return
+        elif kind == "family":
+            if text not in ("ipv4", "ipv6"):
+                raise UsageError(f"`{text}' unsupported protocol")
+            self.agree(values.AF_INET if text == "ipv4" else values.AF_INET6)
+            self.command.family_given = True
+            return
+        elif kind == "output":
+            self.output(text)
+            return
+        elif kind == "deprecated":
+            self.command.warnings.append("WARNING: ignoring -a, deprecated option.")
+            del self.given[row]
+            return
+        elif kind == "sort":
+            value = [
+                (name.removeprefix("-"), name.startswith("-"))
+                for name in values.names(text, row.name)
+            ]
+            if any(not name for name, _ in value):
+                raise UsageError(f"Empty name in `{text}' of --{row.name}")
+        elif kind == "names":
+            value = values.names(text, row.name)
+        else:
+            value = text
+        opts[row.field] = value
+
+    def address(self, row: Option, text: str) -> None:
+        packed, mask = values.network(text)
+        field = row.detail
+        if mask is not None and field is None:
+            raise UsageError(f"CIDR notation unavailable for `--{row.name}'")
+        self.agree(values.family(packed))
+        opts = self.command.opts
+        opts[row.field] = packed
+        if isinstance(field, str):
+            if mask is not None:
+                opts[field] = mask
+                self.cidr.add(field)
+            elif field in self.cidr:
+                # `-s NET/24 -s HOST': the mask belonged to the first
+                del opts[field]
+                self.cidr.discard(field)
+        else:
+            self.cidr.discard(row.field)
+
+    def agree(self, family: int) -> None:
+        if self.command.family not in (0, family):
+            raise UsageError("mismatched address family")
+        self.command.family = family
+
+    def status(self, text: str) -> None:
+        on = off = 0
+        for word in values.words(text, grammar.STATUS, negate=True):
+            name = word.removeprefix("!")
+            if name in ("SRC_NAT", "DST_NAT"):
+                option = name.lower().replace("_", "-")
+                self.command.warnings.append(f"WARNING: ignoring {name}, use --{option} instead")
+            bits = grammar.STATUS[name]
+            on |= bits[0] if word == name else 0
+            off |= bits[1] if word == name else bits[0]
+        self.statuses.append((on, off))
+
+    def labelmap(self) -> dict[str, int]:
+        if self.labels is None:
+            try:
+                self.labels = values.read_labelmap(grammar.LABELMAP)
+            except OSError as error:
+                # not remembered: each use of a missing map warns
+                self.command.warnings.append(f"nfct_labelmap_new: {error.strerror}")
+                return {}
+            self.command.labelmap = grammar.LABELMAP
+        return self.labels
+
+    def output(self, text: str) -> None:
+        chosen = self.command.output
+        for word in values.words(text, grammar.OUTPUT, fold="lower"):
+            if word == "labels":
+                self.labelmap()
+            if word not in chosen:
+                chosen.append(word)
+        if "save" in chosen and len(chosen) > 1:
+            raise UsageError(
+                "cannot combine save output with any other output type, use -o save only", 1
+            )
+        documents = [word for word in chosen if word in grammar.DOCUMENTS]
+        if len(documents) > 1:
+            raise UsageError(
+                f"cannot combine output formats `{documents[0]}' and `{documents[1]}':"
+                " choose one"
+            )
+
+    # -- rules -----------------------------------------------------------------------
+
+    def check(self, in_file: bool) -> None:
+        """Check the whole against the rules, in the order that conntrack(8) does."""
+        command, opts = self.command, self.command.opts
+        named = {row.name for row in self.given}
+        verb = self.verb
+        if verb is None:
+            if self.given or in_file:
+                raise UsageError("no command given: one of -L -G -D -I -A -U -E -F -C -S is needed")
+            command.verb, verb = "help", _VERBS["h"]
+        expect = command.table == EXPECT
+        if command.table not in (CONNTRACK, EXPECT) and verb.name != "list":
+            raise UsageError("Can't do that command with tables `dying' and `unconfirmed'")
+        if expect and verb.name in ("update", "add"):
+            raise UsageError(f"Can't do --{verb.long} on expectations")
+        if "any-nat" in named and ("src-nat" in named or "dst-nat" in named):
+            raise UsageError("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'")
+        if "label-add" in named and "label-del" in named:
+            raise UsageError("cannot use --label-add and --label-del at the same time", 1)
+        if in_file:
+            self.check_file(verb, named)
+        self.legal((*grammar.OPTIONS, *grammar.EXTENSIONS), verb.letter, expect)
+        for side in ("src", "dst"):
+            if f"mask_{side}" in opts and not expect and f"orig_{side}" not in opts:
+                raise UsageError(f"Can't use --mask-{side} without --{side}")
+        complete = verb.letter in "GIA" and not expect
+        if complete:
+            self.pair(("orig_src", "orig_dst", "reply_src", "reply_dst"),
+                      ("src", "dst", "reply-src", "reply-dst"))  # fmt: skip
+        protocol = None if command.proto is None else _PROTOCOLS.get(command.proto)
+        if protocol is not None:
+            own = protocol.options
+        else:
+            own = () if command.proto is not None else grammar.PORTS
+        self.legal(own, verb.letter, expect)
+        self.foreign(own)
+        if complete and protocol is not None and protocol.pair == "port":
+            self.pair(("orig_sport", "orig_dport", "reply_sport", "reply_dport"),
+                      ("sport", "dport", "reply-src-port", "reply-dst-port"))  # fmt: skip
+        elif complete and protocol is not None and protocol.pair == "key":
+            self.pair(("orig_sport", "orig_dport", "reply_sport", "reply_dport"),
+                      ("srckey", "dstkey", "reply-src-key", "reply-dst-key"))  # fmt: skip
+        if verb.letter not in "LUDE" or expect:
+            for row in self.given:
+                if row.kind == "ports" and not isinstance(opts[row.field], int):
+                    raise UsageError(
+                        f"`--{row.name}' takes a single port with this command, not a list"
+                    )
+        if "zero" in opts and named & _FILTERS:
+            raise UsageError("Can't use -z with filtering parameters")
+        self.settle(verb, expect)
+
+    def check_file(self, verb: Verb, named: set[str]) -> None:
+        expect = " expect" if self.command.table == EXPECT else ""
+        if verb.letter not in "IAUDF" or expect:
+            raise UsageError(f"Cannot use command `-{verb.short}{expect}' with --load-file")
+        for name in ("explain", "dry-run", "undo", "from-file", "progress"):
+            if name in named:
+                raise UsageError(f"`--{name}' belongs beside --load-file, not in the file")
+
+    def legal(self, rows: tuple[Option, ...], letter: str, expect: bool) -> None:
+        """Check each row's rule for this command."""
+        for row in rows:
+            rule = row.expect if expect else row.on
+            if row in self.given or row.field in self.cidr:
+                if letter not in rule and letter.lower() not in rule:
+                    raise UsageError(f"Illegal option `--{row.name}' with this command")
+            elif letter.lower() in rule:
+                raise UsageError(
+                    f"You need to supply the `--{row.name}' option for this command"
+                )
+
+    def foreign(self, own: tuple[Option, ...]) -> None:
+        """Refuse protocol options that the final -p does not have."""
+        for row, word in self.given.items():
+            if row in own or row in grammar.OPTIONS or row in grammar.EXTENSIONS:
+                continue
+            if row in _GENERIC_PORTS:
+                raise UsageError(f"unknown option `{word}'")
+            raise UsageError(f"`--{row.name}' is no option of the protocol that -p gives")
+
+    def pair(self, fields: tuple[str, str, str, str], names: tuple[str, str, str, str]) -> None:
+        """Require one direction to be complete."""
+        orig_1, orig_2, reply_1, reply_2 = (field in self.command.opts for field in fields)
+        if (orig_1 and orig_2) or (reply_1 and reply_2):
+            return
+        first, second = names[:2] if orig_1 or orig_2 or not (reply_1 or reply_2) else names[2:]
+        raise UsageError(f"you have to specify `--{first}' and `--{second}'")
+
+    def settle(self, verb: Verb, expect: bool) -> None:
+        """Give the values their final shape."""
+        opts = self.command.opts
+        if self.statuses:
+            on = off = 0
+            for more_on, more_off in self.statuses:
+                if verb.name == "list":
+                    # Each further -u narrows the mask to itself: what an earlier one
+                    # alone asked for is refused. So it has always been.
+                    more_off |= on & ~more_on if more_on else 0
+                on |= more_on
+                off |= more_off
+            opts["status"] = (on, off)
+        if expect:
+            return
+        for side in ("src", "dst"):
+            mask = opts.pop(f"mask_{side}", None)
+            if mask is None:
+                continue
+            field = f"orig_{side}"
+            address = opts[field]
+            if len(mask) != len(address):
+                raise UsageError("mismatched address family")
+            if any(byte != 0xFF for byte in mask):
+                opts[f"{field}_mask"] = mask
+                opts[field] = bytes(a & m for a, m in zip(address, mask, strict=True))
+
+
+def _table(text: str) -> str:
+    """Find a table by name or prefix."""
+    for table in grammar.TABLES:
+        if text and table.startswith(text):
+            return table
+    raise UsageError(f"unknown type `{text}'")
+
+
+def _number(row: Option, text: str) -> int:
+    limit = row.detail
+    assert isinstance(limit, int)
+    letter = {"zone": "w", "orig_zone": "(", "reply_zone": ")", "secmark": "c"}.get(row.field)
+    if letter is None:
+        return values.bounded(text, limit, row.name)
+    value = values.number(text)
+    if not 0 <= value <= limit:
+        raise values.unexpected(text, letter)
+    return value

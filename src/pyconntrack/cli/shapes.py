@@ -1,0 +1,186 @@
+"""Lines of ``-R`` by shape: a line like one that was parsed before is encoded without parsing.
+
+A shape is a line's sequence of options, with the values that choose how it is read (protocol,
+state, status...).  For each, one struct writes the whole message: constant bytes between the
+variable fields.  Anything unusual is left to the parser, which also words the errors.
+
+Owns recognition and the compiled encoders; what an option means stays :mod:`.build`'s.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from struct import Struct
+
+from _socket import AF_INET6, inet_aton, inet_pton
+
+from .. import request as ask
+from ..layout import find
+from ..wire.consts import NLM_F_REQUEST
+from ..wire.frame import message
+from .build import TURNED, flow_values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .parse import Command
+
+    Parse = Callable[[str], Any]
+
+
+def _number(text: str) -> int:
+    if text[0] == "0" and text != "0":
+        raise ValueError("octal, or hexadecimal: the parser's")
+    return int(text)
+
+
+def _address6(text: str) -> bytes:
+    return inet_pton(AF_INET6, text)
+
+
+#: options whose value varies within a shape: the field, and how its text is read
+_ADDRESSES = {
+    "-s": "orig_src", "--src": "orig_src", "--orig-src": "orig_src",
+    "-d": "orig_dst", "--dst": "orig_dst", "--orig-dst": "orig_dst",
+    "-r": "reply_src", "--reply-src": "reply_src",
+    "-q": "reply_dst", "--reply-dst": "reply_dst",
+}  # fmt: skip
+_NUMBERS: dict[str, tuple[str, Parse]] = {
+    "--sport": ("orig_sport", int), "--orig-port-src": ("orig_sport", int),
+    "--dport": ("orig_dport", int), "--orig-port-dst": ("orig_dport", int),
+    "--reply-port-src": ("reply_sport", int), "--reply-port-dst": ("reply_dport", int),
+    "--icmp-id": ("orig_icmp_id", int), "--icmpv6-id": ("orig_icmp_id", int),
+    "-t": ("timeout", _number), "--timeout": ("timeout", _number),
+    "-m": ("mark", _number), "--mark": ("mark", _number),
+    "-w": ("zone", _number), "--zone": ("zone", _number),
+}  # fmt: skip
+_KINDS = {"-I": True, "--create": True, "-A": False, "--add": False}
+#: shapes kept; files that mint more go through the parser
+_LIMIT = 4096
+
+
+class Encoder:
+    """The messages of one shape."""
+
+    __slots__ = ("_pack", "_parts", "_parsers", "_pick")
+
+    def __init__(
+        self, options: list[str], values: list[str], command: Command, exclusive: bool
+    ) -> None:
+        fields, family = flow_values(command)
+        request = ask.create(fields, family, exclusive=exclusive)
+        whole = message(
+            request.kind, request.flags | NLM_F_REQUEST, 0, request.family, request.payload
+        )
+        layout = find(whole)
+        places: list[tuple[int, int, str, Parse, int]] = []
+        for at, option in enumerate(options):
+            if option in _ADDRESSES:
+                name = _ADDRESSES[option]
+                parse: Parse = _address6 if ":" in values[at] else inet_aton
+            elif option in _NUMBERS:
+                name, parse = _NUMBERS[option]
+            else:
+                continue
+            for field in (name, _turned(name)):
+                if field == name or (field and field not in command.opts):
+                    slot = layout.slots.get(field or "")
+                    if slot is not None:
+                        code = slot.kind.code
+                        places.append((slot.offset, slot.size, code, parse, at))
+        places.sort(key=itemgetter(0))
+        # the sequence number, in host byte order, is the first variable field
+        codes = [">", "8s", "4s"]
+        self._parts: list[Any] = [whole[:8], b""]
+        pos = 12
+        self._parsers: list[Parse] = []
+        picks = []
+        for offset, size, code, parse, at in places:
+            codes += [f"{offset - pos}s", code]
+            self._parts += [whole[pos:offset], None]
+            self._parsers.append(parse)
+            picks.append(at)
+            pos = offset + size
+        codes.append(f"{len(whole) - pos}s")
+        self._parts.append(whole[pos:])
+        self._pack = Struct("".join(codes)).pack
+        self._pick = itemgetter(*picks) if len(picks) > 1 else _alone(picks)
+
+    def encode(self, values: list[str], seq: bytes) -> bytes:
+        """The message of a line with these values; ValueError, OSError or struct.error if one
+        does not fit."""
+        parts = self._parts
+        parts[1] = seq
+        parts[3::2] = [
+            parse(value) for parse, value in zip(self._parsers, self._pick(values), strict=True)
+        ]
+        return self._pack(*parts)
+
+
+def _alone(picks: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
+    return lambda values: tuple(values[at] for at in picks)
+
+
+def _turned(name: str) -> str | None:
+    side, _, rest = name.partition("_")
+    if side not in ("orig", "reply"):
+        return None
+    other = "reply" if side == "orig" else "orig"
+    return f"{other}_{TURNED.get(rest, rest)}"
+
+
+class Shapes:
+    """The shapes met so far; :meth:`encode` knows a line, :meth:`learn` adds one."""
+
+    def __init__(self) -> None:
+        self._constants: dict[tuple[str, ...], Callable[[list[str]], Any]] = {}
+        self._encoders: dict[Any, Encoder] = {}
+
+    def encode(self, words: list[str], seq: bytes) -> bytes | None:
+        """The message of a line, or None where it is the parser's business."""
+        options = tuple(words[0::2])
+        constants = self._constants.get(options)
+        if constants is None:
+            return None
+        values = words[1::2]
+        try:
+            encoder = self._encoders.get((options, constants(values)))
+            return encoder.encode(values, seq) if encoder else None
+        except Exception:  # struct.error has no name of its own without importing more
+            return None
+
+    def learn(self, words: list[str], command: Command) -> None:
+        """Remembers the shape of a line that was parsed as `command`."""
+        options, values = words[0::2], words[1::2]
+        if len(self._encoders) >= _LIMIT or len(options) != len(values):
+            return
+        names = [_ADDRESSES.get(o) or _NUMBERS.get(o, ("",))[0] for o in options]
+        named = [name for name in names if name]
+        if len(set(options)) != len(options) or len(set(named)) != len(named):
+            return
+        if command.opts.keys() & {"src_nat", "dst_nat"}:
+            return
+        key = tuple(options)
+        fixed = [at for at, name in enumerate(names) if not name]
+        address = next((at for at, o in enumerate(options) if o in _ADDRESSES), None)
+        if address is None or command.opts.get("mark", (0, None))[1] is not None:
+            return
+        constants = _Constants(fixed, address)
+        self._constants[key] = constants
+        exclusive = command.verb == "create"
+        self._encoders[key, constants(values)] = Encoder(options, values, command, exclusive)
+
+
+class _Constants:
+    """The values of a line that belong to its shape, and its family."""
+
+    __slots__ = ("address", "pick")
+
+    def __init__(self, fixed: list[int], address: int) -> None:
+        self.pick = itemgetter(*fixed) if fixed else None
+        self.address = address
+
+    def __call__(self, values: list[str]) -> tuple[Any, bool]:
+        return (self.pick(values) if self.pick else ""), ":" in values[self.address]

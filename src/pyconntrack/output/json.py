@@ -1,0 +1,136 @@
+"""``-o json`` and ``-o ndjson``: an object an entry, derived from the schema.
+
+Numbers are numbers, addresses and words strings, flags lists of words, and what is absent is
+absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an expectation's
+``tuple``, ``mask`` and ``nat_tuple``) are objects.  The JSON Schema ships as
+``pyconntrack/schema.json``; SCHEMA counts up when a reader would have to change.
+"""
+
+from __future__ import annotations
+
+from ..fields import BYTES, IPV4, IPV6, TEXT
+from .pieces import Addr, Call, Num, Word
+from .text import L3_NAMES, label_bits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..layout import Layout, Slot
+    from .pieces import Piece
+
+SCHEMA = "pyconntrack/1"
+#: nests that are objects of their own, by the prefix of their fields
+OBJECTS = ("orig", "reply", "master", "tuple", "mask", "nat_tuple")
+_ESCAPES = {'"': '\\"', "\\": "\\\\"}
+
+
+def flow(layout: Layout, event: str = "") -> list[Piece]:
+    """The object of a flow or an expectation; an event has ``event`` and ``time`` (ns) too."""
+    members: list[list[Piece]] = []
+    if event:
+        members.append([f'"event":"{event}"'])
+        if "timestamp_event" not in layout.slots:
+            members.append(['"time":', Call(now)])
+        else:
+            members.append(['"time":', Num("timestamp_event")])
+    if layout.family in L3_NAMES:
+        members.append([f'"family":"{L3_NAMES[layout.family]}"'])
+    objects: dict[str, list[list[Piece]]] = {}
+    for name, slot in layout.slots.items():
+        prefix = _object_of(name)
+        value = _value(layout, name, slot)
+        if prefix:
+            if prefix not in objects:
+                objects[prefix] = []
+                members.append([prefix])
+            objects[prefix].append([f'"{name[len(prefix) + 1 :]}":', *value])
+        else:
+            members.append([f'"{name}":', *value])
+    out: list[Piece] = ["{"]
+    for number, member in enumerate(members):
+        if number:
+            out.append(",")
+        if len(member) == 1 and member[0] in objects:
+            prefix = str(member[0])
+            out.append(f'"{prefix}":{{')
+            for at, inner in enumerate(objects[prefix]):
+                out += [",", *inner] if at else inner
+            out.append("}")
+        else:
+            out += member
+    out.append("}")
+    return out
+
+
+def _object_of(name: str) -> str:
+    for prefix in OBJECTS:
+        if name.startswith(prefix + "_") and not name.startswith(prefix + "_seqadj"):
+            return prefix
+    return ""
+
+
+def _value(layout: Layout, name: str, slot: Slot) -> list[Piece]:
+    kind, words = slot.kind, slot.attr.words
+    if name in ("status", "flags"):
+        assert words is not None
+        return [Call(_Flags(words), name)]
+    if kind.number and words is not None:
+        if slot.attr.shape:
+            number = layout.shape[name]
+            return [f'"{words[number]}"' if number in words else str(number)]
+        return [Word(name, {number: f'"{word}"' for number, word in words.items()})]
+    if kind.number:
+        return [Num(name)]
+    if kind in (IPV4, IPV6):
+        return ['"', Addr(name), '"']
+    if kind is TEXT:
+        return [Call(_text, name)]
+    if kind is BYTES and name.startswith("labels"):
+        return [Call(_labels, name)]
+    return [Call(_hex, name)]
+
+
+def string(text: str) -> str:
+    """`text` as a JSON string."""
+    return '"' + "".join(
+        _ESCAPES.get(char, char if char >= " " else f"\\u{ord(char):04x}") for char in text
+    ) + '"'  # fmt: skip
+
+
+class _Flags:
+    __slots__ = ("words",)
+
+    def __init__(self, words: Mapping[int, str]) -> None:
+        self.words = words
+
+    def __call__(self, value: int) -> str:
+        found = [f'"{word}"' for bit, word in self.words.items() if value & bit]
+        return "[" + ",".join(found) + "]"
+
+
+def _text(raw: bytes) -> str:
+    return string(raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace"))
+
+
+def _labels(raw: bytes) -> str:
+    return "[" + ",".join(map(str, label_bits(raw))) + "]"
+
+
+def _hex(raw: bytes) -> str:
+    return f'"{raw.hex()}"'
+
+
+def now() -> str:
+    """This moment in nanoseconds since the epoch."""
+    from time import time_ns
+
+    return str(time_ns())
+
+
+def head(what: str) -> bytes:
+    """The beginning of the one document; `what` is flows, expectations or events."""
+    return f'{{"schema":"{SCHEMA}","{what}":[\n'.encode()
+
+
+FOOT = b"]}\n"

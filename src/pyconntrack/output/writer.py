@@ -1,0 +1,120 @@
+"""The formats by name: for each, its pieces, and what comes before, between and after the entries.
+
+Owns the choice among formats; each format's own file owns its order and quirks.
+"""
+
+from __future__ import annotations
+
+from ..filter import bind
+from ..layout import find
+from .pieces import compile_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from typing import Any
+
+    from ..filter import Node
+    from ..layout import Layout
+    from .pieces import Piece
+
+#: the words of -o that choose a document format; at most one at a time
+DOCUMENTS = ("xml", "save", "json", "ndjson", "csv")
+_SAVE_COMMANDS = {"": "-A", "new": "-A", "update": "-U", "destroy": "-D"}
+
+
+class Writer:
+    """Formats entries of one table by the words of ``-o``.
+
+    `head` and `foot` frame the document, `separator` stands before each entry but the first;
+    `framed`: the frame is there even around nothing.  `event`: "" for a listing, else new, update
+    or destroy.
+    """
+
+    __slots__ = ("command", "expect", "foot", "format", "framed", "head", "labels", "options",
+                 "separator")  # fmt: skip
+
+    def __init__(
+        self, options: Collection[str], labels: Mapping[int, str], *, expect: bool = False,
+        command: str = "-A", events: bool = False,
+    ) -> None:  # fmt: skip
+        self.options = frozenset(options)
+        self.labels = labels
+        self.expect = expect
+        self.command = command
+        chosen = [word for word in DOCUMENTS if word in self.options]
+        self.format = chosen[0] if chosen else "text"
+        self.head = self.foot = b""
+        self.separator = ""
+        if self.format == "xml":
+            from .xml import HEAD
+
+            root = b"expect" if expect else b"conntrack"
+            self.head, self.foot = HEAD + b"<%s>\n" % root, b"</%s>\n" % root
+        elif self.format == "json":
+            from .json import FOOT, head
+
+            what = "events" if events else "expectations" if expect else "flows"
+            self.head, self.foot, self.separator = head(what), FOOT, ","
+        elif self.format == "csv":
+            from .csv import head as csv_head
+
+            self.head = csv_head(expect=expect, event=events)
+        self.framed = self.format in ("json", "csv")
+
+    def pieces(self, layout: Layout, event: str = "") -> list[Piece]:
+        """The pieces of a line without its newline."""
+        if self.format == "xml":
+            from . import xml
+
+            if self.expect:
+                return xml.expect(layout, event)
+            return xml.flow(layout, self.options, self.labels, event)
+        if self.format in ("json", "ndjson"):
+            from . import json
+
+            return [self.separator, *json.flow(layout, event)]
+        if self.format == "csv":
+            from . import csv
+
+            return csv.flow(layout, event, expect=self.expect)
+        if self.format == "save" and not self.expect:
+            from . import save
+
+            return save.flow(layout, _SAVE_COMMANDS[event] if event else self.command, self.labels)
+        from . import text
+
+        out = text.expect(layout) if self.expect else text.flow(layout, self.options, self.labels)
+        if "timestamp" in self.options and self.expect and not event:
+            from .pieces import Call
+
+            out.insert(0, Call(text.now))
+        return out
+
+    def line(self, layout: Layout, event: str = "") -> Callable[[tuple[Any, ...]], str]:
+        """A function from the raw values of a message of `layout` to its line."""
+        return compile_line(self.pieces(layout, event), layout)
+
+
+class Scalar:
+    """Selects and formats messages one by one: the path without numpy, for small tables."""
+
+    __slots__ = ("event", "node", "writer")
+
+    def __init__(self, writer: Writer, node: Node | None, event: str = "") -> None:
+        self.writer, self.node, self.event = writer, node, event
+
+    def line(self, message: bytes) -> str | None:
+        """The line of `message` without its newline; None where the predicate says no."""
+        layout = find(message)
+        entry = layout.writers.get(self)
+        if entry is None:
+            test = True if self.node is None else bind(self.node, layout)
+            entry = layout.writers[self] = (test, self.writer.line(layout, self.event))
+        test, line = entry
+        if test is False:
+            return None
+        raw = layout.struct.unpack(message)
+        if test is not True and not test(raw):
+            return None
+        return str(line(raw))

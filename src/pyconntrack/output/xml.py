@@ -1,0 +1,172 @@
+"""``-o xml``: one element a flow, one line a flow, in one document."""
+
+from __future__ import annotations
+
+from .. import vocab
+from ..wire import consts as c
+from .pieces import Addr, Call, Flag, Num, Word
+from .text import GRE, L3_NAMES, PORT_PROTOCOLS, STATES, delta_seconds, label_bits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ..layout import Layout
+    from .pieces import Piece
+
+HEAD = b'<?xml version="1.0" encoding="utf-8"?>\n'
+
+
+def flow(
+    layout: Layout, options: Collection[str], labels: Mapping[int, str], event: str = ""
+) -> list[Piece]:
+    """The element of a conntrack entry; `event` is new, update or destroy for an event."""
+    out: list[Piece] = [f'<flow type="{event}">' if event else "<flow>"]
+    for side, direction in (("orig", "original"), ("reply", "reply")):
+        out += [f'<meta direction="{direction}">', *_tuple(layout, side)]
+        if f"{side}_zone" in layout.slots:
+            out += ["<zone>", Num(f"{side}_zone"), "</zone>"]
+        if f"{side}_packets" in layout.slots:
+            out += [
+                "<counters><packets>", Num(f"{side}_packets"), "</packets><bytes>",
+                Num(f"{side}_bytes"), "</bytes></counters>",
+            ]  # fmt: skip
+        out.append("</meta>")
+    out += ['<meta direction="independent">', *_independent(layout, options), "</meta>"]
+    if "timestamp" in options:
+        out.append(Call(_when))
+    if "helper" in layout.slots:
+        out += ["<helper>", Call(_text, "helper"), "</helper>"]
+    if "labels" in options and "labels" in layout.slots:
+        out += ["<labels>", Call(_Labels(labels), "labels"), "</labels>"]
+    return [*out, "</flow>"]
+
+
+def _tuple(layout: Layout, side: str) -> list[Piece]:
+    has = layout.slots
+    family = layout.family
+    number = layout.shape.get(f"{side}_proto")
+    out: list[Piece] = []
+    if f"{side}_src" in has:
+        name = L3_NAMES.get(family, "unknown")
+        out += [
+            f'<layer3 protonum="{family}" protoname="{name}"><src>', Addr(f"{side}_src"),
+            "</src><dst>", Addr(f"{side}_dst"), "</dst></layer3>",
+        ]  # fmt: skip
+    if number is not None:
+        out.append(f'<layer4 protonum="{number}" protoname="{vocab.PROTO.get(number, "unknown")}">')
+        if f"{side}_icmp_type" in has:
+            for part in ("type", "code", "id"):
+                out += [f"<{part}>", Num(f"{side}_icmp_{part}"), f"</{part}>"]
+        elif f"{side}_sport" in has and number == GRE:
+            out += [
+                "<srckey>", Num(f"{side}_sport", "0x%x"), "</srckey><dstkey>",
+                Num(f"{side}_dport", "0x%x"), "</dstkey>",
+            ]  # fmt: skip
+        elif f"{side}_sport" in has and number in PORT_PROTOCOLS:
+            out += [
+                "<sport>", Num(f"{side}_sport"), "</sport><dport>", Num(f"{side}_dport"),
+                "</dport>",
+            ]  # fmt: skip
+        out.append("</layer4>")
+    return out
+
+
+def _independent(layout: Layout, options: Collection[str]) -> list[Piece]:
+    has = layout.slots
+    out: list[Piece] = []
+    for name, words in STATES.items():
+        if name in has:
+            out += ["<state>", Word(name, words), "</state>"]
+    for name in ("timeout", "mark", "secmark"):
+        if name in has:
+            out += [f"<{name}>", Num(name), f"</{name}>"]
+    if "secctx" in has:
+        out += ["<secctx>", Call(_text, "secctx"), "</secctx>"]
+    for name in ("zone", "use", "id"):
+        if name in has:
+            out += [f"<{name}>", Num(name), f"</{name}>"]
+    if "status" in has:
+        out.append(Flag("status", c.IPS_ASSURED, c.IPS_ASSURED, "<assured/>"))
+        out.append(Flag("status", c.IPS_SEEN_REPLY, 0, "<unreplied/>"))
+    return out + _times(layout, options)
+
+
+def _times(layout: Layout, options: Collection[str]) -> list[Piece]:
+    has = layout.slots
+    if "timestamp_start" not in has:
+        return []
+    out: list[Piece] = []
+    stop = "timestamp_stop" in has
+    if "ktimestamp" in options:
+        out += ["<timestamp><start>", Num("timestamp_start"), "</start>"]
+        if stop:
+            out += ["<stop>", Num("timestamp_stop"), "</stop>"]
+        out.append("</timestamp>")
+    fields = ("timestamp_start", "timestamp_stop") if stop else ("timestamp_start",)
+    return [*out, "<deltatime>", Call(delta_seconds, *fields), "</deltatime>"]
+
+
+def escape(text: str) -> str:
+    """`text` with the characters replaced that XML reserves."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _text(raw: bytes) -> str:
+    return escape(raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace"))
+
+
+class _Labels:
+    __slots__ = ("names",)
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self.names = names
+
+    def __call__(self, raw: bytes) -> str:
+        names = (self.names.get(bit, str(bit)) for bit in label_bits(raw))
+        return "".join(f"<label>{escape(name)}</label>" for name in names)
+
+
+def _when() -> str:
+    from time import localtime
+
+    now = localtime()
+    return (
+        f"<when><hour>{now.tm_hour}</hour><min>{now.tm_min:02d}</min><sec>{now.tm_sec:02d}</sec>"
+        f"<wday>{(now.tm_wday + 1) % 7 + 1}</wday><day>{now.tm_mday}</day>"
+        f"<month>{now.tm_mon}</month><year>{now.tm_year}</year></when>"
+    )
+
+
+_SIDES = (("tuple", "expected"), ("mask", "mask"), ("master", "master"))
+
+
+def expect(layout: Layout, event: str = "") -> list[Piece]:
+    """The element of an expectation."""
+    has = layout.slots
+    family = layout.family
+    number = layout.shape.get("tuple_proto", 0)
+    name = L3_NAMES.get(family, "unknown")
+    out: list[Piece] = [f'<flow type="{event}">' if event else "<flow>"]
+    out.append(f'<layer3 protonum="{family}" protoname="{name}">')
+    for side, tag in _SIDES:
+        if f"{side}_src" in has:
+            out += [
+                f"<{tag}><src>", Addr(f"{side}_src"), "</src><dst>", Addr(f"{side}_dst"),
+                f"</dst></{tag}>",
+            ]  # fmt: skip
+    name = vocab.PROTO.get(number, "unknown")
+    out.append(f'</layer3><layer4 protonum="{number}" protoname="{name}">')
+    for side, tag in _SIDES:
+        if f"{side}_sport" in has:
+            out += [
+                f"<{tag}><sport>", Num(f"{side}_sport"), "</sport><dport>", Num(f"{side}_dport"),
+                f"</dport></{tag}>",
+            ]  # fmt: skip
+    out.append("</layer4><meta>")
+    if "helper" in has:
+        out += ["<helper-name>", Call(_text, "helper"), "</helper-name>"]
+    for field in ("timeout", "class", "zone"):
+        if field in has:
+            out += [f"<{field}>", Num(field), f"</{field}>"]
+    return [*out, "</meta></flow>"]

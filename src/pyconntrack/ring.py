@@ -1,0 +1,132 @@
+"""A receiver in a process of its own: the kernel fills a shared ring while we format.
+
+:class:`Ring` stands in for a :class:`~pyconntrack.transport.Transport` during one dump.  A forked
+child does nothing but receive, packing datagrams back to back into shared memory; the parent gets
+many at once.  Two pipes carry what is ready and what is free again, so each side sleeps in the
+kernel, and each notices the other's death as the end of its pipe.  Made for one dump; one core
+gains nothing from it, see :func:`worth_it`.
+
+Owns the process and the ring; knows of messages only where a dump ends.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from struct import Struct
+
+from .errors import ConntrackError, KernelError
+from .session import done_at
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .transport import Transport
+
+_SIZE = 8 << 20
+_SLOT = 65536  # room that a datagram must find; it takes what it needs
+_READY = Struct("=Ii")  # where it begins; its size, or an errno below zero
+#: what one recv() hands over at most: large enough for columns, small enough for caches
+CHUNK = 512 * 1024
+
+
+def worth_it() -> bool:
+    """Whether a second process can run beside us."""
+    return len(os.sched_getaffinity(0)) > 1
+
+
+class Ring:
+    """A transport for one dump: :meth:`send` the request, then :meth:`recv` until it ends."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._memory = mmap.mmap(-1, _SIZE)
+        self._pid = 0
+        self._waiting: list[tuple[int, int]] = []
+        self._taken = 0  # bytes handed over since the last credit
+
+    def send(self, data: bytes) -> None:
+        """Sends the dump request and starts the receiver."""
+        self._transport.send(data)
+        seq = int.from_bytes(data[8:12], sys.byteorder)
+        ready_out, ready_in = os.pipe()
+        free_out, free_in = os.pipe()
+        self._pid = os.fork()
+        if self._pid == 0:
+            code = 1
+            try:
+                os.close(ready_out)
+                os.close(free_in)
+                self._receive(seq, ready_in, free_out)
+                code = 0
+            finally:
+                os._exit(code)
+        os.close(ready_in)
+        os.close(free_out)
+        self._ready, self._free = ready_out, free_in
+
+    def _receive(self, seq: int, ready: int, free: int) -> None:
+        view = memoryview(self._memory)
+        at = 0
+        used: list[int] = []  # sizes in order of use, wrap gaps included
+        room = _SIZE
+        last = False
+        while not last:
+            gap = _SIZE - at if _SIZE - at < _SLOT else 0
+            while room < _SLOT + gap:
+                credit = os.read(free, 8192)
+                if not credit:
+                    return
+                for pos in range(0, len(credit), 4):
+                    for _ in range(int.from_bytes(credit[pos : pos + 4])):
+                        room += used.pop(0)
+            if gap:
+                at = 0
+                room -= gap
+                if used:
+                    used[-1] += gap
+                else:
+                    room += gap
+            try:
+                size = self._transport.recv_into(view[at : at + _SLOT])
+            except InterruptedError:
+                continue
+            except KernelError as error:
+                os.write(ready, _READY.pack(0, -(error.errno or 1)))
+                return
+            last = done_at(bytes(view[at : at + size]), seq) is not None
+            os.write(ready, _READY.pack(at, size))
+            used.append(size)
+            room -= size
+            at += size
+
+    def recv(self) -> bytes:
+        """The next datagrams, back to back, as one."""
+        if self._taken:
+            os.write(self._free, self._taken.to_bytes(4))
+            self._taken = 0
+        waiting = self._waiting
+        if not waiting:
+            news = os.read(self._ready, _READY.size * 1024)
+            if not news:
+                raise ConntrackError("the receiving process ended before the dump did")
+            while len(news) % _READY.size:
+                news += os.read(self._ready, _READY.size - len(news) % _READY.size)
+            waiting += _READY.iter_unpack(news)  # type: ignore[arg-type]
+        start, size = waiting[0]
+        if size < 0:
+            raise KernelError(-size, "reading from the kernel")
+        end = start
+        while waiting and waiting[0][0] == end and waiting[0][1] > 0 and end - start < CHUNK:
+            end += waiting.pop(0)[1]
+            self._taken += 1
+        return self._memory[start:end]
+
+    def close(self) -> None:
+        """Ends the receiver; twice is no error."""
+        if self._pid:
+            os.close(self._free)
+            os.close(self._ready)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+
