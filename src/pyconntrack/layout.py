@@ -18,9 +18,9 @@ from .errors import DecodeError
 from .fields import TEXT
 from .schema import CONNTRACK, EXPECT, STATS_CPU, STATS_EXP_CPU, STATS_GLOBAL, Attr
 from .wire.consts import (
+    IPCTNL_MSG_CT_GET_CTRZERO,
     IPCTNL_MSG_CT_GET_STATS,
     IPCTNL_MSG_CT_GET_STATS_CPU,
-    IPCTNL_MSG_EXP_GET_STATS_CPU,
     NFGENMSG_LEN,
     NFNL_SUBSYS_CTNETLINK,
     NFNL_SUBSYS_CTNETLINK_EXP,
@@ -153,9 +153,13 @@ def rows_of(kind: int) -> Rows:
     if subsystem == NFNL_SUBSYS_CTNETLINK:
         if message == IPCTNL_MSG_CT_GET_STATS_CPU:
             return STATS_CPU
+        if message == IPCTNL_MSG_CT_GET_CTRZERO:
+            # what the kernel answers IPCTNL_MSG_EXP_GET_STATS_CPU with: the number is the same,
+            # the subsystem conntrack's; entries never come as this type
+            return STATS_EXP_CPU
         return STATS_GLOBAL if message == IPCTNL_MSG_CT_GET_STATS else CONNTRACK
     if subsystem == NFNL_SUBSYS_CTNETLINK_EXP:
-        return STATS_EXP_CPU if message == IPCTNL_MSG_EXP_GET_STATS_CPU else EXPECT
+        return EXPECT
     raise DecodeError(f"message type {kind:#x} is not ctnetlink's")
 
 

@@ -1,4 +1,4 @@
-"""Typed values: flows, tuples, expectations, events, statistics, and the keyword filter.
+"""Typed values: flows, tuples, expectations, events, statistics.
 
 A :class:`Flow` is a proven message: it keeps the kernel's bytes and their layout, and a field is
 read out of them when somebody asks for it.  So a dump costs little an entry, whatever a newer
@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import sys
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from struct import Struct
 
 from . import vocab
 from .encode import encode
-from .errors import RequestError
+from .errors import DecodeError, RequestError
 from .fields import BYTES, HOST32, IPV4, IPV6, TEXT
-from .filter import And, Bits, In, Label, Net, Node, Not, Or, Text, label_byte
+from .filter import bind, label_byte
 from .layout import Layout, find, text
-from .schema import (
-    CONNTRACK, COUNTERS, EXPECT, STATS_CPU, STATS_EXP_CPU, TUPLE, Attr, Nest,
-)  # fmt: skip
+from .schema import CONNTRACK, COUNTERS, EXPECT, STATS_CPU, TUPLE, Attr, Nest
 from .wire import consts as c
 from .wire.frame import message as frame
 from .wire.tlv import attr, nest
@@ -30,11 +29,13 @@ from .wire.tlv import attr, nest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-    from typing import Any, Self, TypedDict, Unpack
+    from ipaddress import IPv4Address, IPv6Address
+    from typing import Any, Self, TypedDict, TypeVar, Unpack
 
+    from .filter import Node
     from .schema import Rows
 
+    E = TypeVar("E", "Flow", "Expect")
     AddressLike = str | bytes | IPv4Address | IPv6Address
     Words = int | str | Iterable[str | int]
 
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
 FAMILIES = {c.AF_INET: "ipv4", c.AF_INET6: "ipv6"}
 _FLAGS = (vocab.STATUS, vocab.EXPECT_FLAGS)
 _LABELS = ("labels", "labels_mask")
+_LENGTH = Struct("=I").unpack_from
 _LABEL_BYTES = 16  # NF_CT_LABELS_MAX_SIZE
 #: what tells connections apart, in one direction
 _KEY = ("src", "dst", "proto", "sport", "dport", "icmp_id", "icmp_type", "icmp_code")
@@ -122,14 +124,14 @@ def _leaves(rows: Rows, prefix: str, group: str) -> Iterator[tuple[str, str, Att
             yield prefix + row.name, group, row
 
 
-_FIELDS = {id(rows): flatten(rows) for rows in (CONNTRACK, EXPECT, TUPLE)}
+FIELDS = {id(rows): flatten(rows) for rows in (CONNTRACK, EXPECT, TUPLE)}
 _GROUPS = {
     id(rows): {name: group for name, group, _ in _leaves(rows, "", "")}
     for rows in (CONNTRACK, EXPECT)
 }
 
 
-def _raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
+def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
     """A user's value as `encode` wants it; RequestError names the field and what would be right."""
     row = rows[0]
     kind = row.kind
@@ -378,7 +380,7 @@ class Address(_Field):
         return None if raw is None else unpacked(raw)
 
 
-class Words_(_Field):
+class String(_Field):
     """A text of the kernel; None where it is absent."""
 
     __slots__ = ()
@@ -487,7 +489,7 @@ class _Entry(Value):
     _kind: int
 
     def _build(self, values: Mapping[str, Any], kept: Iterable[Any] = ()) -> None:
-        known = _FIELDS[id(self._rows)]
+        known = FIELDS[id(self._rows)]
         raw: dict[str, Any] = {}
         given = None
         for name, value in values.items():
@@ -505,7 +507,7 @@ class _Entry(Value):
                     raise RequestError(f"{name}: a Tuple is wanted, not {value!r}")
                 raise RequestError(f"no such field: {name}")
             else:
-                raw[name] = _raw(known[name], name, value)
+                raw[name] = to_raw(known[name], name, value)
         family = _family_of(raw, given)
         payload = encode(self._rows, raw, family)
         for path, data in kept:
@@ -622,9 +624,9 @@ class Tuple(Value):
             "src": src, "dst": dst, "proto": proto, "sport": sport, "dport": dport,
             "icmp_id": icmp_id, "icmp_type": icmp_type, "icmp_code": icmp_code, "zone": zone,
         }  # fmt: skip
-        fields = _FIELDS[id(TUPLE)]
+        fields = FIELDS[id(TUPLE)]
         raw = {
-            name: _raw(fields[name], name, value)
+            name: to_raw(fields[name], name, value)
             for name, value in given.items()
             if value is not None
         }
@@ -675,14 +677,14 @@ class Tuple(Value):
         """The JSON form: ``{"src": ..., "dst": ..., "proto": "tcp", "sport": ...}``."""
         found: dict[str, Any] = {}
         for name, value in self._values().items():
-            convert = _converter(_FIELDS[id(TUPLE)][name][0], name)
+            convert = _converter(FIELDS[id(TUPLE)][name][0], name)
             found[name] = value if convert is None else convert(value)
         return found
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tuple:
         """The tuple of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
-        wrong = set(data) - set(_FIELDS[id(TUPLE)])
+        wrong = set(data) - set(FIELDS[id(TUPLE)])
         if wrong:
             raise RequestError(f"no such field: {', '.join(sorted(wrong))}")
         return cls(**data)
@@ -782,7 +784,7 @@ class Flow(_Entry):
     sctp_state = Number()
     sctp_vtag_orig = Number()
     sctp_vtag_reply = Number()
-    helper = Words_()
+    helper = String()
     helper_info = Octets()
     src_nat_min_addr = Address()
     src_nat_max_addr = Address()
@@ -817,7 +819,7 @@ class Flow(_Entry):
     reply_seqadj_offset_after = Number()
     secmark = Number()
     zone = Number()
-    secctx = Words_()
+    secctx = String()
     timestamp_start = Number()
     timestamp_stop = Number()
     mark_mask = Number()
@@ -972,7 +974,7 @@ class Expect(_Entry):
     mask_zone = Number()
     timeout = Number()
     id = Number()
-    helper = Words_()
+    helper = String()
     zone = Number()
     flags = Number()
     class_ = Number()
@@ -986,7 +988,7 @@ class Expect(_Entry):
     nat_tuple_icmp_type = Number()
     nat_tuple_icmp_code = Number()
     nat_tuple_zone = Number()
-    fn = Words_()
+    fn = String()
 
     def __init__(
         self,
@@ -1251,20 +1253,39 @@ class Stats:
         )
 
 
-assert STATS_EXP_CPU  # its names are CpuStats' too
-
-
 # -- decoding many ------------------------------------------------------------------------------
 
 
-def flows(data: bytes, end: int, node: Node | None = None) -> Iterator[Flow]:
-    """The flows of the messages in ``data[:end]`` that meet `node`.
+def decode(
+    cls: type[E], data: bytes, end: int, node: Node | None = None
+) -> Iterator[E]:
+    """The entries (:class:`Flow`, :class:`Expect`) in ``data[:end]`` that meet `node`.
 
     Raises :class:`~pyconntrack.DecodeError` where a message does not keep to the format.
     """
-    return entries(Flow, data, end, node)
+    new = cls.__new__
+    pos = 0
+    while pos < end:
+        length = _LENGTH(data, pos)[0]
+        if length < 20 or length > end - pos:
+            raise DecodeError(f"message at byte {pos}: length {length} of {end - pos}")
+        message = data[pos : pos + length]
+        pos += length + 3 & ~3
+        layout = find(message)
+        if node is not None and not meets(node, layout, message):
+            continue
+        value = new(cls)
+        value._layout = layout
+        value._message = message
+        yield value
 
 
-def entries[_E: (Flow, Expect)](*args: Any) -> Iterator[_E]:  # pragma: no cover - replaced below
-    """Placeholder."""
-    raise NotImplementedError
+def meets(node: Node, layout: Layout, message: bytes) -> bool:
+    """Whether a proven message meets a predicate; the bound test is kept with the layout."""
+    kept = layout.writers.get(meets)
+    if kept is None or kept[0] is not node:
+        kept = layout.writers[meets] = (node, bind(node, layout))
+    test = kept[1]
+    if isinstance(test, bool):
+        return test
+    return test(layout.struct.unpack(message))

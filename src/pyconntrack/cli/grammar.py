@@ -10,11 +10,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Any, Final
 
 LABELMAP: Final = "/etc/xtables/connlabel.conf"
 
-CONNTRACK, EXPECT, DYING, UNCONFIRMED = TABLES = ("conntrack", "expect", "dying", "unconfirmed")
+TABLES: Final = ("conntrack", "expect", "dying", "unconfirmed")
+CONNTRACK, EXPECT = TABLES[:2]
 
 
 class Verb:
@@ -71,7 +72,7 @@ class Option:
         text: str,
         *,
         group: str = "",
-        detail: object = None,
+        detail: Any = None,
     ) -> None:
         short, *self.long = names.split()
         self.short = "" if short == "-" else short
@@ -245,9 +246,9 @@ DCCP_STATES: Final = {
 DCCP_ROLES: Final = {"client": 0, "server": 1}
 
 
-def _state(field: str, states: dict[str, int], label: str, error: str) -> Option:
-    return Option("- state", field, "choice", "STATE", "LGiaUDE", "", f"state of the {label}",
-                  detail=(states, error))  # fmt: skip
+def _state(label: str, states: dict[str, int], error: str) -> Option:
+    return Option("- state", f"{label.lower()}_state", "choice", "STATE", "LGiaUDE", "",
+                  f"{label} state", detail=(states, error))  # fmt: skip
 
 
 def _icmp(prefix: str) -> tuple[Option, ...]:
@@ -279,6 +280,11 @@ def _keys() -> tuple[Option, ...]:
     )
 
 
+_TCP = _state("TCP", TCP_STATES, "unknown TCP state")
+_SCTP = _state("SCTP", SCTP_STATES, "unknown SCTP state")
+_DCCP = _state("DCCP", DCCP_STATES, "Unknown DCCP state")
+
+
 class Protocol:
     """A layer 4 protocol with options of its own."""
 
@@ -288,24 +294,23 @@ class Protocol:
         self.name = name
         self.number = number
         self.options = options
-        # what completes a tuple: "sport" (then the reply's is `--reply-src-port'), or a key
+        # what completes a tuple beside the addresses: "port", "key" or nothing
         self.pair = pair
 
 
 PROTOCOLS: Final = (
-    Protocol("tcp", 6, (*PORTS, *_MASK_PORTS,
-                        _state("tcp_state", TCP_STATES, "TCP", "unknown TCP state"), *_TUPLE_PORTS), "port"),
+    Protocol("tcp", 6, (*PORTS, *_MASK_PORTS, _TCP, *_TUPLE_PORTS), "port"),
     Protocol("udp", 17, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), "port"),
     Protocol("udplite", 136, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), "port"),
     Protocol("sctp", 132, (
-        *PORTS, *_MASK_PORTS, _state("sctp_state", SCTP_STATES, "SCTP", "unknown SCTP state"), *_TUPLE_PORTS,
+        *PORTS, *_MASK_PORTS, _SCTP, *_TUPLE_PORTS,
         Option("- orig-vtag", "sctp_vtag_orig", "number", "TAG", "GiaU", "i",
                "verification tag, original direction", detail=U32),
         Option("- reply-vtag", "sctp_vtag_reply", "number", "TAG", "GiaU", "i",
                "verification tag, reply direction", detail=U32),
     ), "port"),
     Protocol("dccp", 33, (
-        *PORTS, *_MASK_PORTS, _state("dccp_state", DCCP_STATES, "DCCP", "Unknown DCCP state"), *_TUPLE_PORTS,
+        *PORTS, *_MASK_PORTS, _DCCP, *_TUPLE_PORTS,
         Option("- role", "dccp_role", "choice", "ROLE", "ia", "I",
                "role of the original direction: client or server",
                detail=(DCCP_ROLES, "Unknown DCCP role")),

@@ -80,7 +80,7 @@ def _options(title: str, rows: list[Option] | tuple[Option, ...]) -> str:
 
 def _line(left: str, right: str) -> str:
     # a left side that is too wide has a line of its own
-    return f"  {left:<34} {right}" if len(left) <= 34 else f"  {left}\n{'':37}{right}"
+    return f"  {left:<36} {right}" if len(left) <= 36 else f"  {left}\n{'':39}{right}"
 
 
 def _words(protocol: Protocol) -> str:

@@ -46,8 +46,8 @@ def load(runner: Runner, command: Command) -> int:
             for number, line in _lines(file):
                 checked.add(number, line)
     except _BadLine as bad:
-        complain(bad.error.message)
-        complain(f"line {bad.number} of {name}: nothing was loaded", hint=bad.error.hint)
+        text = f"line {bad.number}: {bad.error.message} (nothing was loaded)"
+        complain(text, hint=bad.error.hint)
         return bad.error.code
     except UsageError as error:
         complain(error.message, hint=error.hint)

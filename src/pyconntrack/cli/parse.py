@@ -25,10 +25,11 @@ _NAMES = [(protocol.name, protocol.number) for protocol in grammar.PROTOCOLS]
 _GENERIC_PORTS = frozenset(grammar.PORTS)
 
 # -z would clear the counters of entries that such a filter hides.
-_FILTERS = frozenset(
-    "src dst reply-src reply-dst protonum mark secmark status zone orig-zone reply-zone label id"
-    " where limit sport dport reply-port-src reply-port-dst".split()
-)
+_FILTERS = {
+    *("src", "dst", "reply-src", "reply-dst", "protonum", "mark", "secmark", "status", "label"),
+    *("zone", "orig-zone", "reply-zone", "id", "where", "limit"),
+    *("sport", "dport", "reply-port-src", "reply-port-dst"),
+}
 
 
 class Command:
@@ -208,7 +209,7 @@ class _Reader:
 
     def store(self, row: Option, given: str | None) -> None:
         """Read a value by its kind and put it where the row says."""
-        opts, kind, text, detail = self.command.opts, row.kind, given or "", row.detail
+        opts, kind, text = self.command.opts, row.kind, given or ""
         value: Any
         if kind == "flag":
             value = True
@@ -224,7 +225,7 @@ class _Reader:
         elif kind == "mark":
             value = values.mark(text)
         elif kind == "choice":
-            choices, error = detail  # type: ignore[misc]
+            choices, error = row.detail
             if text not in choices:
                 raise UsageError(f"{error} `{text}'")
             value = choices[text]
@@ -253,9 +254,7 @@ class _Reader:
             self.command.proto = values.protocol(text, _NAMES)
             return
         elif kind == "family":
-            if text not in ("ipv4", "ipv6"):
-                raise UsageError(f"`{text}' unsupported protocol")
-            self.agree(values.AF_INET if text == "ipv4" else values.AF_INET6)
+            self.agree(values.address_family(text))
             self.command.family_given = True
             return
         elif kind == "output":
@@ -339,8 +338,7 @@ class _Reader:
         documents = [word for word in chosen if word in grammar.DOCUMENTS]
         if len(documents) > 1:
             raise UsageError(
-                f"cannot combine output formats `{documents[0]}' and `{documents[1]}':"
-                " choose one"
+                f"cannot combine output formats `{documents[0]}' and `{documents[1]}': choose one"
             )
 
     # -- rules -----------------------------------------------------------------------
@@ -412,9 +410,7 @@ class _Reader:
                 if letter not in rule and letter.lower() not in rule:
                     raise UsageError(f"Illegal option `--{row.name}' with this command")
             elif letter.lower() in rule:
-                raise UsageError(
-                    f"You need to supply the `--{row.name}' option for this command"
-                )
+                raise UsageError(f"You need to supply the `--{row.name}' option for this command")
 
     def foreign(self, own: tuple[Option, ...]) -> None:
         """Refuse protocol options that the final -p does not have."""

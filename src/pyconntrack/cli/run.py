@@ -266,7 +266,7 @@ def _finish(runner: Runner, count: int, errors: dict[str, int], what: str) -> in
 
 def update(runner: Runner, command: Command) -> int:
     """-U: changes all flows that match, and shows them as they are then."""
-    document = Document(runner.out, _writer(command, "-U"))
+    document = Document(runner.out, _writer(command))
     scalar = Scalar(document.writer, None)
     errors: dict[str, int] = {}
     change = Transport(rcvbuf=4 << 20)
@@ -335,7 +335,13 @@ def stats(runner: Runner, command: Command) -> int:
     request = ask.stats_exp_cpu() if expect else ask.stats_cpu()
     words = _STATS_EXPECT if expect else _STATS
     lines = []
-    for part in stream(runner.transport, dump(request, "reading statistics")):
+    try:
+        parts = list(stream(runner.transport, dump(request, "reading statistics")))
+    except KernelError:
+        if not expect:
+            runner.out.write(_stats_of_proc())
+        raise
+    for part in parts:
         for pos, length, _, _, _ in split(part.data[: part.end]):
             message = part.data[pos : pos + length]
             values = find(message).values(message)
@@ -344,6 +350,18 @@ def stats(runner: Runner, command: Command) -> int:
             lines.append(f"cpu={cpu:<4}\t{cells} \n")
     runner.out.write("".join(lines).encode())
     return 0
+
+
+def _stats_of_proc() -> bytes:
+    """The counters for those who may not ask the kernel: a table in hexadecimal, a line a CPU."""
+    with open("/proc/net/stat/nf_conntrack") as file:
+        names = file.readline().split()
+        lines = []
+        for cpu, line in enumerate(file):
+            cells = zip(names, line.split(), strict=False)
+            text = " ".join(f"{name}={int(value, 16)}" for name, value in cells)
+            lines.append(f"cpu={cpu:<4}\t{text} \n")
+    return "".join(lines).encode()
 
 
 def watch(runner: Runner, command: Command) -> int:

@@ -5,7 +5,7 @@ Owns the meaning of ``-s``, ``-u``, ``-n`` and their like; matching is :mod:`pyc
 
 from __future__ import annotations
 
-from ..filter import And, Bits, Differ, In, Label, Net, Or, equals, host
+from ..filter import And, Bits, Differ, In, Label, Net, Not, Or, equals, host
 from ..wire import consts as c
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = (
     "orig_icmp_type", "orig_icmp_code", "orig_icmp_id", "tcp_state", "sctp_state", "dccp_state",
-    "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "secmark", "id", "zone", "orig_zone",
+    "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "id", "zone", "orig_zone",
     "reply_zone",
 )  # fmt: skip
 _PORTS = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
@@ -50,6 +50,10 @@ def predicate(command: Command) -> Node | None:
         nodes += _values(opts)
     elif "labels" in opts:
         nodes += [Label(bit) for bit in opts["labels"]]
+    if "secmark" in opts:
+        # conntrack(8) lets entries pass that have none, as nearly all are
+        there = In("secmark", (0, 0xFFFFFFFF))
+        nodes.append(Or((Not(there), equals("secmark", opts["secmark"]))))
     nodes += _nat(opts)
     if "where" in opts:
         nodes.append(opts["where"])

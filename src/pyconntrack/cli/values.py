@@ -8,7 +8,9 @@ says what is wrong and what would be right.
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, getprotobyname, inet_aton, inet_pton
+from _socket import AF_INET as IPV4
+from _socket import AF_INET6 as IPV6
+from _socket import getprotobyname, inet_aton, inet_pton
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +20,12 @@ if TYPE_CHECKING:
 class UsageError(Exception):
     """A wrong command line: the message, the exit code, whether to point at the help."""
 
-    def __init__(
-        self, message: str, code: int = 2, *, hint: bool | None = None, warnings: list[str] | None = None
-    ) -> None:
+    def __init__(self, message: str, code: int = 2, *, hint: bool | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
         self.hint = code == 2 if hint is None else hint
-        self.warnings = [] if warnings is None else warnings
+        self.warnings: list[str] = []  # lines to print before the message
 
 
 def number(text: str) -> int:
@@ -59,7 +59,7 @@ def mark(text: str) -> tuple[int, int | None]:
     left, slash, right = text.partition("/")
     value = number(left)
     mask = number(right) if slash else None
-    if not 0 <= value <= 0xFFFFFFFF or mask == -1 and right:
+    if not 0 <= value <= 0xFFFFFFFF or (mask == -1 and right):
         raise unexpected(text, "m")
     if mask is not None and not 0 <= mask <= 0xFFFFFFFF:
         raise UsageError(
@@ -100,19 +100,26 @@ def address(text: str) -> bytes:
         except OSError:
             pass
         try:
-            return inet_pton(AF_INET6, text)
+            return inet_pton(IPV6, text)
         except OSError:
             pass
     raise UsageError(f"Invalid IP address `{text}'")
 
 
+def address_family(text: str) -> int:
+    """Read the value of -f."""
+    if text not in ("ipv4", "ipv6"):
+        raise UsageError(f"`{text}' unsupported protocol")
+    return IPV4 if text == "ipv4" else IPV6
+
+
 def family(packed: bytes) -> int:
     """Tell the address family from the length."""
-    return AF_INET if len(packed) == 4 else AF_INET6
+    return IPV4 if len(packed) == 4 else IPV6
 
 
 def network(text: str) -> tuple[bytes, bytes | None]:
-    """Read ADDR[/LEN] as an address and a netmask; no length is no mask."""
+    """Read ADDR[/LEN] as an address and a netmask; no length, or the full one, is no mask."""
     left, slash, right = text.partition("/")
     try:
         packed = address(left)
@@ -126,6 +133,8 @@ def network(text: str) -> tuple[bytes, bytes | None]:
     size, length = 8 * len(packed), int(right or "0")
     if length > size:
         raise UsageError("Invalid netmask")
+    if length == size:
+        return packed, None
     return packed, ((1 << size) - (1 << (size - length))).to_bytes(len(packed), "big")
 
 
@@ -185,7 +194,7 @@ def words(text: str, known: Iterable[str], *, fold: str = "", negate: bool = Fal
             bare, bang = rest[1:], "!"
         word, comma, tail = bare.partition(",")
         folded = word.upper() if fold == "upper" else word.lower() if fold else word
-        if folded not in vocabulary or bang and word == "UNREPLIED":
+        if folded not in vocabulary or (bang and word == "UNREPLIED"):
             raise UsageError(_bad_word(bare, folded, vocabulary))
         found.append(bang + folded)
         rest = tail if comma else None
@@ -193,7 +202,7 @@ def words(text: str, known: Iterable[str], *, fold: str = "", negate: bool = Fal
 
 
 def _bad_word(text: str, word: str, vocabulary: tuple[str, ...]) -> str:
-    near = [known for known in vocabulary if word and known.startswith(word)]
+    near = [known for known in vocabulary if word and known.startswith(word) and known != word]
     meant = f": do you mean `{near[0]}'?" if near else ""
     return f"Bad parameter `{text}'{meant}"
 

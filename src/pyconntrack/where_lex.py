@@ -1,0 +1,98 @@
+"""The words of an expression, and the error that points at one of them.
+
+Owns tokens and :class:`WhereError`; knows no field and no grammar.
+"""
+
+from __future__ import annotations
+
+from .errors import RequestError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: what a bare word is made of: names, numbers, addresses, networks, ranges
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
+_PAIRS = frozenset(("==", "!=", "<=", ">="))
+_SINGLES = frozenset("=<>(){},&")
+#: how other languages write our words
+_FOREIGN = {"&&": "and", "||": "or", "|": "or", "!": "not", "~": "not"}
+
+
+class WhereError(RequestError):
+    """An expression is wrong.
+
+    `column`: where, counted from 1; `text`: the expression; `reason`: the message without the
+    column.
+    """
+
+    def __init__(self, reason: str, text: str, column: int) -> None:
+        super().__init__(f"column {column}: {reason}")
+        self.reason, self.text, self.column = reason, text, column
+
+    def __reduce__(self) -> tuple[type[WhereError], tuple[str, str, int]]:
+        return type(self), (self.reason, self.text, self.column)
+
+    def caret(self) -> str:
+        """Two lines: the expression, and below it a caret under the column."""
+        line = "".join(char if char.isprintable() else " " for char in self.text)
+        return f"{line}\n{' ' * (self.column - 1)}^"
+
+
+class Token:
+    """A word of the expression: `kind` is "word", "string", "op" or "end"."""
+
+    __slots__ = ("column", "kind", "text")
+
+    def __init__(self, kind: str, text: str, column: int) -> None:
+        self.kind, self.text, self.column = kind, text, column
+
+    def is_word(self, word: str) -> bool:
+        """Whether this is the keyword `word`, in any case."""
+        return self.kind == "word" and self.text.lower() == word
+
+    def is_op(self, *ops: str) -> bool:
+        """Whether this is one of the operators `ops`."""
+        return self.kind == "op" and self.text in ops
+
+    def __str__(self) -> str:
+        return "the end" if self.kind == "end" else f"`{self.text}'"
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of `text`, an "end" at their end."""
+    found = []
+    at, end = 0, len(text)
+    while at < end:
+        char, start = text[at], at
+        if char.isspace():
+            at += 1
+        elif char in _WORD:
+            while at < end and text[at] in _WORD:
+                at += 1
+            found.append(Token("word", text[start:at], start + 1))
+        elif char in "\"'":
+            at = text.find(char, start + 1) + 1
+            if not at:
+                raise WhereError("this quotation mark is never closed", text, start + 1)
+            found.append(Token("string", text[start + 1 : at - 1], start + 1))
+        else:
+            pair = text[at : at + 2]
+            op = pair if pair in _PAIRS or pair in _FOREIGN else char
+            if op in _FOREIGN:
+                raise WhereError(f"`{op}' means nothing here: write `{_FOREIGN[op]}'", text, at + 1)
+            if op not in _PAIRS and op not in _SINGLES:
+                raise WhereError(f"the character {char!r} means nothing here", text, at + 1)
+            at += len(op)
+            found.append(Token("op", op, start + 1))
+    found.append(Token("end", "", end + 1))
+    return found
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """``: do you mean `X'?`` with the nearest of `known`, or nothing."""
+    from difflib import get_close_matches
+
+    by_fold = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), by_fold, 1, 0.5)
+    return f": do you mean `{by_fold[near[0]]}'?" if near else ""

@@ -1,0 +1,160 @@
+"""The names of an expression: fields, drawn from the schema, and flags.
+
+Owns what a name means and how it is spelled; values and grammar are :mod:`pyconntrack.where`'s.
+"""
+
+from __future__ import annotations
+
+from . import vocab
+from .fields import BYTES, HOST32, IPV4, IPV6, TEXT
+from .filter import And, Bits, Differ, Or
+from .schema import CONNTRACK, Attr
+from .wire import consts as c
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .filter import Node
+    from .schema import Rows
+
+NUMBER, ADDRESS, STRING, FAMILY, STATE, LABEL = (
+    "number", "address", "text", "family", "state", "label",
+)  # fmt: skip
+
+FAMILIES = {"ipv4": c.AF_INET, "ipv6": c.AF_INET6, "inet": c.AF_INET, "inet6": c.AF_INET6}
+FAMILY_WORDS = {c.AF_INET: "ipv4", c.AF_INET6: "ipv6"}
+#: field -> its vocabulary; ``state`` is any of them
+STATES = {
+    "tcp_state": vocab.TCP_STATE,
+    "sctp_state": vocab.SCTP_STATE,
+    "dccp_state": vocab.DCCP_STATE,
+}
+TIME = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+SIZE = {
+    "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
+    "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
+}  # fmt: skip
+
+#: groups of fields, whose name a dot may follow
+_GROUPS = ("orig_seqadj", "reply_seqadj", "orig", "reply", "master", "tcp", "sctp", "dccp",
+           "timestamp", "synproxy")  # fmt: skip
+#: parts of requests that no entry carries
+_REQUESTS = ("filter_", "src_nat_", "dst_nat_", "mark_mask", "status_mask")
+_ALIASES = ("src", "dst", "sport", "dport", "proto", "icmp_type", "icmp_code", "icmp_id")
+
+
+class Field:
+    """A field: `names` of the values that add up to it, what is its `kind`, `limit`, `words`.
+
+    `name` is how we write it; `words`: number -> word; `units`: suffix -> factor.
+    """
+
+    __slots__ = ("kind", "limit", "name", "names", "units", "words")
+
+    def __init__(
+        self,
+        name: str,
+        names: tuple[str, ...],
+        kind: str,
+        limit: int = 0,
+        words: Mapping[int, str] | None = None,
+    ) -> None:
+        self.name, self.names, self.kind, self.limit = name, names, kind, limit
+        self.words = words or {}
+        self.units: Mapping[str, int] = {}
+        if name == "timeout":
+            self.units = TIME
+        elif name.endswith(("bytes", "packets")):
+            self.units = SIZE
+
+    @property
+    def wanted(self) -> str:
+        """What a value of it is, for messages."""
+        if self.kind == ADDRESS:
+            return "an address"
+        if self.kind == STRING:
+            return "a text"
+        if self.kind == FAMILY:
+            return "ipv4 or ipv6"
+        if self.kind == STATE:
+            return "the word of a state"
+        if self.kind == LABEL:
+            return "the number of a label, 0 to 127"
+        words = "a word or " if self.words else ""
+        units = f", with or without a unit ({' '.join(self.units)})" if self.units else ""
+        return f"{words}a number from 0 to {self.limit}{units}"
+
+
+def dotted(name: str) -> str:
+    """How we write the field that the schema calls `name`."""
+    for group in _GROUPS:
+        if name.startswith(group + "_") and name not in _GROUPS:
+            return group + "." + name[len(group) + 1 :]
+    return name
+
+
+def _walk(rows: Rows, prefix: str, found: dict[str, Field]) -> None:
+    for row in rows.values():
+        if not isinstance(row, Attr):
+            _walk(row.rows, prefix + row.name + "_" if row.name else prefix, found)
+            continue
+        name = prefix + row.name
+        if name.startswith(_REQUESTS) or row.kind in (BYTES, HOST32) or name in found:
+            continue
+        if row.kind in (IPV4, IPV6):
+            found[name] = Field(dotted(name), (name,), ADDRESS)
+        elif row.kind is TEXT:
+            found[name] = Field(name, (name,), STRING)
+        else:
+            words = None if name == "status" else row.words
+            found[name] = Field(dotted(name), (name,), NUMBER, row.kind.limit, words)
+
+
+def _table() -> dict[str, Field]:
+    found: dict[str, Field] = {}
+    _walk(CONNTRACK, "", found)
+    for name in _ALIASES:
+        found[name] = found["orig_" + name]
+    for name in ("packets", "bytes"):
+        found[name] = Field(name, ("orig_" + name, "reply_" + name), NUMBER, (1 << 64) - 1)
+    found["family"] = Field("family", ("family",), FAMILY, 255)
+    found["state"] = Field("state", tuple(STATES), STATE, 255)
+    found["label"] = found["labels"] = Field("label", ("labels",), LABEL, 127)
+    return found
+
+
+def _nat(bit: int, near: str, far: str) -> Node:
+    """Really translated: the done bit, and the two ends differ (as conntrack -n and -g)."""
+    pairs = (f"orig_{near}", f"reply_{far}"), (f"orig_{near[0]}port", f"reply_{far[0]}port")
+    return And((Bits("status", bit, bit), Or(Differ(a, b) for a, b in pairs)))
+
+
+def _flags() -> dict[str, Node]:
+    flags: dict[str, Node] = {
+        word.lower(): Bits("status", bit, bit) for bit, word in vocab.STATUS.items()
+    }
+    flags["unreplied"] = Bits("status", c.IPS_SEEN_REPLY, 0)
+    flags["snat"] = _nat(c.IPS_SRC_NAT_DONE, "src", "dst")
+    flags["dnat"] = _nat(c.IPS_DST_NAT_DONE, "dst", "src")
+    flags["nat"] = Or((flags["snat"], flags["dnat"]))
+    return flags
+
+
+#: every spelling with underscores -> its field
+FIELDS = _table()
+#: every flag -> its predicate
+FLAGS = _flags()
+
+
+def field_of(word: str) -> Field | None:
+    """The field that `word` names, dotted or underscored, in any case."""
+    if word.startswith(".") or word.endswith(".") or ".." in word:
+        return None
+    return FIELDS.get(word.lower().replace(".", "_"))
+
+
+def spellings() -> list[str]:
+    """The names to suggest: aliases first, then every field as we write it."""
+    return [*(name for name in FIELDS if "_" not in name), *_ALIASES,
+            *(field.name for field in FIELDS.values())]  # fmt: skip
