@@ -25,6 +25,7 @@ _WORDS = {
     _errno.EBUSY: "the entry is in use",
     _errno.ETIME: "the entry has just expired",
     _errno.ERANGE: "a value is out of range",
+    _errno.ENOSPC: "no room in the entry (labels need a rule that uses them: ct label, connlabel)",
 }
 
 

@@ -39,23 +39,17 @@ if TYPE_CHECKING:
     AddressLike = str | bytes | IPv4Address | IPv6Address
     Words = int | str | Iterable[str | int]
 
-    class FlowFields(TypedDict, total=False):
-        """The fields that a program may give a flow; any other schema name works as well."""
+    class Changes(TypedDict, total=False):
+        """The fields of a flow that exists which the kernel lets a program change."""
 
-        family: int | str | None
         status: Words | None
         timeout: int | None
         mark: int | None
         mark_mask: int | None
-        zone: int | None
-        id: int | None
         helper: str | None
         helper_info: bytes | None
         labels: Iterable[int] | bytes | None
         labels_mask: Iterable[int] | bytes | None
-        secmark: int | None
-        secctx: str | None
-        use: int | None
         tcp_state: int | str | None
         tcp_wscale_orig: int | None
         tcp_wscale_reply: int | None
@@ -67,6 +61,25 @@ if TYPE_CHECKING:
         sctp_state: int | str | None
         sctp_vtag_orig: int | None
         sctp_vtag_reply: int | None
+        orig_seqadj_correction_pos: int | None
+        orig_seqadj_offset_before: int | None
+        orig_seqadj_offset_after: int | None
+        reply_seqadj_correction_pos: int | None
+        reply_seqadj_offset_before: int | None
+        reply_seqadj_offset_after: int | None
+        synproxy_isn: int | None
+        synproxy_its: int | None
+        synproxy_tsoff: int | None
+
+    class FlowFields(Changes, total=False):
+        """The fields that a program may give a flow; any other schema name works as well."""
+
+        family: int | str | None
+        zone: int | None
+        id: int | None
+        secmark: int | None
+        secctx: str | None
+        use: int | None
         orig_packets: int | None
         orig_bytes: int | None
         reply_packets: int | None
@@ -79,18 +92,9 @@ if TYPE_CHECKING:
         dst_nat_max_addr: AddressLike | None
         dst_nat_min_port: int | None
         dst_nat_max_port: int | None
-        orig_seqadj_correction_pos: int | None
-        orig_seqadj_offset_before: int | None
-        orig_seqadj_offset_after: int | None
-        reply_seqadj_correction_pos: int | None
-        reply_seqadj_offset_before: int | None
-        reply_seqadj_offset_after: int | None
         timestamp_start: int | None
         timestamp_stop: int | None
         timestamp_event: int | None
-        synproxy_isn: int | None
-        synproxy_its: int | None
-        synproxy_tsoff: int | None
 
 
 FAMILIES = {c.AF_INET: "ipv4", c.AF_INET6: "ipv6"}
@@ -248,7 +252,8 @@ def _family_of(values: Mapping[str, Any], family: Any) -> int:
         if isinstance(value, bytes) and name.endswith(("src", "dst", "addr")):
             here = c.AF_INET if len(value) == 4 else c.AF_INET6
             if family and family != here:
-                raise RequestError(f"{name}: {unpacked(value)} is not an {FAMILIES[family]} address")
+                words = FAMILIES[family]
+                raise RequestError(f"{name}: {unpacked(value)} is not an {words} address")
             family = here
     return int(family or 0)
 
@@ -517,6 +522,13 @@ class _Entry(Value):
             payload += part
         self._message = frame(self._kind, 0, 0, family, payload)
         self._layout = find(self._message)
+
+    @classmethod
+    def from_raw(cls, values: Mapping[str, Any], family: int) -> Self:
+        """The value of raw field values (addresses packed, flags and states as numbers)."""
+        self = cls.__new__(cls)
+        self._build({**values, "family": family or None})
+        return self
 
     def replace(self, **changes: Any) -> Self:
         """A copy with fields changed (by schema name, or ``orig=Tuple(...)``); None removes one.

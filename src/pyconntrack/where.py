@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from _socket import inet_ntop, inet_pton
 
-from .filter import And, Bits, Differ, In, Label, Net, Not, Or, Text, family, push_down
+from .filter import And, Bits, Differ, In, Label, Net, Node, Not, Or, Text, family, push_down
 from .where_lex import WhereError, meant, tokens
 from .where_names import (
     ADDRESS,
@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .filter import Node, PushDown
+    from .filter import PushDown
     from .where_lex import Token
     from .where_names import Field
 
@@ -52,7 +52,6 @@ _FAMILY_BIT = {c.AF_INET: _V4, c.AF_INET6: _V6}
 _KEYWORDS = ("and", "or", "not", "in")
 _ORDER = ("<", "<=", ">", ">=")
 _EQUAL = ("=", "==", "!=")
-_BITS = {"mark": "mark", "status": "status"}
 _ANY = ((b"\0" * 4, b"\0" * 4), (b"\0" * 16, b"\0" * 16))
 
 
@@ -157,7 +156,7 @@ class _Parser:
         families, node = _V4 | _V6, part.node
         if isinstance(node, Bits) and node.field == "status" and not node.mask & node.mask - 1:
             node = Bits("status", node.mask, node.mask ^ node.want)  # the kernel can check this
-        elif isinstance(node, In) and node.names == ("family",) if False else _is_family(node):
+        elif isinstance(node, In) and node.fields == ("family",) and part.families != families:
             families ^= part.families
             node = _family_node(families)
         else:
@@ -204,7 +203,7 @@ class _Parser:
 
     def unknown(self, token: Token, compared: bool) -> WhereError:
         word = token.text
-        if word[0] not in "_" and not word[0].isalpha() or _packed(word.partition("/")[0]):
+        if (word[0] not in "_" and not word[0].isalpha()) or _packed(word.partition("/")[0]):
             return self.error(f"the name of a field is expected, not {token}", token)
         known = spellings() + ([] if compared else list(FLAGS))
         what = "field" if compared else "field or flag"
@@ -235,6 +234,8 @@ class _Parser:
                 f"{field.name} has no order, it is {field.wanted}: compare with == or in", op
             )
         several = op.is_word("in")
+        if not several and (other := self.other(values[0])):
+            return self.differ(field, other, op, values[0])
         if field.kind == ADDRESS:
             return self.addresses(field, values, several, negated)
         if field.kind == STRING:
@@ -243,7 +244,7 @@ class _Parser:
         if field.kind == STATE:
             return self.states(values, negated)
         if field.kind == FAMILY:
-            return self.family(field, values, negated)
+            return self.in_family(values, negated)
         ranges: Ranges = []
         for value in values:
             low, high = self.range(field, value, several=several, ordered=ordered)
@@ -288,7 +289,7 @@ class _Parser:
             raise self.error("masked bits have no order: compare with == or in", op)
         nodes: list[Node] = []
         for token in values:
-            want, high = self.range(field, token, several=False)
+            want = self.range(field, token, several=False)[0]
             if want & ~mask:
                 raise self.error(f"{want:#x} has bits outside the mask {mask:#x}", token)
             nodes.append(Bits(field.names[0], mask, want))
@@ -336,10 +337,29 @@ class _Parser:
             self.take()
         return values
 
+    def other(self, token: Token) -> Field | None:
+        """The other field of a comparison of two."""
+        return field_of(token.text) if token.kind == "word" else None
+
+    def differ(self, field: Field, other: Field, op: Token, token: Token) -> Node:
+        if field.kind == STRING:  # its values are bare words
+            node = Text(field.names[0], token.text)
+            return Not(node) if op.text == "!=" else node
+        if op.text != "!=":
+            hint = "" if op.is_op(*_ORDER) else f": write `not {field.name} != {other.name}'"
+            raise self.error(f"only `!=' compares two fields{hint}", op)
+        for each, at in ((field, op), (other, token)):
+            if each.kind not in (NUMBER, ADDRESS) or len(each.names) > 1:
+                raise self.error(f"{each.name} cannot be compared with another field", at)
+        if field.kind != other.kind:
+            raise self.error(f"{field.name} is {field.wanted}, {other.name} is {other.wanted}",
+                             token)  # fmt: skip
+        return Differ(field.names[0], other.names[0])
+
     def wrong(self, field: Field, token: Token) -> WhereError:
         """The error of a value that is not one of `field`."""
-        if token.kind == "word" and field_of(token.text) and token.text[0].isalpha():
-            return self.error(f"{token} is a field: compare with a value", token)
+        if self.other(token):
+            return self.error(f"{token} is a field: only `!=' compares two of them", token)
         hint = meant(token.text, field.words.values()) if field.words else ""
         return self.error(f"{field.name} is {field.wanted}, not {token}{hint}", token)
 
@@ -373,9 +393,7 @@ class _Parser:
             raise self.error(f"the range {token} ends before it begins", token)
         return low, high
 
-    def addresses(
-        self, field: Field, values: list[Token], several: bool, negated: bool
-    ) -> Node:
+    def addresses(self, field: Field, values: list[Token], several: bool, negated: bool) -> Node:
         networks = []
         for token in values:
             address, slash, length = token.text.partition("/")
@@ -429,7 +447,7 @@ class _Parser:
                 nodes.append(In(name, *left))
         return nodes[0] if len(nodes) == 1 else Or(nodes)
 
-    def family(self, field: Field, values: list[Token], negated: bool) -> Node:
+    def in_family(self, values: list[Token], negated: bool) -> Node:
         families = 0
         for token in values:
             number = FAMILIES.get(token.text.lower())
@@ -474,7 +492,7 @@ def _word_number(field: Field, text: str) -> int | None:
 
         try:
             return getprotobyname(text)
-        except OSError:
+        except (OSError, ValueError):
             pass
     return None
 
@@ -492,7 +510,7 @@ def _parse_number(field: Field, text: str) -> int | None:
             return int(digits, 16)
         except ValueError:
             return None
-    if not digits.isdigit() or len(digits) > 20 or len(digits) > 1 and digits[0] == "0":
+    if not digits.isdigit() or len(digits) > 20 or (len(digits) > 1 and digits[0] == "0"):
         return None
     if unit and unit not in field.units:
         return None
@@ -529,10 +547,6 @@ def _number(names: tuple[str, ...], ranges: Ranges, limit: int) -> Node:
     if names[0] in ("mark", "status") and len(ranges) == 1 and low == high:
         return Bits(names[0], limit, low)  # as the kernel can check it
     return In(names, *ranges)
-
-
-def _is_family(node: Node) -> bool:
-    return isinstance(node, In) and node.fields == ("family",) and len(node.ranges) == 1
 
 
 def _family_node(families: int) -> Node:
@@ -574,3 +588,232 @@ def _merged(terms: Iterable[Node]) -> list[Node]:
         elif term not in found:
             found.append(term)
     return found
+
+
+# back to text
+
+
+def show(node: Node) -> str:
+    """`node` as an expression, as short as it gets; :func:`parse` reads it."""
+    return _show(node, 0)
+
+
+def _show(node: Node, tight: int) -> str:
+    """`tight`: 0 inside `or`, 1 inside `and`, 2 inside `not`."""
+    if isinstance(node, Or):
+        text = " or ".join(_show(inner, 0) for inner in node.nodes) or "nothing"
+        return f"({text})" if tight and len(node.nodes) > 1 else text
+    if isinstance(node, And):
+        text = " and ".join(_show(inner, 1) for inner in _whole(node.nodes)) or "everything"
+        return f"({text})" if tight > 1 and len(node.nodes) > 1 else text
+    if isinstance(node, Not):
+        return f"not {_show(node.node, 2)}"
+    if isinstance(node, Bits):
+        text = _show_bits(node)
+        return f"({text})" if tight > 1 and " and " in text else text
+    if isinstance(node, In):
+        return _show_in(node)
+    if isinstance(node, _Unlike):
+        return _show(node.net, 1).replace(" in ", " not in ", 1).replace(" == ", " != ", 1)
+    if isinstance(node, Net):
+        nets = [_show_net(address, mask) for address, mask in node.networks]
+        return dotted(node.field) + _choice(nets)
+    if isinstance(node, Differ):
+        return f"{dotted(node.a)} != {dotted(node.b)}"
+    if isinstance(node, Text):
+        return node.field + _choice([_quoted(word) for word in node.words])
+    if isinstance(node, Label):
+        return f"label == {node.bit}"
+    return repr(node)
+
+
+class _Unlike(Node):
+    """Only to show: ``FIELD != ADDRESS``, of which :meth:`_Parser.addresses` makes two nodes."""
+
+    __slots__ = ("net",)
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+
+
+def _whole(terms: Iterable[Node]) -> list[Node]:
+    """`terms` with each :class:`_Unlike` put together again."""
+    found: list[Node] = []
+    for term in terms:
+        last = found[-1] if found else None
+        if (
+            isinstance(term, Not)
+            and isinstance(term.node, Net)
+            and isinstance(last, Net)
+            and last == Net(term.node.field, *_ANY)
+        ):
+            found[-1] = _Unlike(term.node)
+        else:
+            found.append(term)
+    return found
+
+
+def _choice(values: list[str]) -> str:
+    if len(values) == 1:
+        return f" {'in' if '/' in values[0] or '-' in values[0] else '=='} {values[0]}"
+    return f" in {{{', '.join(values)}}}"
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if '"' in word else f'"{word}"'
+
+
+def _show_net(address: bytes, mask: bytes) -> str:
+    number = c.AF_INET if len(address) == 4 else c.AF_INET6
+    bits = bin(int.from_bytes(mask)).count("1")
+    size = 8 * len(mask)
+    text = inet_ntop(number, address)
+    if bits == size:
+        return text
+    if int.from_bytes(mask) == (1 << size) - (1 << size - bits):
+        return f"{text}/{bits}"
+    return f"{text}/{inet_ntop(number, mask)}"
+
+
+def _show_bits(node: Bits) -> str:
+    if node.field == "status" and node.mask < 0x10000:
+        flags = {want.mask: word for word, want in FLAGS.items() if isinstance(want, Bits)
+                 if want.want}  # fmt: skip
+        words = []
+        for bit, word in flags.items():
+            if node.mask & bit:
+                words.append(word if node.want & bit else f"not {word}")
+        return " and ".join(words)
+    if node.mask == 0xFFFFFFFF:
+        return f"{node.field} == {node.want:#x}"
+    return f"{dotted(node.field)} & {node.mask:#x} == {node.want:#x}"
+
+
+def _show_in(node: In) -> str:
+    if node.fields == ("family",):
+        return "family" + _choice([FAMILY_WORDS.get(low, str(low)) for low, _ in node.ranges])
+    field = next((f for f in FIELDS.values() if f.names == node.fields), None)
+    name = field.name if field else " + ".join(dotted(name) for name in node.fields)
+    limit = field.limit if field else -1
+    ranges = list(node.ranges)
+    if not ranges:
+        return f"{name} in {{}}"
+    if len(ranges) == 1 and ranges[0][0] < ranges[0][1]:
+        low, high = ranges[0]
+        if high == limit:
+            return f"{name} >= {low}"
+        if low == 0:
+            return f"{name} <= {high}"
+    negated = len(ranges) > 1 and ranges[0][0] == 0 and ranges[-1][1] == limit
+    if negated:
+        ranges = _rest(ranges, limit)
+    values = []
+    for low, high in ranges:
+        word = field.words.get(low) if field else None
+        values.append(f"{low}-{high}" if low < high else word or str(low))
+    text = _choice(values)
+    if negated:
+        text = text.replace(" in ", " not in ", 1) if " in " in text else f" != {values[0]}"
+    return name + text
+
+
+# what the kernel does of it
+
+
+def explain(node: Node | None) -> list[str]:
+    """Lines that say what of `node` the kernel filters, what user space must, and why."""
+    if node is None:
+        return ["kernel: returns the whole table", "user space: takes every entry"]
+    down = push_down(node)
+    kernel, user = [], []
+    terms = _whole(_terms(node))
+    named = any(isinstance(term, In) and term.fields == ("family",) for term in down.terms)
+    if down.family and not named:
+        kernel.append(f"kernel: family == {FAMILY_WORDS[down.family]} (that of the addresses)")
+    for term in terms:
+        if any(term is pushed for pushed in down.terms) and not _shadowed(term, terms):
+            note = ""
+            if isinstance(term, In) and term.fields == ("zone",):
+                note = " (loosely: entries with this zone in one direction come too)"
+            kernel.append(f"kernel: {_show(term, 1)}{note}")
+        else:
+            user.append(f"user space: {_show(term, 1)} ({_why(term, terms, down)})")
+    if not kernel:
+        kernel.append("kernel: returns the whole table")
+    if not user:
+        user.append("user space: nothing more")
+    return [*kernel, *user, "user space checks again what the kernel was asked to filter, as "
+            "kernels before 5.8 ignore parts of it"]  # fmt: skip
+
+
+def _shadowed(term: Node, terms: list[Node]) -> bool:
+    """Whether an earlier zone has taken the one place of its kind."""
+    zones = [t for t in terms if isinstance(t, In) and t.fields == ("zone",) and _exact(t)]
+    return term in zones and term is not zones[0]
+
+
+def _exact(term: In) -> bool:
+    return len(term.ranges) == 1 and term.ranges[0][0] == term.ranges[0][1]
+
+
+def _why(term: Node, terms: list[Node], down: PushDown) -> str:
+    """Why the kernel cannot check `term`."""
+    if isinstance(term, Or):
+        return "the kernel knows no `or'"
+    if isinstance(term, (Not, _Unlike)):
+        return "the kernel knows no `not'"
+    if isinstance(term, Differ):
+        return "the kernel does not compare fields with each other"
+    if isinstance(term, (Text, Label)):
+        return f"the kernel has no filter for {'labels' if isinstance(term, Label) else 'texts'}"
+    if isinstance(term, Net):
+        return _why_net(term, down)
+    if isinstance(term, Bits):
+        if term.field in ("mark", "status"):
+            return f"the kernel takes one mask of {term.field}"
+        return f"the kernel has no filter for {dotted(term.field)}"
+    if isinstance(term, In) and len(term.fields) == 1:
+        return _why_in(term, terms, down)
+    return "the kernel has no filter for counters"
+
+
+def _why_net(term: Net, down: PushDown) -> str:
+    if not term.field.startswith(("orig_", "reply_")):
+        return f"the kernel has no filter for {dotted(term.field)}"
+    if any(len(address) == 16 for address, _ in term.networks):
+        return "some kernels invert the test of an IPv6 address"
+    if len(term.networks) > 1:
+        return "the kernel compares with one address"
+    if any(byte != 0xFF for byte in term.networks[0][1]):
+        return "the kernel compares whole addresses, not networks"
+    if down.family != c.AF_INET:
+        return "the kernel compares addresses only with the family set"
+    return f"the kernel compares {dotted(term.field)} with one address"
+
+
+def _why_in(term: In, terms: list[Node], down: PushDown) -> str:
+    name = term.fields[0]
+    direction, _, part = name.partition("_")
+    if name == "family":
+        return "every entry has one of these"
+    if part in ("packets", "bytes"):
+        return "the kernel has no filter for counters"
+    pushable = name in ("zone", "mark", "status") or (
+        direction in ("orig", "reply")
+        and (part in ("proto", "sport", "dport") or part.startswith("icmp"))
+    )
+    if not pushable:
+        return f"the kernel has no filter for {dotted(name)}"
+    if not _exact(term):
+        return "the kernel compares with one value, not with ranges or sets"
+    if down.family == c.AF_INET6:
+        return "tuples are only asked for in IPv4: some kernels invert IPv6 tests"
+    if part and not down.family:
+        return "the kernel compares tuples only with the family set: add `family == ipv4'"
+    protocols = [t.ranges[0][0] for t in terms if isinstance(t, In) and _exact(t)
+                 and t.fields == (direction + "_proto",)]  # fmt: skip
+    if part in ("sport", "dport") and protocols[:1] not in ([c.IPPROTO_TCP], [c.IPPROTO_UDP]):
+        return f"the kernel compares ports only with {direction}.proto == tcp or udp"
+    if part.startswith("icmp") and protocols[:1] != [c.IPPROTO_ICMP]:
+        return f"the kernel compares ICMP fields only with {direction}.proto == icmp"
+    return f"the kernel compares {dotted(name)} with one value"

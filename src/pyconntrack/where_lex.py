@@ -75,7 +75,10 @@ def tokens(text: str) -> list[Token]:
             at = text.find(char, start + 1) + 1
             if not at:
                 raise WhereError("this quotation mark is never closed", text, start + 1)
-            found.append(Token("string", text[start + 1 : at - 1], start + 1))
+            inside = text[start + 1 : at - 1]
+            if not inside.isprintable():
+                raise WhereError("a text has printable characters only", text, start + 1)
+            found.append(Token("string", inside, start + 1))
         else:
             pair = text[at : at + 2]
             op = pair if pair in _PAIRS or pair in _FOREIGN else char
@@ -91,8 +94,26 @@ def tokens(text: str) -> list[Token]:
 
 def meant(word: str, known: Iterable[str]) -> str:
     """``: do you mean `X'?`` with the nearest of `known`, or nothing."""
-    from difflib import get_close_matches
+    word = word.lower()
+    best, found = max(1, (len(word) + 2) // 3) + 1, ""
+    for name in known:
+        near = _distance(word, name.lower())
+        if len(word) > 2 and name.lower().startswith(word):
+            near = min(near, 1)
+        if near < best:
+            best, found = near, name
+    return f": do you mean `{found}'?" if found else ""
 
-    by_fold = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), by_fold, 1, 0.5)
-    return f": do you mean `{by_fold[near[0]]}'?" if near else ""
+
+def _distance(a: str, b: str) -> int:
+    """How many letters to add, drop, change or swap with their neighbour."""
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, char in enumerate(a, 1):
+        last, before, row = before, row, [i]
+        for j, other in enumerate(b, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (char != other))
+            if i > 1 < j and char == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]

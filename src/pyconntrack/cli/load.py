@@ -18,9 +18,8 @@ from ..transport import Transport
 from ..wire.consts import NLM_F_REQUEST
 from ..wire.frame import message
 from .build import flow_values
-from .out import complain
+from .out import complain, failure
 from .parse import UsageError, parse
-from .run import Runner, failure
 from .shapes import Shapes
 
 TYPE_CHECKING = False
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from .parse import Command
+    from .run import Runner
 
 #: bytes of encoded messages kept in memory before they spill to a temporary file
 _SPOOL = 32 << 20
@@ -130,11 +130,10 @@ class Checked:
             parts = words(line)
         except UsageError as error:
             raise _BadLine(number, error) from None
-        shapes = self._shapes.get(parts[0])
-        plain = shapes is not None and line.isascii() and "_" not in line and "+" not in line
+        shapes = self._shapes.get(parts[0]) if line.isascii() else None
         rest = parts[1:]
-        if shapes is not None and (plain or line.isascii()):
-            encoded = shapes.encode(rest, number.to_bytes(4, sys.byteorder)) if plain else None
+        if shapes is not None:
+            encoded = shapes.encode(rest, number.to_bytes(4, sys.byteorder))
             if encoded is not None:
                 self._keep(number, encoded)
                 return

@@ -5,13 +5,12 @@ Exit codes: 0 done, 2 wrong command line, 1 anything else.
 
 from __future__ import annotations
 
+import _signal
 import os
 import sys
 
-import _signal
-
 from ..errors import ConntrackError, KernelError
-from .out import Output, OutputError, complain, program, say
+from .out import Output, OutputError, complain, failure, program, say
 from .parse import UsageError, parse
 
 
@@ -50,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(command: Command, out: Output) -> int:
-    from .run import Runner, failure
+
+    from .run import Runner
 
     if command.verb != "event":
         # a reader that has seen enough ends us quietly, as it ends any program

@@ -5,6 +5,7 @@ Owns when bytes are written and what happens when they cannot be.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -76,3 +77,19 @@ def say(text: str) -> None:
         os.write(2, text.encode("utf-8", "backslashreplace"))
     except OSError:
         pass
+
+
+#: the words for an errno that scripts know
+_WORDS = {
+    errno.EPERM: "sorry, you must be root or get CAP_NET_ADMIN capability to do this",
+    errno.ENOENT: "such conntrack doesn't exist",
+    errno.EEXIST: "Such conntrack exists, try -U to update",
+    errno.EINVAL: "invalid parameters",
+    errno.ENOMEM: "not enough memory",
+    errno.EPROTONOSUPPORT: "protocol not supported",
+}
+
+def failure(number: int, ext_ack: str = "") -> str:
+    """The message for an errno of the kernel."""
+    text = f"Operation failed: {_WORDS.get(number) or os.strerror(number)}"
+    return f"{text} ({ext_ack})" if ext_ack and number not in (errno.EPERM, errno.ENOENT) else text

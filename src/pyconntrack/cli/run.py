@@ -6,21 +6,19 @@ Owns what each command does and which summary it prints.  Parsing is :mod:`.pars
 
 from __future__ import annotations
 
-import errno
-
 from .. import request as ask
 from ..driver import call, stream
 from ..errors import KernelError
 from ..filter import bind, push_down
 from ..layout import find
-from ..output.writer import Scalar, Writer
+from ..output.writer import Scalar
 from ..session import ask as converse
-from ..session import batch, dump
+from ..session import dump
 from ..transport import Transport
 from ..wire.frame import split
-from .build import changes, expect_tuple, expect_values, flow_tuple, flow_values
+from .build import expect_tuple, expect_values, flow_tuple, flow_values
+from .document import Document, writer_of
 from .out import Output, complain
-from .select import predicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,27 +28,6 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..request import Request
     from .parse import Command
-
-#: the words for an errno that scripts know
-_WORDS = {
-    errno.EPERM: "sorry, you must be root or get CAP_NET_ADMIN capability to do this",
-    errno.ENOENT: "such conntrack doesn't exist",
-    errno.EEXIST: "Such conntrack exists, try -U to update",
-    errno.EINVAL: "invalid parameters",
-    errno.ENOMEM: "not enough memory",
-    errno.EPROTONOSUPPORT: "protocol not supported",
-}
-#: entries that were found before the requests about them are sent
-CHUNK = 1024
-
-
-def failure(number: int, ext_ack: str = "") -> str:
-    """The message for an errno of the kernel."""
-    from os import strerror
-
-    text = f"Operation failed: {_WORDS.get(number) or strerror(number)}"
-    return f"{text} ({ext_ack})" if ext_ack and number not in (errno.EPERM, errno.ENOENT) else text
-
 
 class Runner:
     """One run of the program: its socket, its output, and how many entries each verb met."""
@@ -93,69 +70,8 @@ class Runner:
                     yield layout, message
 
 
-def _writer(command: Command, save: str = "-A") -> Writer:
-    labels = {}
-    if "labels" in command.output or "save" in command.output:
-        from .values import label_names
-
-        labels = label_names(command.labelmap)
-    return Writer(command.output, labels, expect=command.table == "expect", command=save)
-
-
-class Document:
-    """Lines into an output, framed as the format wants it; nothing at all for no lines."""
-
-    __slots__ = ("count", "out", "writer")
-
-    def __init__(self, out: Output, writer: Writer) -> None:
-        self.out, self.writer, self.count = out, writer, 0
-
-    def add(self, text: str) -> None:
-        """One line."""
-        self.raw((text + "\n").encode("utf-8", "backslashreplace"), 1)
-
-    def raw(self, data: bytes, count: int) -> None:
-        """Formatted lines, `count` of them."""
-        if not count:
-            return
-        if not self.count:
-            data = self.writer.head + data[len(self.writer.separator) :]
-        self.out.write(data)
-        self.count += count
-
-    def close(self) -> None:
-        """The end of the document."""
-        if self.count or self.writer.framed:
-            self.out.write(self.writer.foot if self.count else self.writer.head + self.writer.foot)
-
-
-def show(runner: Runner, command: Command) -> int:
-    """-L, for each table."""
-    node = predicate(command)
-    writer = _writer(command)
-    document = Document(runner.out, writer)
-    down = push_down(node) if command.table == "conntrack" else push_down(None)
-    zero = "zero" in command.opts
-    family = command.family if command.table != "conntrack" or zero else down.family
-    request = ask.dump(command.table, family, down.payload if not zero else b"", zero=zero)
-    scalar = Scalar(writer, node)
-    for part in stream(runner.transport, dump(request, "listing", on_interrupt="accept")):
-        lines = []
-        data = part.data
-        for pos, length, _, _, _ in split(data[: part.end]):
-            line = scalar.line(data[pos : pos + length])
-            if line is not None:
-                lines.append(line)
-        if lines:
-            document.raw(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"), len(lines))
-    document.close()
-    what = "expectations" if command.table == "expect" else "flow entries"
-    runner.summary(document.count, f"{what} have been shown")
-    return 0
-
-
 def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
-    document = Document(runner.out, _writer(command))
+    document = Document(runner.out, writer_of(command))
     scalar = Scalar(document.writer, None)
     for message in call(runner.transport, converse(request, "looking up")):
         if "id" in command.opts and not _has_id(message, command.opts["id"]):
@@ -209,81 +125,6 @@ def delete_expect(runner: Runner, command: Command) -> int:
     call(runner.transport, converse(ask.expect_delete(*expect_tuple(command)), "deleting"))
     runner.summary(1, "expectations have been deleted")
     return 0
-
-
-def _chunks(
-    runner: Runner, command: Command, node: Node | None
-) -> Iterator[list[tuple[Layout, bytes]]]:
-    chunk: list[tuple[Layout, bytes]] = []
-    for item in runner.messages(command, node):
-        chunk.append(item)
-        if len(chunk) >= CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _apply(
-    requests: list[Request], change: Transport, errors: dict[str, int]
-) -> tuple[set[int], list[tuple[int, bytes]]]:
-    """Sends requests about entries; (indices of what failed, answers).  A vanished entry is none
-    of the errors."""
-    failures, answers = call(change, batch(requests))
-    for bad in failures:
-        if bad.errno != errno.ENOENT:
-            text = failure(bad.errno, bad.ext_ack)
-            errors[text] = errors.get(text, 0) + 1
-    return {bad.index for bad in failures}, answers
-
-
-def _report(errors: dict[str, int]) -> None:
-    for text, count in errors.items():
-        complain(text if count == 1 else f"{text} ({count} entries)")
-
-
-def delete(runner: Runner, command: Command) -> int:
-    """-D: all flows that match, each by its tuple and id."""
-    document = Document(runner.out, _writer(command, "-D"))
-    scalar = Scalar(document.writer, None)
-    errors: dict[str, int] = {}
-    change = Transport(rcvbuf=4 << 20)
-    for chunk in _chunks(runner, command, predicate(command)):
-        failed, _ = _apply([ask.delete_entry(*item) for item in chunk], change, errors)
-        for number, (_, message) in enumerate(chunk):
-            if number not in failed:
-                document.add(scalar.line(message) or "")
-    document.close()
-    return _finish(runner, document.count, errors, "flow entries have been deleted")
-
-
-def _finish(runner: Runner, count: int, errors: dict[str, int], what: str) -> int:
-    _report(errors)
-    if count or not errors:
-        runner.summary(count, what)
-    return 0 if count and not errors else 1
-
-
-def update(runner: Runner, command: Command) -> int:
-    """-U: changes all flows that match, and shows them as they are then."""
-    document = Document(runner.out, _writer(command))
-    scalar = Scalar(document.writer, None)
-    errors: dict[str, int] = {}
-    change = Transport(rcvbuf=4 << 20)
-    for chunk in _chunks(runner, command, predicate(command)):
-        todo = []
-        for layout, message in chunk:
-            new = changes(command, layout, message)
-            if new:
-                todo.append((layout, message, new))
-        failed, _ = _apply([ask.update_entry(*item) for item in todo], change, errors)
-        done = [item for number, item in enumerate(todo) if number not in failed]
-        gets = [ask.get_entry(layout, message) for layout, message, _ in done]
-        _, answers = _apply(gets, change, errors)
-        for _, message in answers:
-            document.add(scalar.line(message) or "")
-    document.close()
-    return _finish(runner, document.count, errors, "flow entries have been updated")
 
 
 def flush(runner: Runner, command: Command) -> int:
@@ -362,6 +203,27 @@ def _stats_of_proc() -> bytes:
             text = " ".join(f"{name}={int(value, 16)}" for name, value in cells)
             lines.append(f"cpu={cpu:<4}\t{text} \n")
     return "".join(lines).encode()
+
+
+def show(runner: Runner, command: Command) -> int:
+    """-L: all entries that match."""
+    from .listing import show as run
+
+    return run(runner, command)
+
+
+def delete(runner: Runner, command: Command) -> int:
+    """-D: deletes all flows that match."""
+    from .change import delete as run
+
+    return run(runner, command)
+
+
+def update(runner: Runner, command: Command) -> int:
+    """-U: changes all flows that match."""
+    from .change import update as run
+
+    return run(runner, command)
 
 
 def watch(runner: Runner, command: Command) -> int:

@@ -9,10 +9,9 @@ Owns recognition and the compiled encoders; what an option means stays :mod:`.bu
 
 from __future__ import annotations
 
+from _socket import AF_INET6, inet_aton, inet_pton
 from operator import itemgetter
 from struct import Struct
-
-from _socket import AF_INET6, inet_aton, inet_pton
 
 from .. import request as ask
 from ..layout import find
@@ -30,9 +29,15 @@ if TYPE_CHECKING:
     Parse = Callable[[str], Any]
 
 
+def _port(text: str) -> int:
+    if not text.isdigit():  # int() takes signs, blanks and underscores
+        raise ValueError(text)
+    return int(text)
+
+
 def _number(text: str) -> int:
-    if text[0] == "0" and text != "0":
-        raise ValueError("octal, or hexadecimal: the parser's")
+    if (text[0] == "0" and text != "0") or not text.isdigit():  # octal is the parser's
+        raise ValueError(text)
     return int(text)
 
 
@@ -48,10 +53,10 @@ _ADDRESSES = {
     "-q": "reply_dst", "--reply-dst": "reply_dst",
 }  # fmt: skip
 _NUMBERS: dict[str, tuple[str, Parse]] = {
-    "--sport": ("orig_sport", int), "--orig-port-src": ("orig_sport", int),
-    "--dport": ("orig_dport", int), "--orig-port-dst": ("orig_dport", int),
-    "--reply-port-src": ("reply_sport", int), "--reply-port-dst": ("reply_dport", int),
-    "--icmp-id": ("orig_icmp_id", int), "--icmpv6-id": ("orig_icmp_id", int),
+    "--sport": ("orig_sport", _port), "--orig-port-src": ("orig_sport", _port),
+    "--dport": ("orig_dport", _port), "--orig-port-dst": ("orig_dport", _port),
+    "--reply-port-src": ("reply_sport", _port), "--reply-port-dst": ("reply_dport", _port),
+    "--icmp-id": ("orig_icmp_id", _port), "--icmpv6-id": ("orig_icmp_id", _port),
     "-t": ("timeout", _number), "--timeout": ("timeout", _number),
     "-m": ("mark", _number), "--mark": ("mark", _number),
     "-w": ("zone", _number), "--zone": ("zone", _number),
@@ -64,7 +69,7 @@ _LIMIT = 4096
 class Encoder:
     """The messages of one shape."""
 
-    __slots__ = ("_pack", "_parts", "_parsers", "_pick")
+    __slots__ = ("_pack", "_parsers", "_parts", "_pick")
 
     def __init__(
         self, options: list[str], values: list[str], command: Command, exclusive: bool

@@ -6,11 +6,10 @@ losses.  Many datagrams are read before one write; the output is flushed when a 
 
 from __future__ import annotations
 
+import _signal
 import errno
 import os
 import sys
-
-import _signal
 
 from ..errors import KernelError
 from ..filter import bind
@@ -18,8 +17,8 @@ from ..layout import find
 from ..transport import Transport, wait_readable
 from ..wire import consts as c
 from ..wire.frame import split
+from .document import Document, writer_of
 from .out import complain
-from .run import Document, Runner, _writer
 from .select import predicate
 
 TYPE_CHECKING = False
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from ..filter import Node
     from ..output.writer import Writer
     from .parse import Command
+    from .run import Runner
 
 _GROUPS = {
     "conntrack": {
@@ -58,7 +58,7 @@ def watch(runner: Runner, command: Command) -> int:
     groups = _GROUPS["expect" if command.table == "expect" else "conntrack"]
     wanted = command.opts.get("event_mask") or set(groups)
     _signal.signal(_signal.SIGTERM, _signal.default_int_handler)
-    document = Document(runner.out, _writer(command))
+    document = Document(runner.out, writer_of(command, events=True))
     lines = EventLines(document.writer, predicate(command))
     transport.join(groups[word] for word in groups if word in wanted)
     closed = False

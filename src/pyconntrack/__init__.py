@@ -1,0 +1,93 @@
+"""See and steer Linux connection tracking: a typed library over ctnetlink.
+
+General layout: :class:`Conntrack` (``sync.py``) and :class:`AsyncConntrack` (``aio.py``) run the
+same conversations (``verbs.py``, ``events.py``, ``session.py``), which do no I/O, over a socket
+(``transport.py``).  What they return are values (``model.py``) and whole tables as columns
+(``table.py``); ``keywords.py`` makes predicates (``filter.py``).  Below lies one schema of all
+attributes (``schema.py``), from which ``encode.py`` and ``layout.py`` derive both directions.
+
+Names are imported when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from .version import VERSION as __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .aio import AsyncConntrack as AsyncConntrack
+    from .errors import ConntrackError as ConntrackError
+    from .errors import DecodeError as DecodeError
+    from .errors import DumpInterrupted as DumpInterrupted
+    from .errors import EventsLost as EventsLost
+    from .errors import KernelError as KernelError
+    from .errors import NotSupported as NotSupported
+    from .errors import PermissionDenied as PermissionDenied
+    from .errors import RequestError as RequestError
+    from .keywords import Filter as Filter
+    from .model import CpuStats as CpuStats
+    from .model import Event as Event
+    from .model import Expect as Expect
+    from .model import Flow as Flow
+    from .model import Stats as Stats
+    from .model import Tuple as Tuple
+    from .sync import Conntrack as Conntrack
+    from .table import FlowTable as FlowTable
+
+__all__ = [
+    "AsyncConntrack",
+    "Conntrack",
+    "ConntrackError",
+    "CpuStats",
+    "DecodeError",
+    "DumpInterrupted",
+    "Event",
+    "EventsLost",
+    "Expect",
+    "Filter",
+    "Flow",
+    "FlowTable",
+    "KernelError",
+    "NotSupported",
+    "PermissionDenied",
+    "RequestError",
+    "Stats",
+    "Tuple",
+    "__version__",
+]
+
+_HOMES = {
+    "AsyncConntrack": "aio",
+    "Conntrack": "sync",
+    "ConntrackError": "errors",
+    "CpuStats": "model",
+    "DecodeError": "errors",
+    "DumpInterrupted": "errors",
+    "Event": "model",
+    "EventsLost": "errors",
+    "Expect": "model",
+    "Filter": "keywords",
+    "Flow": "model",
+    "FlowTable": "table",
+    "KernelError": "errors",
+    "NotSupported": "errors",
+    "PermissionDenied": "errors",
+    "RequestError": "errors",
+    "Stats": "model",
+    "Tuple": "model",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,409 @@
+"""``AsyncConntrack``: the asyncio driver of the verbs, without threads.
+
+The twin of :mod:`pyconntrack.sync`: the same conversations over non-blocking sockets that the
+running loop watches.  A task that is cancelled gives up its conversation and its socket with it,
+so no later answer can be taken for another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from . import events as following
+from . import verbs
+from .errors import ConntrackError, RequestError
+from .events import DROPS, FLOW_GROUPS, LOST, MAX_RCVBUF, POLL, RCVBUF, Grow, Plan
+from .keywords import as_node
+from .model import Expect, Flow, Tuple, decode
+from .netns import Held
+from .session import RECV
+from .sync import receive
+from .transport import Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+    from types import TracebackType
+    from typing import Any, Literal, Self, Unpack
+
+    from .errors import EventsLost
+    from .filter import Node
+    from .model import Changes, Event, Stats
+    from .request import Request
+    from .session import Conversation
+    from .table import FlowTable
+    from .verbs import DumpState, LoadError
+
+    OnInterrupt = Literal["raise", "retry", "accept"]
+    Table = Literal["conntrack", "dying", "unconfirmed"]
+
+
+async def readable(fd: int) -> None:
+    """Waits until `fd` has something to read."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(fd, wake)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+async def _recv(transport: Any) -> bytes:
+    while True:
+        data = receive(transport)
+        if data is LOST:
+            from errno import ENOBUFS
+
+            from .errors import kernel_error
+
+            raise kernel_error(ENOBUFS, "reading from the kernel")
+        if data is not None:
+            answer: bytes = data
+            return answer
+        await readable(transport.fileno())
+
+
+async def _send(transport: Any, data: bytes) -> None:
+    # a netlink socket takes a message at once; the kernel has worked through it by then
+    transport.send(data)
+
+
+class AsyncDump:
+    """The flows of a dump: an asynchronous iterator that needs constant memory.
+
+    `interrupted` says, once it is exhausted, whether the table changed meanwhile in a way that may
+    have hidden or repeated entries (only with ``on_interrupt="accept"``).
+    """
+
+    __slots__ = ("_rows", "_state")
+
+    def __init__(self, rows: AsyncGenerator[Flow, None], state: DumpState) -> None:
+        self._rows, self._state = rows, state
+
+    def __aiter__(self) -> AsyncIterator[Flow]:
+        return self._rows
+
+    async def __anext__(self) -> Flow:
+        return await self._rows.__anext__()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the kernel reported an interruption (NLM_F_DUMP_INTR)."""
+        return self._state.interrupted
+
+    async def close(self) -> None:
+        """Ends a dump before its end."""
+        await self._rows.aclose()
+
+
+class AsyncEvents:
+    """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
+
+    It listens from the moment it is made.  An asynchronous iterator without end; close it, or use
+    it as an asynchronous context manager.  Cancelling the task that waits for the next item loses
+    nothing.
+    """
+
+    __slots__ = ("_answer", "_closed", "_conversation", "_transport", "_waiting")
+
+    def __init__(self, transport: Any, conversation: Conversation) -> None:
+        self._transport, self._conversation = transport, conversation
+        self._answer: Any = None
+        self._waiting = self._closed = False
+
+    def __aiter__(self) -> AsyncIterator[Event | EventsLost]:
+        return self
+
+    async def __anext__(self) -> Event | EventsLost:
+        transport = self._transport
+        while not self._closed:
+            if self._waiting:
+                answer = receive(transport)
+                if answer is None:
+                    await readable(transport.fileno())
+                    continue
+                self._waiting, self._answer = False, answer
+            effect = self._conversation.send(self._answer)
+            self._answer = None
+            if effect is RECV:
+                self._waiting = True
+            elif effect is POLL:
+                self._answer = receive(transport)
+            elif effect is DROPS:
+                self._answer = transport.drops
+            elif isinstance(effect, Grow):
+                transport.set_rcvbuf(effect.size)
+            elif isinstance(effect, bytes):
+                transport.send(effect)
+            else:
+                item: Event | EventsLost = effect
+                return item
+        raise StopAsyncIteration
+
+    async def read(self, timeout: float | None = None) -> Event | EventsLost | None:
+        """The next item; None if none came within `timeout` seconds (None: waits on)."""
+        try:
+            return await asyncio.wait_for(self.__anext__(), timeout)
+        except (TimeoutError, StopAsyncIteration):
+            return None
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        return int(self._transport.fileno())
+
+    async def close(self) -> None:
+        """Stops listening; twice is no error."""
+        self._closed = True
+        self._conversation.close()
+        self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class AsyncConntrack:
+    """Connection tracking of a network namespace, for asyncio.
+
+    The verbs and their arguments are those of :class:`~pyconntrack.Conntrack`.  Tasks may use one
+    object at the same time: each running verb has a socket of its own.
+    """
+
+    __slots__ = ("_closed", "_held", "_idle", "_open")
+
+    def __init__(
+        self,
+        netns: str | int | os.PathLike[str] | None = None,
+        *,
+        transport: Callable[..., Any] | None = None,
+    ) -> None:
+        self._held = Held(netns)
+        self._open: Callable[..., Any] = transport or Transport
+        self._closed = False
+        self._idle: list[Any] = []
+        try:
+            self._idle.append(self._open(self._held.path, blocking=False))
+        except BaseException:
+            self._held.close()
+            raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the sockets; twice is no error."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+        self._held.close()
+
+    # -- running conversations
+
+    def _take(self) -> Any:
+        if self._closed:
+            raise ConntrackError("this AsyncConntrack is closed")
+        return self._idle.pop() if self._idle else self._open(self._held.path, blocking=False)
+
+    def _give_back(self, transport: Any) -> None:
+        if self._closed:
+            transport.close()
+        else:
+            self._idle.append(transport)
+
+    async def _call(self, conversation: Conversation) -> Any:
+        transport = self._take()
+        try:
+            answer: Any = None
+            while True:
+                try:
+                    effect = conversation.send(answer)
+                except StopIteration as stop:
+                    result = stop.value
+                    break
+                answer = None
+                if effect is RECV:
+                    answer = await _recv(transport)
+                elif isinstance(effect, bytes):
+                    await _send(transport, effect)
+        except BaseException:
+            transport.close()
+            raise
+        self._give_back(transport)
+        return result
+
+    async def _batches(self, conversation: Conversation) -> AsyncGenerator[Any, None]:
+        transport = self._take()
+        try:
+            answer: Any = None
+            while True:
+                try:
+                    effect = conversation.send(answer)
+                except StopIteration:
+                    break
+                answer = None
+                if effect is RECV:
+                    answer = await _recv(transport)
+                elif isinstance(effect, bytes):
+                    await _send(transport, effect)
+                else:
+                    yield effect
+        except BaseException:
+            transport.close()
+            raise
+        self._give_back(transport)
+
+    async def _entries(
+        self, cls: Any, conversation: Conversation, node: Node | None = None
+    ) -> AsyncGenerator[Any, None]:
+        batches = self._batches(conversation)
+        try:
+            async for batch in batches:
+                for entry in decode(cls, batch.data, batch.end, node):
+                    yield entry
+        finally:
+            await batches.aclose()
+
+    # -- the verbs
+
+    def dump(
+        self,
+        filter: Node | None = None,
+        *,
+        table: Table = "conntrack",
+        on_interrupt: OnInterrupt = "raise",
+    ) -> AsyncDump:
+        """The flows that meet `filter`: see :meth:`pyconntrack.Conntrack.dump`."""
+        node = as_node(filter)
+        verbs.check_on_interrupt(on_interrupt)
+        wanted: Request = verbs.dump_request(table, node)
+        state = verbs.DumpState()
+        conversation = verbs.dump(wanted, "listing flows", on_interrupt, state)
+        return AsyncDump(self._entries(Flow, conversation, node), state)
+
+    async def table(
+        self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
+    ) -> FlowTable:
+        """The flows that meet `filter` as columns: see :meth:`pyconntrack.Conntrack.table`."""
+        from .table import FlowTable
+
+        node = as_node(filter)
+        verbs.check_on_interrupt(on_interrupt)
+        wanted = verbs.dump_request("conntrack", node)
+        conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
+        batches = [(batch.data, batch.end) async for batch in self._batches(conversation)]
+        return FlowTable.from_batches(batches, node)
+
+    async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
+        """The flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""
+        result: Flow = await self._call(verbs.get(flow, zone))
+        return result
+
+    async def create(self, flow: Flow) -> None:
+        """Creates a flow: see :meth:`pyconntrack.Conntrack.create`."""
+        await self._call(verbs.create(flow))
+
+    async def update(
+        self, flow: Flow | Tuple, *, zone: int | None = None, **changes: Unpack[Changes]
+    ) -> None:
+        """Changes fields of a flow: see :meth:`pyconntrack.Conntrack.update`."""
+        await self._call(verbs.update(flow, changes, zone))
+
+    async def delete(self, flow: Flow | Tuple, *, zone: int | None = None) -> None:
+        """Deletes a flow: see :meth:`pyconntrack.Conntrack.delete`."""
+        await self._call(verbs.delete(flow, zone))
+
+    async def delete_matching(self, filter: Node) -> list[Flow]:
+        """Deletes all flows that meet `filter`: see :meth:`pyconntrack.Conntrack.delete_matching`.
+
+        A task that is cancelled meanwhile has deleted some of them.
+        """
+        node = as_node(filter)
+        if node is None:
+            raise RequestError("filter: a Filter is wanted; flush() empties the table")
+        wanted = verbs.dump_request("conntrack", node)
+        result: list[Flow] = await self._call(verbs.delete_matching(node, wanted))
+        return result
+
+    async def flush(self, family: int | str | None = None) -> None:
+        """Empties the table: see :meth:`pyconntrack.Conntrack.flush`."""
+        await self._call(verbs.flush(family))
+
+    async def count(self) -> int:
+        """The number of flows in the table."""
+        return int(await self._call(verbs.count()))
+
+    async def stats(self) -> Stats:
+        """Entries, limit, and the counters of each CPU."""
+        result: Stats = await self._call(verbs.stats())
+        return result
+
+    async def load(self, flows: Iterable[Flow]) -> list[LoadError]:
+        """Creates many flows: see :meth:`pyconntrack.Conntrack.load`."""
+        return [error async for error in self._batches(verbs.load(flows))]
+
+    def expectations(self) -> AsyncIterator[Expect]:
+        """The expectation table."""
+        wanted = verbs.expectations_request()
+        state = verbs.DumpState()
+        conversation = verbs.dump(wanted, "listing expectations", "accept", state)
+        return self._entries(Expect, conversation)
+
+    async def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
+        """The expectation as it is now; KernelError with ENOENT where there is none."""
+        result: Expect = await self._call(verbs.get_expectation(expect, zone))
+        return result
+
+    async def create_expectation(self, expect: Expect) -> None:
+        """Creates an expectation: `tuple`, `mask`, `master` (a flow that exists), `timeout`."""
+        await self._call(verbs.create_expectation(expect))
+
+    async def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
+        """Deletes an expectation; KernelError with ENOENT where there is none."""
+        await self._call(verbs.delete_expectation(expect, zone))
+
+    async def flush_expectations(self) -> None:
+        """Empties the expectation table."""
+        await self._call(verbs.flush_expectations())
+
+    def events(
+        self,
+        groups: str | Iterable[str] = FLOW_GROUPS,
+        filter: Node | None = None,
+        *,
+        resync: bool = False,
+        rcvbuf: int = RCVBUF,
+        max_rcvbuf: int = MAX_RCVBUF,
+    ) -> AsyncEvents:
+        """Listens from now on: see :meth:`pyconntrack.Conntrack.events`."""
+        plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
+        if self._closed:
+            raise ConntrackError("this AsyncConntrack is closed")
+        transport = self._open(self._held.path, rcvbuf=plan.rcvbuf, blocking=False)
+        try:
+            transport.join(plan.groups)
+            return AsyncEvents(transport, following.follow(plan))
+        except BaseException:
+            transport.close()
+            raise

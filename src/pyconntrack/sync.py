@@ -1,0 +1,407 @@
+"""``Conntrack``: the blocking driver of the verbs.
+
+Each running conversation has a socket of its own; sockets whose conversation came to its end are
+used again, others are closed.  So a dump may be left half read, and verbs may be called while one
+runs.  Owns sockets and loops; what is said is :mod:`pyconntrack.verbs`'.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+
+from . import events as following
+from . import verbs
+from .driver import call, stream
+from .errors import ConntrackError, KernelError, RequestError
+from .events import DROPS, FLOW_GROUPS, LOST, MAX_RCVBUF, POLL, RCVBUF, Grow, Plan
+from .keywords import as_node
+from .model import Expect, Flow, Tuple, decode
+from .netns import Held
+from .session import RECV
+from .transport import Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from types import TracebackType
+    from typing import Any, Literal, Self, Unpack
+
+    from .errors import EventsLost
+    from .filter import Node
+    from .model import Changes, Event, Stats
+    from .request import Request
+    from .session import Conversation
+    from .table import FlowTable
+    from .verbs import DumpState, LoadError
+
+    OnInterrupt = Literal["raise", "retry", "accept"]
+    Table = Literal["conntrack", "dying", "unconfirmed"]
+
+
+class Dump:
+    """The flows of a dump: an iterator that needs constant memory.
+
+    `interrupted` says, once it is exhausted, whether the table changed meanwhile in a way that may
+    have hidden or repeated entries (only with ``on_interrupt="accept"``).
+    """
+
+    __slots__ = ("_rows", "_state")
+
+    def __init__(self, rows: Generator[Flow, None, None], state: DumpState) -> None:
+        self._rows, self._state = rows, state
+
+    def __iter__(self) -> Iterator[Flow]:
+        return self._rows
+
+    def __next__(self) -> Flow:
+        return next(self._rows)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the kernel reported an interruption (NLM_F_DUMP_INTR)."""
+        return self._state.interrupted
+
+    def close(self) -> None:
+        """Ends a dump before its end."""
+        self._rows.close()
+
+
+class Events:
+    """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
+
+    It listens from the moment it is made.  An iterator without end; close it, or use it as a
+    context manager.
+    """
+
+    __slots__ = ("_answer", "_deadline", "_items", "_poll", "_transport")
+
+    def __init__(self, transport: Transport, conversation: Conversation) -> None:
+        import select
+
+        self._transport = transport
+        self._deadline: float | None = None
+        self._poll = select.poll()
+        self._poll.register(transport.fileno(), select.POLLIN)
+        self._items = self._run(conversation)
+
+    def __iter__(self) -> Iterator[Event | EventsLost]:
+        return self
+
+    def __next__(self) -> Event | EventsLost:
+        self._deadline = None
+        item = next(self._items)
+        assert item is not None
+        return item
+
+    def read(self, timeout: float | None = None) -> Event | EventsLost | None:
+        """The next item; None if none came within `timeout` seconds (None: waits on)."""
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        return next(self._items, None)
+
+    def fileno(self) -> int:
+        """The file descriptor, to be polled; then ``read(0)`` until it returns None."""
+        return self._transport.fileno()
+
+    def close(self) -> None:
+        """Stops listening; twice is no error."""
+        self._items.close()
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, conversation: Conversation) -> Generator[Event | EventsLost | None, None, None]:
+        transport = self._transport
+        answer: Any = None
+        while True:
+            effect = conversation.send(answer)
+            answer = None
+            if effect is RECV:
+                while (answer := receive(transport)) is None:
+                    if not self._wait():
+                        yield None
+            elif effect is POLL:
+                answer = receive(transport)
+            elif effect is DROPS:
+                answer = transport.drops
+            elif isinstance(effect, Grow):
+                transport.set_rcvbuf(effect.size)
+            elif isinstance(effect, bytes):
+                transport.send(effect)
+            else:
+                yield effect
+
+    def _wait(self) -> bool:
+        if self._deadline is None:
+            return bool(self._poll.poll())
+        left = self._deadline - time.monotonic()
+        return bool(self._poll.poll(max(0, left * 1000)))
+
+
+def receive(transport: Transport) -> Any:
+    """What waits in a non-blocking socket: a datagram, LOST, or None."""
+    while True:
+        try:
+            return transport.recv()
+        except BlockingIOError:
+            return None
+        except InterruptedError:
+            continue
+        except KernelError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return LOST
+
+
+class Conntrack:
+    """Connection tracking of a network namespace, blocking.
+
+    `netns`: None for the calling thread's own namespace; a name (as ``ip netns`` has it), a
+    process id or a path for another, which is held until :meth:`close`; the calling thread stays
+    where it is.  `transport`: makes the sockets instead (see :mod:`pyconntrack.testing`).
+
+    All verbs need CAP_NET_ADMIN in the namespace and raise
+    :class:`~pyconntrack.PermissionDenied` without; other refusals are
+    :class:`~pyconntrack.KernelError`.  What is wrong with an argument is a
+    :class:`~pyconntrack.RequestError`, before anything is sent.
+    """
+
+    __slots__ = ("_closed", "_held", "_idle", "_open")
+
+    def __init__(
+        self,
+        netns: str | int | os.PathLike[str] | None = None,
+        *,
+        transport: Callable[..., Any] | None = None,
+    ) -> None:
+        self._held = Held(netns)
+        self._open: Callable[..., Any] = transport or Transport
+        self._closed = False
+        self._idle: list[Any] = []
+        try:
+            self._idle.append(self._open(self._held.path))
+        except BaseException:
+            self._held.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the sockets; twice is no error."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+        self._held.close()
+
+    # -- running conversations
+
+    def _take(self) -> Any:
+        if self._closed:
+            raise ConntrackError("this Conntrack is closed")
+        return self._idle.pop() if self._idle else self._open(self._held.path)
+
+    def _give_back(self, transport: Any) -> None:
+        if self._closed:
+            transport.close()
+        else:
+            self._idle.append(transport)
+
+    def _call(self, conversation: Conversation) -> Any:
+        transport = self._take()
+        try:
+            result = call(transport, conversation)
+        except BaseException:
+            transport.close()
+            raise
+        self._give_back(transport)
+        return result
+
+    def _batches(self, conversation: Conversation) -> Generator[Any, None, None]:
+        transport = self._take()
+        try:
+            yield from stream(transport, conversation)
+        except BaseException:
+            transport.close()
+            raise
+        self._give_back(transport)
+
+    def _flows(
+        self, wanted: Request, node: Node | None, on_interrupt: str, state: DumpState
+    ) -> Generator[Flow, None, None]:
+        conversation = verbs.dump(wanted, "listing flows", on_interrupt, state)
+        for batch in self._batches(conversation):
+            yield from decode(Flow, batch.data, batch.end, node)
+
+    # -- the verbs
+
+    def dump(
+        self,
+        filter: Node | None = None,
+        *,
+        table: Table = "conntrack",
+        on_interrupt: OnInterrupt = "raise",
+    ) -> Dump:
+        """The flows that meet `filter`, in the kernel's order.
+
+        `table`: "conntrack", "dying" or "unconfirmed".  `on_interrupt`, when the kernel says that
+        the table changed so that entries may be missing: "raise"
+        (:class:`~pyconntrack.DumpInterrupted`, after the last flow), "retry" (holds the flows
+        back until a dump went through undisturbed: memory grows with the table) or "accept"
+        (``interrupted`` of the returned iterator tells).
+        """
+        node = as_node(filter)
+        verbs.check_on_interrupt(on_interrupt)
+        wanted = verbs.dump_request(table, node)
+        state = verbs.DumpState()
+        return Dump(self._flows(wanted, node, on_interrupt, state), state)
+
+    def table(
+        self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
+    ) -> FlowTable:
+        """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
+        from .table import FlowTable
+
+        node = as_node(filter)
+        verbs.check_on_interrupt(on_interrupt)
+        wanted = verbs.dump_request("conntrack", node)
+        conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
+        batches = ((batch.data, batch.end) for batch in self._batches(conversation))
+        return FlowTable.from_batches(batches, node)
+
+    def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
+        """The flow as it is now, found by the original tuple, zone and (where known) id.
+
+        KernelError with ENOENT where there is none.
+        """
+        result: Flow = self._call(verbs.get(flow, zone))
+        return result
+
+    def create(self, flow: Flow) -> None:
+        """Creates a flow; `timeout` must be set, `reply` is the inverted `orig` where it is not.
+
+        Status bits and fields that only the kernel writes (id, counters...) are left out.
+        KernelError with EEXIST where there is one already.
+        """
+        self._call(verbs.create(flow))
+
+    def update(
+        self, flow: Flow | Tuple, *, zone: int | None = None, **changes: Unpack[Changes]
+    ) -> None:
+        """Changes fields of a flow that exists: `changes`, or all changeable ones of `flow`.
+
+        KernelError with ENOENT where there is none.
+        """
+        self._call(verbs.update(flow, changes, zone))
+
+    def delete(self, flow: Flow | Tuple, *, zone: int | None = None) -> None:
+        """Deletes a flow, found by the original tuple, zone and (where known) id.
+
+        KernelError with ENOENT where there is none.
+        """
+        self._call(verbs.delete(flow, zone))
+
+    def delete_matching(self, filter: Node) -> list[Flow]:
+        """Deletes all flows that meet `filter`; returns those that it deleted.
+
+        Entry by entry, never by a flush: an older kernel that knows no filter loses nothing else.
+        A flow that ended by itself meanwhile is not in the list.
+        """
+        node = as_node(filter)
+        if node is None:
+            raise RequestError("filter: a Filter is wanted; flush() empties the table")
+        wanted = verbs.dump_request("conntrack", node)
+        result: list[Flow] = self._call(verbs.delete_matching(node, wanted))
+        return result
+
+    def flush(self, family: int | str | None = None) -> None:
+        """Empties the table, or (Linux 5.2+) what ``"ipv4"`` or ``"ipv6"`` has in it."""
+        self._call(verbs.flush(family))
+
+    def count(self) -> int:
+        """The number of flows in the table."""
+        return int(self._call(verbs.count()))
+
+    def stats(self) -> Stats:
+        """Entries, limit, and the counters of each CPU."""
+        result: Stats = self._call(verbs.stats())
+        return result
+
+    def load(self, flows: Iterable[Flow]) -> list[LoadError]:
+        """Creates many flows, hundreds to a send; returns the refused ones, [] if none was.
+
+        A list is checked as a whole before anything is sent, any other iterable as it is read.
+        """
+        return list(self._batches(verbs.load(flows)))
+
+    def expectations(self) -> Iterator[Expect]:
+        """The expectation table."""
+        wanted = verbs.expectations_request()
+        state = verbs.DumpState()
+        conversation = verbs.dump(wanted, "listing expectations", "accept", state)
+        for batch in self._batches(conversation):
+            yield from decode(Expect, batch.data, batch.end)
+
+    def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
+        """The expectation as it is now; KernelError with ENOENT where there is none."""
+        result: Expect = self._call(verbs.get_expectation(expect, zone))
+        return result
+
+    def create_expectation(self, expect: Expect) -> None:
+        """Creates an expectation: `tuple`, `mask`, `master` (a flow that exists), `timeout`."""
+        self._call(verbs.create_expectation(expect))
+
+    def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
+        """Deletes an expectation; KernelError with ENOENT where there is none."""
+        self._call(verbs.delete_expectation(expect, zone))
+
+    def flush_expectations(self) -> None:
+        """Empties the expectation table."""
+        self._call(verbs.flush_expectations())
+
+    def events(
+        self,
+        groups: str | Iterable[str] = FLOW_GROUPS,
+        filter: Node | None = None,
+        *,
+        resync: bool = False,
+        rcvbuf: int = RCVBUF,
+        max_rcvbuf: int = MAX_RCVBUF,
+    ) -> Events:
+        """Listens from now on; an iterator of Event and, where some were lost, EventsLost.
+
+        `groups`: of "new", "update", "destroy", "exp_new", "exp_update", "exp_destroy".
+        `rcvbuf`: the receive buffer in bytes; it doubles after each loss up to `max_rcvbuf`.
+        `resync`: begins with a synthetic NEW for each flow that is there, and follows a loss with
+        synthetic events for all that changed meanwhile, so that a copy of the table kept by the
+        events is right again (timeouts and counters aside, which events do not tell).
+        An update carries what the kernel sends with it, so `filter` sees no more than that.
+        """
+        plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
+        if self._closed:
+            raise ConntrackError("this Conntrack is closed")
+        transport = self._open(self._held.path, rcvbuf=plan.rcvbuf, blocking=False)
+        try:
+            transport.join(plan.groups)
+            return Events(transport, following.follow(plan))
+        except BaseException:
+            transport.close()
+            raise

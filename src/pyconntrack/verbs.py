@@ -1,0 +1,454 @@
+"""The verbs as conversations without I/O: what is sent, and what becomes of the answers.
+
+The blocking and the asyncio driver run the same generators, so that both stay thin and cannot
+differ.  Owns the checks of what a caller gives, the choice of what is sent, and the errors' flow.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from . import request, session
+from .errors import DumpInterrupted, KernelError, RequestError, kernel_error
+from .filter import push_down
+from .layout import find
+from .model import CpuStats, Expect, Flow, Stats, Tuple, decode
+from .wire import consts as c
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from .filter import Node
+    from .request import Request
+    from .session import Conversation
+
+TABLES = ("conntrack", "dying", "unconfirmed")
+ON_INTERRUPT = ("raise", "retry", "accept")
+#: how often an interrupted dump is begun again
+RETRIES = 10
+#: what the kernel lets one change of a flow that exists (ctnetlink_change_conntrack)
+CHANGEABLE = (
+    "status", "timeout", "mark", "mark_mask", "labels", "labels_mask", "helper", "helper_info",
+    "tcp_state", "tcp_wscale_orig", "tcp_wscale_reply", "tcp_flags_orig", "tcp_flags_reply",
+    "dccp_state", "dccp_role", "dccp_handshake_seq",
+    "sctp_state", "sctp_vtag_orig", "sctp_vtag_reply",
+    "orig_seqadj_correction_pos", "orig_seqadj_offset_before", "orig_seqadj_offset_after",
+    "reply_seqadj_correction_pos", "reply_seqadj_offset_before", "reply_seqadj_offset_after",
+    "synproxy_isn", "synproxy_its", "synproxy_tsoff",
+)  # fmt: skip
+#: what only the kernel writes
+_READ_ONLY = (
+    "id", "use", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes", "timestamp_start",
+    "timestamp_stop", "timestamp_event", "secctx", "secmark", "status_mask",
+)  # fmt: skip
+#: bits that the kernel alone sets, or refuses to see changed
+_KERNEL_STATUS = (
+    c.IPS_EXPECTED | c.IPS_DYING | c.IPS_SRC_NAT | c.IPS_DST_NAT | c.IPS_SRC_NAT_DONE
+    | c.IPS_DST_NAT_DONE | c.IPS_TEMPLATE | c.IPS_UNTRACKED | c.IPS_OFFLOAD | c.IPS_HW_OFFLOAD
+)  # fmt: skip
+
+
+class LoadError:
+    """A flow of ``load`` that was refused: its `index`, the `flow`, and the `error`."""
+
+    __slots__ = ("_error", "_flow", "_index")
+
+    def __init__(self, index: int, flow: Flow, error: KernelError) -> None:
+        self._index, self._flow, self._error = index, flow, error
+
+    @property
+    def index(self) -> int:
+        """Which flow it was, counted from 0."""
+        return self._index
+
+    @property
+    def flow(self) -> Flow:
+        """The flow itself."""
+        return self._flow
+
+    @property
+    def error(self) -> KernelError:
+        """What the kernel said."""
+        return self._error
+
+    def __repr__(self) -> str:
+        return f"LoadError({self._index}, {self._error})"
+
+
+class DumpState:
+    """What a dump says of itself when it is over."""
+
+    __slots__ = ("interrupted",)
+
+    def __init__(self) -> None:
+        self.interrupted = False
+
+
+# -- dumps --------------------------------------------------------------------------------------
+
+
+def dump_request(table: str, node: Node | None) -> Request:
+    """The dump of a table, narrowed by the kernel where it can."""
+    if table not in TABLES:
+        raise RequestError(f"table: {table!r} is none of {', '.join(TABLES)}")
+    if table != "conntrack":
+        return request.dump(table)  # these dumps heed no filter
+    down = push_down(node)
+    return request.dump(table, down.family, down.payload)
+
+
+def check_on_interrupt(value: object) -> None:
+    """RequestError unless `value` is a policy for interrupted dumps."""
+    if value not in ON_INTERRUPT:
+        raise RequestError(f"on_interrupt: {value!r} is none of {', '.join(ON_INTERRUPT)}")
+
+
+def dump(
+    wanted: Request, operation: str, on_interrupt: str, state: DumpState
+) -> Conversation:  # fmt: skip
+    """Emits a :class:`~pyconntrack.session.Batch` for each datagram, by the caller's policy.
+
+    "retry" holds a dump back until one went through undisturbed, at most RETRIES times.
+    """
+    if on_interrupt == "raise":
+        yield from session.dump(wanted, operation)
+        return
+    if on_interrupt == "accept":
+        state.interrupted = yield from session.dump(wanted, operation, on_interrupt="accept")
+        return
+    for _ in range(RETRIES):
+        batches: list[Any] = []
+        whole = yield from _collect(session.dump(wanted, operation, on_interrupt="accept"), batches)
+        if not whole:
+            yield from batches
+            return
+    raise DumpInterrupted(f"{operation}: the table changed meanwhile, {RETRIES} times")
+
+
+def _collect(inner: Conversation, found: list[Any]) -> Conversation:
+    """Runs `inner`, keeping what it emits in `found`; returns its result."""
+    answer = None
+    while True:
+        try:
+            effect = inner.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        if isinstance(effect, session.Batch):
+            found.append(effect)
+            answer = None
+        else:
+            answer = yield effect
+
+
+def _all(cls: Any, wanted: Request, operation: str) -> Conversation:
+    batches: list[Any] = []
+    yield from _collect(session.dump(wanted, operation, on_interrupt="accept"), batches)
+    return [value for batch in batches for value in decode(cls, batch.data, batch.end)]
+
+
+# -- one flow -----------------------------------------------------------------------------------
+
+
+def _ask(wanted: Request, operation: str, about: Flow | Expect) -> Conversation:
+    try:
+        return (yield from session.ask(wanted, operation))
+    except KernelError as error:
+        if error.flow is None:
+            error.flow = about
+        raise
+
+
+def _as_flow(target: object, zone: int | None) -> Flow:
+    if isinstance(target, Tuple):
+        target = Flow(target)
+    if not isinstance(target, Flow):
+        raise RequestError(f"flow: a Flow or a Tuple is wanted, not {target!r}")
+    if zone is not None:
+        target = target.replace(zone=zone)
+    return target
+
+
+def _identity(flow: Flow, *, with_id: bool) -> dict[str, Any]:
+    """The values that name a flow: its tuple, zone and id."""
+    values = flow._values()
+    names = ["orig_" + name for name in _TUPLE_NAMES]
+    if "orig_src" not in values:
+        names = ["reply_" + name for name in _TUPLE_NAMES]
+    prefix = names[0].removesuffix("src")
+    _check_tuple(values, prefix)
+    found = {name: values[name] for name in names if name in values}
+    if "zone" in values and prefix + "zone" not in values:
+        found["zone"] = values["zone"]
+    if with_id and "id" in values:
+        found["id"] = values["id"]
+    return found
+
+
+_TUPLE_NAMES = (
+    "src", "dst", "proto", "sport", "dport", "icmp_id", "icmp_type", "icmp_code", "zone",
+)  # fmt: skip
+
+
+def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
+    missing = [name for name in ("src", "dst", "proto") if prefix + name not in values]
+    if missing:
+        names = ", ".join(missing)
+        raise RequestError(f"{prefix.rstrip('_')}: a Tuple with src, dst and proto is wanted; "
+                           f"{names} is missing")  # fmt: skip
+    proto = values[prefix + "proto"]
+    if proto in _WITH_PORTS and (prefix + "sport" not in values or prefix + "dport" not in values):
+        raise RequestError(f"{prefix}sport, {prefix}dport: both ports are wanted for this protocol")
+    icmp = {c.IPPROTO_ICMP: 4, c.IPPROTO_ICMPV6: 16}.get(proto)
+    if icmp:
+        if len(values[prefix + "src"]) != icmp:
+            raise RequestError(f"{prefix}proto: this protocol does not go with these addresses")
+        for name in ("icmp_type", "icmp_code", "icmp_id"):
+            if prefix + name not in values:
+                raise RequestError(f"{prefix}{name}: a number is wanted for this protocol")
+
+
+_WITH_PORTS = (
+    c.IPPROTO_TCP, c.IPPROTO_UDP, c.IPPROTO_DCCP, c.IPPROTO_SCTP, c.IPPROTO_UDPLITE,
+)  # fmt: skip
+
+
+def get(target: Flow | Tuple, zone: int | None) -> Conversation:
+    """The flow as the kernel has it now."""
+    flow = _as_flow(target, zone)
+    wanted = request.get(_identity(flow, with_id=True), flow.family)
+    answers = yield from _ask(wanted, "getting a flow", flow)
+    if not answers:
+        raise kernel_error(errno.ENOENT, "getting a flow", flow=flow)
+    return Flow.from_message(answers[0])
+
+
+def create_request(flow: object, *, exclusive: bool = True) -> Request:
+    """What creates `flow`; its reply tuple is the inverted original one where it has none."""
+    if not isinstance(flow, Flow):
+        raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
+    if flow.orig is not None and flow.reply is None:
+        flow = flow.replace(reply=flow.orig.inverted())
+    values = flow._values()
+    _check_tuple(values, "orig_")
+    _check_tuple(values, "reply_")
+    if "timeout" not in values:
+        raise RequestError("timeout: seconds are wanted to create a flow")
+    for name in _READ_ONLY:
+        values.pop(name, None)
+    if "status" in values:
+        values["status"] &= ~_KERNEL_STATUS
+    return request.create(values, flow.family, exclusive=exclusive)
+
+
+def create(flow: Flow) -> Conversation:
+    """Creates a flow."""
+    yield from _ask(create_request(flow), "creating a flow", flow)
+
+
+def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -> Conversation:
+    """Changes a flow: `changes`, or every changeable field that `target` carries."""
+    flow = _as_flow(target, zone)
+    for name in changes:
+        if name not in CHANGEABLE:
+            raise RequestError(f"{name}: the kernel changes only {', '.join(CHANGEABLE)}")
+    if changes:
+        source = Flow(family=flow.family, **changes)
+        values = source._values()
+    else:
+        values = {name: v for name, v in flow._values().items() if name in CHANGEABLE}
+    if not values:
+        raise RequestError("changes: at least one field to change is wanted")
+    wanted = request.update({**_identity(flow, with_id=False), **values}, flow.family)
+    yield from _ask(wanted, "updating a flow", flow)
+
+
+def delete(target: Flow | Tuple, zone: int | None) -> Conversation:
+    """Deletes one flow, and (where the id is known) none that took its place."""
+    flow = _as_flow(target, zone)
+    wanted = request.delete(_identity(flow, with_id=True), flow.family)
+    yield from _ask(wanted, "deleting a flow", flow)
+
+
+# -- many flows ---------------------------------------------------------------------------------
+
+
+def delete_matching(node: Node | None, table_dump: Request) -> Conversation:
+    """Deletes every flow that meets `node`; returns those that it deleted.
+
+    Per entry, by tuple, zone and id: a flow that ended by itself meanwhile is not counted.
+    """
+    batches: list[Any] = []
+    yield from _collect(session.dump(table_dump, "deleting flows", on_interrupt="accept"), batches)
+    doomed: dict[Any, Flow] = {}
+    for batch in batches:
+        for flow in decode(Flow, batch.data, batch.end, node):
+            doomed[flow.key] = flow  # an interrupted dump may show one twice
+    gone = list(doomed.values())
+    requests = [request.delete_entry(find(flow.message), flow.message) for flow in gone]
+    failures, _ = yield from session.batch(requests)
+    failed = set()
+    for failure in failures:
+        if failure.errno != errno.ENOENT:
+            raise kernel_error(
+                failure.errno, "deleting flows", failure.ext_ack, gone[failure.index]
+            )
+        failed.add(failure.index)
+    return [flow for index, flow in enumerate(gone) if index not in failed]
+
+
+def flush(family: int | str | None) -> Conversation:
+    """Empties the table, or what one family has in it."""
+    yield from session.ask(request.flush(family_number(family)), "flushing the table")
+
+
+def family_number(family: int | str | None) -> int:
+    """0, 2 or 10 of what a caller gives as family."""
+    return Flow(family=family).family
+
+
+#: flows of one round of `load`
+LOAD_ROUND = 256
+
+
+def load(flows: Iterable[Flow], *, exclusive: bool = True) -> Conversation:
+    """Creates many flows; emits a :class:`LoadError` for each refused one; returns how many went.
+
+    A list or tuple is checked as a whole before anything is sent; any other iterable is read and
+    checked a round at a time, so it may be longer than memory.
+    """
+    loaded = index = 0
+    if isinstance(flows, (list, tuple)):
+        for number, flow in enumerate(flows):
+            _load_request(number, flow, exclusive)
+    source = iter(flows)
+    while True:
+        part: list[Flow] = []
+        requests = []
+        for flow in source:
+            requests.append(_load_request(index + len(part), flow, exclusive))
+            part.append(flow)
+            if len(part) == LOAD_ROUND:
+                break
+        if not part:
+            return loaded
+        failures, _ = yield from session.batch(requests)
+        for failure in failures:
+            flow = part[failure.index]
+            error = kernel_error(failure.errno, "creating a flow", failure.ext_ack, flow)
+            yield LoadError(index + failure.index, flow, error)
+        loaded += len(part) - len(failures)
+        index += len(part)
+
+
+def _load_request(number: int, flow: Flow, exclusive: bool) -> Request:
+    try:
+        return create_request(flow, exclusive=exclusive)
+    except RequestError as error:
+        raise RequestError(f"flow {number}: {error}") from None
+
+
+# -- statistics ---------------------------------------------------------------------------------
+
+
+def count() -> Conversation:
+    """The number of flows in the table."""
+    entries, _ = yield from _global()
+    return entries
+
+
+def _global() -> Conversation:
+    answers = yield from session.ask(request.stats_global(), "asking for statistics")
+    values = find(answers[0]).values(answers[0])
+    return values["entries"], values.get("max_entries")
+
+
+def stats() -> Conversation:
+    """All statistics."""
+    entries, most = yield from _global()
+    cpus = yield from _cpus(request.stats_cpu())
+    expect_cpus = yield from _cpus(request.stats_exp_cpu())
+    return Stats(entries, most, cpus, expect_cpus)
+
+
+def _cpus(wanted: Request) -> Conversation:
+    batches: list[Any] = []
+    inner = session.dump(wanted, "asking for statistics", on_interrupt="accept")
+    yield from _collect(inner, batches)
+    return [
+        CpuStats.from_message(message)
+        for batch in batches
+        for message in _messages(batch)
+    ]  # fmt: skip
+
+
+def _messages(batch: session.Batch) -> Iterable[bytes]:
+    from .wire.frame import split
+
+    for pos, length, _, _, _ in split(batch.data[: batch.end]):
+        yield batch.data[pos : pos + length]
+
+
+# -- expectations -------------------------------------------------------------------------------
+
+
+def _as_expect(target: object, zone: int | None) -> Expect:
+    if isinstance(target, Tuple):
+        target = Expect(target)
+    if not isinstance(target, Expect):
+        raise RequestError(f"expect: an Expect or a Tuple is wanted, not {target!r}")
+    if zone is not None:
+        target = target.replace(zone=zone)
+    _check_tuple(target._values(), "tuple_")
+    return target
+
+
+def _expect_identity(expect: Expect) -> dict[str, Any]:
+    values = expect._values()
+    return {
+        name: value
+        for name, value in values.items()
+        if name.startswith("tuple_") or name in ("zone", "id")
+    }
+
+
+def expectations_request() -> Request:
+    """The dump of the expectation table."""
+    return request.dump("expect")
+
+
+def get_expectation(target: Expect | Tuple, zone: int | None) -> Conversation:
+    """The expectation as the kernel has it now."""
+    expect = _as_expect(target, zone)
+    wanted = request.expect_get(_expect_identity(expect), expect.family)
+    answers = yield from _ask(wanted, "getting an expectation", expect)
+    if not answers:
+        raise kernel_error(errno.ENOENT, "getting an expectation", flow=expect)
+    return Expect.from_message(answers[0])
+
+
+def create_expectation(expect: Expect) -> Conversation:
+    """Creates an expectation of a master connection that exists."""
+    if not isinstance(expect, Expect):
+        raise RequestError(f"expect: an Expect is wanted, not {expect!r}")
+    values = expect._values()
+    for prefix in ("tuple_", "mask_", "master_"):
+        _check_tuple(values, prefix)
+    values.pop("id", None)
+    if "timeout" not in values:
+        raise RequestError("timeout: seconds are wanted to create an expectation")
+    wanted = request.expect_create(values, expect.family)
+    yield from _ask(wanted, "creating an expectation", expect)
+
+
+def delete_expectation(target: Expect | Tuple, zone: int | None) -> Conversation:
+    """Deletes one expectation."""
+    expect = _as_expect(target, zone)
+    wanted = request.expect_delete(_expect_identity(expect), expect.family)
+    yield from _ask(wanted, "deleting an expectation", expect)
+
+
+def flush_expectations() -> Conversation:
+    """Empties the expectation table."""
+    yield from session.ask(request.expect_flush(), "flushing the expectations")

@@ -1,0 +1,1 @@
+"""What several test files share: namespaces, traffic, and both conntrack tools."""
