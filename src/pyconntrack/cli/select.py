@@ -79,7 +79,7 @@ def _values(opts: dict[str, Any]) -> list[Node]:
         nodes.append(Bits("mark", 0xFFFFFFFF if mask is None else mask, value))
     if "status" in opts:
         on, off = opts["status"]
-        nodes.append(Bits("status", on | off, on))
+        nodes.append(Bits("status", on | off, on) if not on & off else Or(()))
     nodes += [Label(bit) for bit in opts.get("labels", ())]
     return nodes
 
