@@ -17,10 +17,14 @@ import sys
 from struct import Struct
 
 from .errors import ConntrackError, KernelError
-from .session import done_at
+from .session import RECV, done_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .session import Conversation
     from .transport import Transport
 
 _SIZE = 8 << 20
@@ -64,6 +68,24 @@ class Ring:
         os.close(ready_in)
         os.close(free_out)
         self._ready, self._free = ready_out, free_in
+
+    def start(self, conversation: Conversation) -> None:
+        """Begins the dump; :meth:`__iter__` yields what it emits."""
+        self._conversation = conversation
+        self.send(conversation.send(None))
+
+    def __iter__(self) -> Iterator[Any]:
+        answer: Any = None
+        try:
+            while True:
+                effect = self._conversation.send(answer)
+                answer = None
+                if effect is RECV:
+                    answer = self.recv()
+                else:
+                    yield effect
+        except StopIteration:
+            return
 
     def _receive(self, seq: int, ready: int, free: int) -> None:
         view = memoryview(self._memory)

@@ -13,11 +13,13 @@ from .errors import DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import push_down
 from .layout import find
 from .model import CpuStats, Expect, Flow, Stats, Tuple, decode
+from .schema import CONNTRACK
 from .wire import consts as c
+from .wire.tlv import attr, nest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from .filter import Node
@@ -37,11 +39,6 @@ CHANGEABLE = (
     "orig_seqadj_correction_pos", "orig_seqadj_offset_before", "orig_seqadj_offset_after",
     "reply_seqadj_correction_pos", "reply_seqadj_offset_before", "reply_seqadj_offset_after",
     "synproxy_isn", "synproxy_its", "synproxy_tsoff",
-)  # fmt: skip
-#: what only the kernel writes
-_READ_ONLY = (
-    "id", "use", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes", "timestamp_start",
-    "timestamp_stop", "timestamp_event", "secctx", "secmark", "status_mask",
 )  # fmt: skip
 #: bits that the kernel alone sets, or refuses to see changed
 _KERNEL_STATUS = (
@@ -225,21 +222,84 @@ def get(target: Flow | Tuple, zone: int | None) -> Conversation:
 
 
 def create_request(flow: object, *, exclusive: bool = True) -> Request:
-    """What creates `flow`; its reply tuple is the inverted original one where it has none."""
+    """What creates `flow`; its reply tuple is the inverted original one where it has none.
+
+    The attributes are the flow's own bytes; what is to be checked and left out is a matter of
+    the layout, so it is found once per shape.
+    """
     if not isinstance(flow, Flow):
         raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
-    if flow.orig is not None and flow.reply is None:
-        flow = flow.replace(reply=flow.orig.inverted())
+    layout, raw = flow._layout, flow.message
+    plan = layout.writers.get(create_request)
+    if plan is None:
+        plan = layout.writers[create_request] = _create_plan(flow)
+    spans, invert, status = plan
+    parts = [raw[start:end] for start, end in spans]
+    if invert is not None:
+        parts.insert(1, invert(raw))
+    if status is not None:
+        bits = int.from_bytes(raw[status : status + 4]) & ~_KERNEL_STATUS
+        if bits:
+            parts.append(attr(3, bits.to_bytes(4)))
+    flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
+    return request.Request(kind, flags, layout.family, b"".join(parts))
+
+
+#: attributes that only the kernel writes: counters, use, id, secmark, secctx, timestamps, and
+#: those of filters; the status (3) is sent without the kernel's bits
+_NOT_CREATED = (3, 9, 10, 11, 12, 17, 19, 20, 25, 26, 27)
+
+
+def _create_plan(flow: Flow) -> tuple[list[tuple[int, int]], Any, int | None]:
+    layout = flow._layout
     values = flow._values()
     _check_tuple(values, "orig_")
-    _check_tuple(values, "reply_")
+    invert = None
+    if not any(name.startswith("reply_") and name[6:] in _TUPLE_NAMES for name in values):
+        invert = _inverter(flow)
+    else:
+        _check_tuple(values, "reply_")
     if "timeout" not in values:
         raise RequestError("timeout: seconds are wanted to create a flow")
-    for name in _READ_ONLY:
-        values.pop(name, None)
-    if "status" in values:
-        values["status"] &= ~_KERNEL_STATUS
-    return request.create(values, flow.family, exclusive=exclusive)
+    spans = [
+        span
+        for number, span in sorted(layout.spans.items())
+        if number in CONNTRACK and number not in _NOT_CREATED
+    ]
+    status = layout.slots.get("status")
+    return spans, invert, status.offset if status else None
+
+
+def _inverter(flow: Flow) -> Callable[[bytes], bytes]:
+    """A function from a message of this layout to its reply tuple's attribute."""
+    slots = flow._layout.slots
+    start, end = flow._layout.spans[1]
+    if "orig_icmp_type" in slots or "orig_zone" in slots:
+        return lambda raw: _reply_of(Flow.from_message(raw))
+
+    def invert(raw: bytes) -> bytes:
+        out = bytearray(raw[start:end])
+        out[2:4] = _REPLY_TYPE
+        for here, there in (("src", "dst"), ("dst", "src"), ("sport", "dport"), ("dport", "sport")):
+            if "orig_" + here in slots and "orig_" + there in slots:
+                to, of = slots["orig_" + here], slots["orig_" + there]
+                out[to.offset - start : to.offset - start + to.size] = raw[
+                    of.offset : of.offset + of.size
+                ]
+        return bytes(out)
+
+    return invert
+
+
+_REPLY_TYPE = nest(2, b"")[2:4]
+
+
+def _reply_of(flow: Flow) -> bytes:
+    orig = flow.orig
+    assert orig is not None
+    reply = Flow(reply=orig.inverted())
+    return reply.message[slice(*reply._layout.spans[2])]
 
 
 def create(flow: Flow) -> Conversation:

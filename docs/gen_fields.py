@@ -1,0 +1,285 @@
+"""What the documentation derives from the schema: the field reference and the JSON Schema.
+
+mkdocs calls the hooks below; ``python docs/gen_fields.py`` writes src/pyconntrack/schema.json
+anew.  Owns no fact: names, widths and words are the rows of pyconntrack/schema.py.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from pyconntrack import vocab
+from pyconntrack.fields import IPV4, IPV6, TEXT
+from pyconntrack.output.json import OBJECTS, SCHEMA
+from pyconntrack.schema import CONNTRACK, EXPECT, STATS_CPU, STATS_EXP_CPU, Attr, Nest, Rows
+
+ROOT = Path(__file__).resolve().parent.parent
+JSON_SCHEMA = ROOT / "src/pyconntrack/schema.json"
+MAN_PAGE = ROOT / "share/man/man8/conntrack.8"
+FLAGS = (vocab.STATUS, vocab.EXPECT_FLAGS)
+#: attributes of requests; the kernel never sends them
+REQUEST_ONLY = {"CTA_NAT_SRC", "CTA_NAT_DST", "CTA_FILTER", "CTA_MARK_MASK", "CTA_STATUS_MASK",
+                "CTA_LABELS_MASK"}  # fmt: skip
+
+NOTES = {
+    "status": "what the kernel noted about the connection",
+    "timeout": "seconds until the entry is forgotten, unless packets come",
+    "id": "tells an entry from a later one with the same tuple",
+    "use": "references that the kernel holds",
+    "mark": "set by rules and programs",
+    "zone": "the zone of both directions",
+    "labels": "numbers of the labels that are set",
+    "timestamp_start": "nanoseconds since 1970; needs nf_conntrack_timestamp=1",
+    "timestamp_stop": "nanoseconds since 1970; of entries that have ended",
+    "timestamp_event": "nanoseconds since 1970; on events of newer kernels",
+}
+
+
+def leaves(rows: Rows, prefix: str = "", path: str = "") -> list[tuple[str, Attr, str]]:
+    """(field name, row, kernel names on the way to it) of every leaf, in kernel order."""
+    found: list[tuple[str, Attr, str]] = []
+    for row in rows.values():
+        if isinstance(row, Nest):
+            name = prefix + row.name + "_" if row.name else prefix
+            found += leaves(row.rows, name, path + row.cta + " / ")
+        else:
+            found.append((prefix + row.name, row, path + row.cta))
+    return found
+
+
+def answers(rows: Rows) -> list[tuple[str, Attr, str]]:
+    """The leaves that the kernel sends."""
+    return [leaf for leaf in leaves(rows) if leaf[2].split(" / ")[0] not in REQUEST_ONLY]
+
+
+def object_of(name: str) -> str:
+    """The JSON object that a field lies in, or ""."""
+    for prefix in OBJECTS:
+        if name.startswith(prefix + "_") and not name.startswith(prefix + "_seqadj"):
+            return prefix
+    return ""
+
+
+def json_name(name: str) -> str:
+    """The place of a field in the JSON form, as in ``orig.src``."""
+    group = object_of(name)
+    return f"{group}.{name[len(group) + 1 :]}" if group else name
+
+
+# -- the field reference ----------------------------------------------------------------------
+
+
+def _kind(row: Attr) -> str:
+    if row.words in FLAGS:
+        return "flags"
+    if row.words is not None:
+        return "word"
+    if row.kind in (IPV4, IPV6):
+        return "address"
+    if row.kind is TEXT:
+        return "text"
+    if row.kind.number:
+        return f"number, {8 * row.kind.size} bits"
+    return "list of numbers" if row.name.startswith("labels") else "bytes"
+
+
+def table(rows: Rows) -> str:
+    """A table of fields; two rows of one name (IPv4 and IPv6) share a line."""
+    lines: dict[str, tuple[list[str], list[str]]] = {}
+    for name, row, path in answers(rows):
+        kinds, paths = lines.setdefault(name, ([], []))
+        kinds += [_kind(row)] if _kind(row) not in kinds else []
+        paths.append(path)
+    text = "| Field | In JSON | Value | Attribute of the kernel |\n|---|---|---|---|\n"
+    for name, (kinds, paths) in lines.items():
+        note = f"; {NOTES[name]}" if name in NOTES and rows is CONNTRACK else ""
+        names = "<br>".join(f"`{path}`" for path in paths)
+        text += f"| `{name}` | `{json_name(name)}` | {' or '.join(kinds)}{note} | {names} |\n"
+    return text
+
+
+def fields_page() -> str:
+    """The field reference."""
+    words = [
+        ("proto", vocab.PROTO), ("status (flags)", vocab.STATUS), ("tcp_state", vocab.TCP_STATE),
+        ("sctp_state", vocab.SCTP_STATE), ("dccp_state", vocab.DCCP_STATE),
+        ("dccp_role", vocab.DCCP_ROLE), ("flags of an expectation", vocab.EXPECT_FLAGS),
+    ]  # fmt: skip
+    vocabulary = ""
+    for name, each in words:
+        listed = ", ".join(f"`{word}` ({number})" for number, word in each.items())
+        vocabulary += f"**{name}**: {listed}\n\n"
+    counters = "".join(
+        f"**{title}**: " + ", ".join(f"`{row.name}`" for row in rows.values()) + "\n\n"
+        for title, rows in (("Of each CPU", STATS_CPU), ("Of expectations", STATS_EXP_CPU))
+    )
+    return (
+        "# Fields\n\n"
+        "Every field that the kernel can tell, made from the schema of the package. A field is\n"
+        "an attribute of `Flow` or `Expect` under its name, and `None` where the entry lacks it.\n"
+        "Which fields an entry has depends on its protocol and on the kernel's settings: counters\n"
+        "need `nf_conntrack_acct=1`, times `nf_conntrack_timestamp=1`. (`class` of an expectation\n"
+        "is `class_` in Python.)\n\n"
+        f"## Of a flow\n\n`family` is `ipv4` or `ipv6`.\n\n{table(CONNTRACK)}\n"
+        f"## Of an expectation\n\n{table(EXPECT)}\n"
+        f"## Words\n\nA number that has no word stays a number.\n\n{vocabulary}"
+        f"## Statistics\n\n{counters}"
+    )
+
+
+# -- the JSON Schema --------------------------------------------------------------------------
+
+
+def _value(rows: list[Attr]) -> dict[str, Any]:
+    row = rows[0]
+    if row.words in FLAGS:
+        words = {"enum": list(row.words.values())}
+        return {"type": "array", "items": {"anyOf": [words, {"type": "integer"}]}}
+    if row.words is not None:
+        numbers = {"type": "integer", "minimum": 0, "maximum": row.kind.limit}
+        return {"anyOf": [{"enum": list(row.words.values())}, numbers]}
+    if row.kind in (IPV4, IPV6):
+        return {"$ref": "#/$defs/address"}
+    if row.kind is TEXT:
+        return {"type": "string"}
+    if row.kind.number:
+        return {"type": "integer", "minimum": 0, "maximum": max(r.kind.limit for r in rows)}
+    if row.name.startswith("labels"):
+        return {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 127}}
+    return {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+
+
+def _object(rows: Rows, description: str) -> dict[str, Any]:
+    groups: dict[str, dict[str, list[Attr]]] = {}
+    for name, row, _ in answers(rows):
+        group = object_of(name)
+        short = name[len(group) + 1 :] if group else name
+        groups.setdefault(group, {}).setdefault(short, []).append(row)
+    properties: dict[str, Any] = {"family": {"enum": ["ipv4", "ipv6"]}}
+    for group, fields in groups.items():
+        members = {name: _value(found) for name, found in fields.items()}
+        if group:
+            properties[group] = {
+                "type": "object", "properties": members, "additionalProperties": False,
+            }  # fmt: skip
+        else:
+            properties |= members
+    properties["unknown"] = {
+        "description": "Attributes of a newer kernel, kept as they came.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "path": {"type": "array", "items": {"type": "integer"}},
+                "data": {"type": "string", "pattern": "^([0-9a-f]{2})*$"},
+            },
+            "required": ["path", "data"],
+        },
+    }
+    return {"description": description, "type": "object", "properties": properties}
+
+
+def _document(what: str, item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"schema": {"const": SCHEMA}, what: {"type": "array", "items": item}},
+        "required": ["schema", what],
+        "additionalProperties": False,
+    }
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of -o json (a document) and -o ndjson (a line: $defs/line)."""
+    either = {"anyOf": [{"$ref": "#/$defs/flow"}, {"$ref": "#/$defs/expectation"}]}
+    flow = _object(CONNTRACK, "A connection; what it lacks is absent.")
+    expectation = _object(EXPECT, "An expectation; what it lacks is absent.")
+    event = {
+        "description": "A flow or an expectation, what happened to it, and when.",
+        "type": "object",
+        "properties": {
+            "event": {"enum": ["new", "update", "destroy"]},
+            "time": {
+                "description": "Nanoseconds since 1970, by the kernel or else at arrival.",
+                "type": "integer",
+                "minimum": 0,
+            },
+        },
+        "required": ["event", "time"],
+        "anyOf": [{"$ref": "#/$defs/flow"}, {"$ref": "#/$defs/expectation"}],
+    }
+    # an entry that is no event has only the members that are told; an event adds two
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": SCHEMA,
+        "description": "What conntrack -o json writes. Made from the schema of the package.",
+        "anyOf": [
+            _document("flows", _closed("flow")),
+            _document("expectations", _closed("expectation")),
+            _document("events", _closed("event")),
+        ],
+        "$defs": {
+            "address": {
+                "type": "string",
+                "anyOf": [{"pattern": r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"},
+                          {"pattern": "^[0-9a-f:.]*:[0-9a-f:.]*$"}],
+            },
+            "flow": {**flow, "required": ["orig"]},
+            "expectation": {**expectation, "required": ["tuple"]},
+            "entry": either,
+            "event": event,
+            "line": {
+                "description": "A line of -o ndjson.",
+                "anyOf": [_closed("flow"), _closed("expectation"), _closed("event")],
+            },
+        },
+    }  # fmt: skip
+
+
+def _closed(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}", "unevaluatedProperties": False}
+
+
+def json_text() -> str:
+    """schema.json as it is stored."""
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
+# -- mkdocs -----------------------------------------------------------------------------------
+
+
+def man_page() -> str:
+    """The man page as text; groff renders it."""
+    if shutil.which("groff") is None:
+        return "Read it with `man 8 conntrack`. (groff was not there to show it here.)\n"
+    done = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-P-c", "-rLL=78n", str(MAN_PAGE)],
+        capture_output=True, check=True, encoding="utf-8",
+    )  # fmt: skip
+    text = re.sub(".\b", "", done.stdout)
+    return f"```text\n{text.strip()}\n```\n"
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the pages that are made."""
+    from mkdocs.structure.files import File
+
+    files.append(File.generated(config, "fields.md", content=fields_page()))
+    files.append(File.generated(config, "man.md", content=f"# conntrack(8)\n\n{man_page()}"))
+    files.append(File.generated(config, "schema.json", content=json_text()))
+    return files
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """Docstrings name things as :class:`X`; the role is of no use to a reader."""
+    return re.sub(r":(?:class|func|meth|mod|attr|data|exc):(?=<)", "", html).replace(
+        "<code>~pyconntrack.", "<code>"
+    )
+
+
+if __name__ == "__main__":
+    JSON_SCHEMA.write_text(json_text(), encoding="utf-8")

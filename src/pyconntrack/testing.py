@@ -1,0 +1,328 @@
+"""For tests, ours and our users': a scripted kernel, messages to script, a fresh namespace.
+
+``Conntrack(transport=ScriptedKernel([...]))`` talks to a script instead of a socket: each step is
+what one request (or one read without a request) is answered with.
+
+    kernel = ScriptedKernel([Step(dump_of(flow_message(flow)), done())])
+    with Conntrack(transport=kernel) as conntrack:
+        assert list(conntrack.dump()) == [flow]
+    assert kernel.finished
+
+Owns no test; what it builds are the kernel's own messages.
+"""
+
+from __future__ import annotations
+
+import errno as _errno
+import os
+import sys
+
+from .errors import KernelError
+from .wire import consts as c
+from .wire.frame import NLMSGHDR
+from .wire.tlv import attr
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any, Self
+
+    from .model import Expect, Flow
+
+    #: what a step answers with: datagrams, "ENOBUFS", or functions of the request's bytes
+    Answer = bytes | str | Callable[[bytes], bytes]
+
+#: the answer "the receive buffer overflowed"
+ENOBUFS = "ENOBUFS"
+#: the answer "the datagram was longer than the buffer"
+TRUNCATED = "TRUNCATED"
+
+
+class ScriptError(AssertionError):
+    """The program under test did what the script does not foresee."""
+
+
+class Step:
+    """One request and its answers.
+
+    `answers`: datagrams (bytes), functions of the request that make one, or ENOBUFS / TRUNCATED.
+    `expect`: the request's bytes with its sequence numbers zeroed, or a function that returns
+    whether it is right; None takes anything.
+    """
+
+    __slots__ = ("answers", "expect")
+
+    def __init__(
+        self, *answers: Answer, expect: bytes | Callable[[bytes], bool] | None = None
+    ) -> None:
+        self.answers, self.expect = answers, expect
+
+
+class ScriptedKernel:
+    """A kernel that plays a script; takes the place of the socket.
+
+    `steps`: answers of the requests in their order; `unasked`: datagrams (or ENOBUFS) that are
+    there to read without a request, for event streams.  `requests` keeps what was sent; `dropped`
+    is the drop counter that an ENOBUFS raises by `loss`.
+    """
+
+    def __init__(
+        self, steps: Iterable[Step] = (), *, unasked: Iterable[Answer] = (), loss: int = 1
+    ) -> None:
+        self.steps = list(steps)
+        self.requests: list[bytes] = []
+        self.queue: list[Answer] = list(unasked)
+        self.loss, self.dropped = loss, 0
+        self.groups: list[int] = []
+        self.sizes: list[int] = []
+        self.opened = self.closed = 0
+        self._pipe = os.pipe()
+        os.write(self._pipe[1], b"!")  # always readable: what there is to read is in the script
+
+    def __call__(self, netns: object = None, *, rcvbuf: int = 0, blocking: bool = True) -> Self:
+        """Opening a socket; all sockets play the one script."""
+        self.opened += 1
+        return self
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole script was played."""
+        return not self.steps and not self.queue
+
+    def fileno(self) -> int:
+        """A descriptor that is always readable."""
+        return self._pipe[0]
+
+    def close(self) -> None:
+        """Counts; the script goes on for the next socket."""
+        self.closed += 1
+
+    def __del__(self) -> None:
+        for fd in self._pipe:
+            os.close(fd)
+
+    def set_rcvbuf(self, size: int) -> None:
+        """Keeps what was asked for in `sizes`."""
+        self.sizes.append(size)
+
+    @property
+    def rcvbuf(self) -> int:
+        """The last size that was asked for."""
+        return self.sizes[-1] if self.sizes else 212992
+
+    @property
+    def drops(self) -> int:
+        """How many datagrams were lost so far."""
+        return self.dropped
+
+    def join(self, groups: Iterable[int]) -> None:
+        """Keeps the groups in `groups`."""
+        self.groups += groups
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Takes the next step; :class:`ScriptError` if there is none, or another was expected."""
+        request = bytes(data)
+        self.requests.append(request)
+        if not self.steps:
+            raise ScriptError(f"the script has no request left; sent: {request.hex()}")
+        step = self.steps.pop(0)
+        if callable(step.expect):
+            if not step.expect(request):
+                raise ScriptError(f"not the expected request: {request.hex()}")
+        elif step.expect is not None and without_seq(request) != step.expect:
+            raise ScriptError(
+                f"sent {without_seq(request).hex()}\nexpected {step.expect.hex()}"
+            )  # fmt: skip
+        self.queue += [
+            answer if isinstance(answer, (bytes, str)) else answer(request)
+            for answer in step.answers
+        ]
+
+    def recv(self) -> bytes:
+        """The next datagram; BlockingIOError where the script has none."""
+        if not self.queue:
+            raise BlockingIOError(_errno.EAGAIN, "the script has nothing to read")
+        answer = self.queue.pop(0)
+        if answer == ENOBUFS:
+            self.dropped += self.loss
+            raise KernelError(_errno.ENOBUFS, "reading from the kernel")
+        if answer == TRUNCATED:
+            raise KernelError(_errno.EMSGSIZE, "reading from the kernel")
+        assert isinstance(answer, bytes)
+        return answer
+
+
+def without_seq(request: bytes) -> bytes:
+    """A request of one or many messages with all sequence numbers zeroed, for comparison."""
+    out = bytearray(request)
+    pos = 0
+    while pos < len(out):
+        out[pos + 8 : pos + 12] = b"\0\0\0\0"
+        pos += int.from_bytes(out[pos : pos + 4], sys.byteorder) + 3 & ~3
+    return bytes(out)
+
+
+def _header(request: bytes) -> tuple[int, int]:
+    """(sequence number of the last message, its position)."""
+    pos = last = 0
+    while pos < len(request):
+        last = pos
+        pos += int.from_bytes(request[pos : pos + 4], sys.byteorder) + 3 & ~3
+    return int.from_bytes(request[last + 8 : last + 12], sys.byteorder), last
+
+
+def with_header(part: bytes, kind: int, flags: int, seq: int = 0, portid: int = 0) -> bytes:
+    """A message with another type, flags, sequence number and port."""
+    return NLMSGHDR.pack(len(part), kind, flags, seq, portid) + part[16:]
+
+
+def event_message(kind: str, entry: Flow | Expect) -> bytes:
+    """The datagram of an event: `kind` is "NEW", "UPDATE" or "DESTROY"."""
+    from .model import Flow
+
+    make = c.ct_msg if isinstance(entry, Flow) else c.exp_msg
+    flags = c.NLM_F_CREATE | c.NLM_F_EXCL if kind == "NEW" else 0
+    return with_header(entry.message, make(2 if kind == "DESTROY" else 0), flags)
+
+
+def dump_of(*entries: Flow | Expect, interrupted: bool = False) -> Callable[[bytes], bytes]:
+    """The answer "a datagram of a dump" with these entries."""
+
+    def answer(request: bytes) -> bytes:
+        seq, _ = _header(request)
+        flags = c.NLM_F_MULTI | (c.NLM_F_DUMP_INTR if interrupted else 0)
+        parts = []
+        for entry in entries:
+            part = entry.message
+            kind = int.from_bytes(part[4:6], sys.byteorder) & 0xFF00
+            parts.append(with_header(part, kind, flags, seq) + b"\0" * (-len(part) & 3))
+        return b"".join(parts)
+
+    return answer
+
+
+def done(*, interrupted: bool = False, errno: int = 0) -> Callable[[bytes], bytes]:
+    """The answer "that was the dump"."""
+
+    def answer(request: bytes) -> bytes:
+        seq, _ = _header(request)
+        flags = c.NLM_F_MULTI | (c.NLM_F_DUMP_INTR if interrupted else 0)
+        body = (-errno).to_bytes(4, sys.byteorder, signed=True)
+        return NLMSGHDR.pack(20, c.NLMSG_DONE, flags, seq, 0) + body
+
+    return answer
+
+
+def reply(entry: Flow | Expect) -> Callable[[bytes], bytes]:
+    """The answer of a get."""
+
+    def answer(request: bytes) -> bytes:
+        seq, _ = _header(request)
+        kind = int.from_bytes(entry.message[4:6], sys.byteorder) & 0xFF00
+        return with_header(entry.message, kind, 0, seq)
+
+    return answer
+
+
+def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Callable[[bytes], bytes]:
+    """The acknowledgement of a request, or its refusal with `errno` and the kernel's words.
+
+    `index`: of which message of a batch; None is the last.
+    """
+
+    def answer(request: bytes) -> bytes:
+        seq, at = _header(request)
+        if index is not None:
+            at = 0
+            for _ in range(index):
+                at += int.from_bytes(request[at : at + 4], sys.byteorder) + 3 & ~3
+            seq = int.from_bytes(request[at + 8 : at + 12], sys.byteorder)
+        flags = c.NLM_F_CAPPED
+        body = (-errno).to_bytes(4, sys.byteorder, signed=True) + request[at : at + 16]
+        if ext_ack:
+            flags |= c.NLM_F_ACK_TLVS
+            body += attr(c.NLMSGERR_ATTR_MSG, ext_ack.encode() + b"\0")
+        return NLMSGHDR.pack(16 + len(body), c.NLMSG_ERROR, flags, seq, 0) + body
+
+    return answer
+
+
+# -- a fresh namespace --------------------------------------------------------------------------
+
+
+class NetnsUnavailable(OSError):
+    """This process may not make a network namespace (needs CAP_SYS_ADMIN)."""
+
+
+def fresh_netns() -> AbstractContextManager[str]:
+    """A new, empty network namespace for the calling thread, which is put back afterwards.
+
+    Yields its path, for ``Conntrack(netns=path)`` from other threads.  ``lo`` is up.  Raises
+    :class:`NetnsUnavailable` without CAP_SYS_ADMIN.  As a pytest fixture::
+
+        @pytest.fixture
+        def netns():
+            with pyconntrack.testing.fresh_netns() as path:
+                yield path
+    """
+    from contextlib import contextmanager
+
+    return contextmanager(_fresh_netns)()
+
+
+def _fresh_netns() -> Iterator[str]:
+    import ctypes
+    import fcntl
+    import socket
+    import struct
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def call(name: str, *args: int) -> None:
+        if getattr(libc, name)(*args):
+            code = ctypes.get_errno()
+            raise NetnsUnavailable(code, f"{name}: {os.strerror(code)}")
+
+    new_net = 0x40000000
+    own = "/proc/thread-self/ns/net"
+    before = os.open(own, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        call("unshare", new_net)
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                request = struct.pack("16sH14x", b"lo", 0)
+                (flags,) = struct.unpack_from("H", fcntl.ioctl(sock, 0x8913, request), 16)
+                fcntl.ioctl(sock, 0x8914, struct.pack("16sH14x", b"lo", flags | 1))
+            inside = os.open(own, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                yield f"/proc/{os.getpid()}/fd/{inside}"
+            finally:
+                os.close(inside)
+        finally:
+            call("setns", before, new_net)
+    finally:
+        os.close(before)
+
+
+def netns_fixture() -> Callable[[], Generator[str, None, None]]:
+    """A pytest fixture of :func:`fresh_netns`; skips the test where none can be made::
+
+        netns = pyconntrack.testing.netns_fixture()
+    """
+    import pytest
+
+    @pytest.fixture
+    def netns() -> Generator[str, None, None]:
+        try:
+            context = fresh_netns()
+            path = context.__enter__()
+        except NetnsUnavailable as error:
+            pytest.skip(str(error))
+        try:
+            yield path
+        finally:
+            context.__exit__(None, None, None)
+
+    found: Any = netns
+    return found  # type: ignore[no-any-return]

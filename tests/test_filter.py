@@ -1,0 +1,115 @@
+"""Keyword filters: what they match, what is pushed down, what is refused."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from pyconntrack import Filter, Flow, RequestError, Tuple
+from pyconntrack.filter import push_down
+from pyconntrack.keywords import as_node
+from pyconntrack.model import meets
+
+TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
+FLOW = Flow(TCP, TCP.inverted(), mark=5, zone=3, status=["ASSURED", "SEEN_REPLY"],
+            tcp_state="ESTABLISHED", helper="ftp", labels=[7])  # fmt: skip
+BARE = Flow(Tuple("2001:db8::1", "2001:db8::2", "udp", 5, 6))
+
+
+def match(flow: Flow, **keywords: Any) -> bool:
+    node = as_node(Filter(**keywords))
+    assert node is not None
+    return meets(node, flow._layout, flow.message)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {}, {"orig_src": "10.0.0.1"}, {"orig_src": "10.0.0.0/8"}, {"orig_src": ["::1", "10.0.0.1"]},
+        {"orig_src": ipaddress.ip_network("10.0.0.0/30")}, {"proto": "tcp"}, {"proto": 6},
+        {"proto": {"udp", "tcp"}}, {"orig_dport": 80}, {"orig_dport": range(1, 100)},
+        {"mark": 5}, {"mark": (1, 1)}, {"mark": [4, 5]}, {"zone": 3}, {"zone": [1, 3]},
+        {"status": "ASSURED"}, {"status": ["ASSURED", "SEEN_REPLY"]}, {"status": "!DYING"},
+        {"status": "!UNREPLIED"}, {"state": "ESTABLISHED"}, {"tcp_state": [1, 3]},
+        {"helper": "ftp"}, {"helper": ["sip", "ftp"]}, {"label": 7}, {"family": 2},
+        {"family": "ipv4"}, {"mark": None},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_matches(keywords: dict[str, Any]) -> None:
+    assert match(FLOW, **keywords)
+    assert meets(~Filter(**keywords), FLOW._layout, FLOW.message) is False
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"orig_src": "10.0.0.2"}, {"orig_src": "11.0.0.0/8"}, {"orig_src": "::/0"},
+        {"proto": "udp"}, {"orig_dport": range(81, 90)}, {"mark": 0}, {"mark": (0, 1)},
+        {"zone": 0}, {"status": "UNREPLIED"}, {"status": ["ASSURED", "DYING"]}, {"label": 8},
+        {"helper": "sip"}, {"family": 10}, {"master_src": "10.0.0.1"}, {"sctp_state": 0},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_does_not_match(keywords: dict[str, Any]) -> None:
+    assert not match(FLOW, **keywords)
+
+
+def test_zero_holds_where_mark_and_zone_are_absent() -> None:
+    assert match(BARE, mark=0, zone=0)
+    assert not match(BARE, mark=1)
+    assert match(BARE, orig_src="2001:db8::/32")
+
+
+def test_combination() -> None:
+    both = Filter(proto="udp") | Filter(mark=5) & ~Filter(zone=4)
+    assert meets(both, FLOW._layout, FLOW.message)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "values"),
+    [
+        ({"mark": 5}, {"mark": 5, "mark_mask": 0xFFFFFFFF}),
+        ({"status": "UNREPLIED"}, {"status": 0, "status_mask": 2}),
+        ({"zone": 3}, {"zone": 3}),
+        ({"zone": [3, 4]}, {}),
+        ({"orig_src": "10.0.0.0/8"}, {}),
+        ({"orig_src": "2001:db8::1"}, {}),
+        ({"orig_src": "10.0.0.1"}, {"orig_src": b"\x0a\0\0\1", "filter_orig_flags": 1}),
+    ],
+    ids=repr,
+)
+def test_push_down(keywords: dict[str, Any], values: dict[str, Any]) -> None:
+    assert push_down(as_node(Filter(**keywords))).values == values
+
+
+@pytest.mark.parametrize(
+    ("keywords", "words"),
+    [
+        ({"colour": 1}, "no such field: colour"),
+        ({"orig_src": "10.0.0"}, "orig_src: an IPv4 or IPv6 address is wanted"),
+        ({"orig_src": "10.0.0.0/33"}, r"orig_src: a prefix length 0\.\.32"),
+        ({"orig_src": "10.0.0.0/x"}, "orig_src: a prefix length"),
+        ({"proto": "tpc"}, "proto: 'tpc' is none of"),
+        ({"mark": "5"}, "mark: a whole number"),
+        ({"mark": (2, 1)}, "mark: 0x2 has bits outside its mask 0x1"),
+        ({"mark": (1, 2, 3)}, r"mark: \(value, mask\)"),
+        ({"status": "GOOD"}, "status: 'GOOD' is none of"),
+        ({"status": ["ASSURED", "!ASSURED"]}, "both wanted and not wanted"),
+        ({"label": 128}, r"label: a number 0\.\.127"),
+        ({"labels": 1}, "labels: no filter.*label=NUMBER"),
+        ({"family": 4}, "family: 4 is none of"),
+        ({"orig_dport": range(9, 1)}, "orig_dport: a range"),
+        ({"zone": 65536}, "zone: 65536 is not in"),
+    ],
+)
+def test_bad_keywords(keywords: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        Filter(**keywords)
+
+
+def test_what_is_no_filter() -> None:
+    with pytest.raises(RequestError, match="filter: a Filter is wanted"):
+        as_node("proto == tcp")

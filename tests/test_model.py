@@ -1,0 +1,183 @@
+"""Values: identity, immutability, JSON form, checks."""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from pyconntrack import Event, Expect, Flow, RequestError, Stats, Tuple
+from pyconntrack.model import plain
+from pyconntrack.wire.consts import ct_msg
+from pyconntrack.schema import CONNTRACK
+from test_layout import messages
+
+TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
+FLOW = Flow(
+    TCP, TCP.inverted(), mark=5, zone=3, status=["ASSURED", "SEEN_REPLY", 1 << 20], id=9,
+    tcp_state="ESTABLISHED", timeout=60, helper="ftp", labels=[0, 70], orig_packets=1,
+    orig_bytes=60, reply_packets=0, reply_bytes=0, timestamp_start=1_700_000_000_000_000_001,
+)  # fmt: skip
+JSON = {
+    "family": "ipv4",
+    "orig": {"src": "10.0.0.1", "dst": "192.0.2.2", "proto": "tcp", "sport": 1000, "dport": 80,
+             "packets": 1, "bytes": 60},
+    "reply": {"src": "192.0.2.2", "dst": "10.0.0.1", "proto": "tcp", "sport": 80, "dport": 1000,
+              "packets": 0, "bytes": 0},
+    "status": ["SEEN_REPLY", "ASSURED", 1 << 20], "tcp_state": "ESTABLISHED", "helper": "ftp",
+    "timeout": 60, "mark": 5, "id": 9, "zone": 3, "timestamp_start": 1_700_000_000_000_000_001,
+    "labels": [0, 70],
+}  # fmt: skip
+
+
+def test_fields() -> None:
+    assert FLOW.orig == TCP
+    assert FLOW.reply == TCP.inverted()
+    assert FLOW.master is None
+    assert (FLOW.mark, FLOW.zone, FLOW.timeout, FLOW.id) == (5, 3, 60, 9)
+    assert (FLOW.orig_src, FLOW.orig_dport, FLOW.reply_packets) == ("10.0.0.1", 80, 0)
+    assert (FLOW.tcp_state, FLOW.state, FLOW.proto, FLOW.helper) == (3, "ESTABLISHED", "tcp", "ftp")
+    assert FLOW.labels == (0, 70)
+    assert FLOW.assured and FLOW.seen_reply and not FLOW.dying
+    assert FLOW.status_words == ["SEEN_REPLY", "ASSURED", 1 << 20]
+    assert FLOW.secctx is None
+    assert FLOW.family == 2
+    assert Flow(TCP, mark=0).mark == 0
+    assert Flow(TCP).mark is None
+
+
+def test_json_form() -> None:
+    assert FLOW.to_dict() == JSON
+    assert json.loads(json.dumps(FLOW.to_dict())) == JSON
+    assert Flow.from_dict(JSON).same_as(FLOW)
+
+
+@given(messages(CONNTRACK, ct_msg(0)))
+def test_json_round_trip(data: bytes) -> None:
+    flow = Flow.from_message(data)
+    again = Flow.from_dict(flow.to_dict())
+    ours, theirs = flow.to_dict(), again.to_dict()
+    ours.pop("family")
+    theirs.pop("family", None)
+    for name in ("labels", "labels_mask"):  # the kernel's are 16 bytes always
+        ours.pop(name, None)
+        theirs.pop(name, None)
+    assert ours == theirs
+    repr(flow), str(flow), hash(flow)
+
+
+@pytest.mark.parametrize("value", [FLOW, TCP, Expect(TCP, TCP, TCP, timeout=3, flags="PERMANENT")])
+def test_copies_and_pickles(value: Any) -> None:
+    assert pickle.loads(pickle.dumps(value)) == value
+    assert copy.copy(value) == value
+    assert copy.deepcopy(value) == value
+
+
+def test_immutable_and_slotted() -> None:
+    for value in (FLOW, TCP, Event("NEW", FLOW), Stats(1, 2)):
+        for name in ("mark", "src", "kind", "entries", "anything"):
+            with pytest.raises(AttributeError):
+                setattr(value, name, 1)
+        assert not hasattr(value, "__dict__")
+
+
+def test_identity() -> None:
+    assert FLOW == FLOW.replace(mark=6, timeout=1)
+    assert hash(FLOW) == hash(FLOW.replace(mark=6))
+    assert not FLOW.same_as(FLOW.replace(mark=6))
+    assert FLOW.differences(FLOW.replace(mark=6)) == {"mark": (5, 6)}
+    assert FLOW != FLOW.replace(id=10)
+    assert FLOW == FLOW.replace(id=None)
+    assert FLOW != FLOW.replace(zone=4)
+    assert Flow(TCP) == Flow(TCP, zone=0)
+    assert FLOW != "flow"
+    assert len({FLOW, FLOW.replace(mark=1), FLOW.replace(zone=9)}) == 2
+
+
+def test_readable() -> None:
+    assert "src='10.0.0.1'" in repr(FLOW)
+    assert "mark=5" in repr(FLOW)
+    line = str(FLOW)
+    assert line.startswith("tcp      6 60 ESTABLISHED src=10.0.0.1 dst=192.0.2.2 sport=1000")
+    assert "[ASSURED]" in line
+    assert str(Event("NEW", FLOW, synthetic=True)).startswith("[NEW]* tcp")
+
+
+def test_addresses_in_any_form() -> None:
+    for address in ("2001:db8::1", ipaddress.ip_address("2001:db8::1"),
+                    ipaddress.ip_address("2001:db8::1").packed):  # fmt: skip
+        one = Tuple(address, "2001:db8::2", 17, 1, 2)
+        assert one.src == "2001:db8::1"
+        assert one.family == 10
+
+
+def test_inverted_icmp() -> None:
+    ping = Tuple("10.0.0.1", "10.0.0.2", "icmp", icmp_id=7, icmp_type=8, icmp_code=0)
+    assert ping.inverted().icmp_type == 0
+    assert ping.inverted().inverted() == ping
+
+
+def test_expectation() -> None:
+    expect = Expect(TCP, TCP, TCP, timeout=30, flags=["PERMANENT"], class_=2, helper="ftp")
+    assert expect.class_ == 2
+    assert expect.tuple == TCP
+    assert expect.flag_words == ["PERMANENT"]
+    assert Expect.from_dict(expect.to_dict()).same_as(expect)
+    assert expect.to_dict()["class"] == 2
+    assert "master" in repr(expect) + str(expect)
+
+
+def test_event_json() -> None:
+    event = Event("UPDATE", FLOW)
+    assert event.to_dict() == {"event": "UPDATE", **JSON}
+    assert Event.from_dict(event.to_dict()) == event
+    assert (event.time, event.portid, event.expect) == (None, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Tuple("10.0.0.256"), "src: an IPv4 or IPv6 address is wanted"),
+        (lambda: Tuple(5), "src: an IPv4"),
+        (lambda: Tuple("10.0.0.1", "::1"), "not an ipv4 address|not an ipv6 address"),
+        (lambda: Tuple(proto="tpc"), "proto: 'tpc' is none of icmp, tcp"),
+        (lambda: Tuple(sport=65536), r"sport: 65536 is not in 0\.\.65535"),
+        (lambda: Tuple(sport=True), "sport: a whole number"),
+        (lambda: Tuple(sport="80"), "sport: a whole number is wanted, not '80'"),
+        (lambda: Flow(TCP, mark=-1), "mark: -1 is not in"),
+        (lambda: Flow(TCP, mark=1.5), "mark: a whole number"),
+        (lambda: Flow(TCP, status="SEEN"), "status: 'SEEN' is none of EXPECTED"),
+        (lambda: Flow(TCP, tcp_state="OPEN"), "tcp_state: 'OPEN' is none of NONE"),
+        (lambda: Flow(TCP, tcp_state=["NONE"]), "tcp_state: a number or one of"),
+        (lambda: Flow(TCP, helper=5), "helper: a text is wanted"),
+        (lambda: Flow(TCP, labels=[128]), r"labels: label numbers 0\.\.127"),
+        (lambda: Flow(TCP, labels=5), "labels: label numbers"),
+        (lambda: Flow(TCP, colour=5), "no such field: colour"),
+        (lambda: Flow("10.0.0.1"), "orig: a Tuple is wanted"),
+        (lambda: Flow(TCP, family="ipx"), "family: 'ipx' is none of"),
+        (lambda: Flow(TCP, family=10), "not an ipv6 address"),
+        (lambda: Flow(TCP).replace(orig="x"), "orig: a Tuple is wanted"),
+        (lambda: Flow.from_dict({"orig": 5}), "orig: an object is wanted"),
+        (lambda: Flow.from_dict([]), "an object is wanted"),
+        (lambda: Flow.from_dict({"unknown": [5]}), "unknown:"),
+        (lambda: Event("new", FLOW), "kind: 'new' is none of"),
+        (lambda: Stats(1, 2).total("x"), "no such counter: x"),
+    ],
+)  # fmt: skip
+def test_bad_input_names_the_field(make: Any, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        make()
+
+
+def test_the_writers_json_is_the_librarys() -> None:
+    from pyconntrack.output import json as writer
+    from pyconntrack.output.pieces import compile_line
+
+    layout = FLOW._layout
+    line = compile_line(writer.flow(layout), layout)(layout.unpack(FLOW.message))
+    assert json.loads(line) == plain(layout, FLOW.message)
