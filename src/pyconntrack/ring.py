@@ -66,8 +66,8 @@ class Ring:
             finally:
                 os._exit(code)
         os.close(ready_in)
-        os.close(free_out)
-        self._ready, self._free = ready_out, free_in
+        # our end for reading credits stays open: the child may be done before we return the last
+        self._ready, self._free, self._kept = ready_out, free_in, free_out
 
     def start(self, conversation: Conversation) -> None:
         """Begins the dump; :meth:`__iter__` yields what it emits."""
@@ -149,6 +149,7 @@ class Ring:
         if self._pid:
             os.close(self._free)
             os.close(self._ready)
+            os.close(self._kept)
             os.waitpid(self._pid, 0)
             self._pid = 0
 

@@ -57,6 +57,10 @@ def _run(command: Command, out: Output) -> int:
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     try:
         return Runner(out).run(command)
+    except UsageError as error:
+        out.flush()
+        complain(error.message, hint=error.hint)
+        return error.code
     except KernelError as error:
         out.flush()
         complain(failure(error.errno or 0, error.ext_ack))

@@ -46,6 +46,10 @@ class Runner:
 
     def run(self, command: Command) -> int:
         """Runs `command`; its exit code."""
+        if "explain" in command.opts and command.verb != "load":
+            from .explain import explain
+
+            return explain(self, command)
         table = _EXPECT if command.table == "expect" else _FLOWS
         return table[command.verb](self, command)
 
@@ -129,6 +133,10 @@ def delete_expect(runner: Runner, command: Command) -> int:
 
 def flush(runner: Runner, command: Command) -> int:
     """-F: empties the table."""
+    if "undo" in command.opts or "dry_run" in command.opts:
+        from .change import flush as run
+
+        return run(runner, command)
     call(runner.transport, converse(ask.flush(command.family), "flushing"))
     complain("connection tracking table has been emptied.")
     return 0

@@ -56,8 +56,20 @@ def predicate(command: Command) -> Node | None:
         nodes.append(Or((Not(there), equals("secmark", opts["secmark"]))))
     nodes += _nat(opts)
     if "where" in opts:
-        nodes.append(opts["where"])
+        nodes += _where(opts["where"])
     return And(nodes) if nodes else None
+
+
+def _where(text: str) -> list[Node]:
+    """The terms of an expression; UsageError, which points at the column, where it is wrong."""
+    from ..where import WhereError, parse
+    from .values import UsageError
+
+    try:
+        node = parse(text)
+    except WhereError as error:
+        raise UsageError(f"--where: {error}", hint=False) from None
+    return list(node.nodes) if isinstance(node, And) else [node]
 
 
 def _ports(command: Command) -> list[Node]:
