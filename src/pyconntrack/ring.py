@@ -31,7 +31,7 @@ _SIZE = 8 << 20
 _SLOT = 65536  # room that a datagram must find; it takes what it needs
 _READY = Struct("=Ii")  # where it begins; its size, or an errno below zero
 #: what one recv() hands over at most: large enough for columns, small enough for caches
-CHUNK = 512 * 1024
+CHUNK = 256 * 1024
 
 
 def worth_it() -> bool:
@@ -127,22 +127,28 @@ class Ring:
         if self._taken:
             os.write(self._free, self._taken.to_bytes(4))
             self._taken = 0
-        waiting = self._waiting
-        if not waiting:
-            news = os.read(self._ready, _READY.size * 1024)
-            if not news:
-                raise ConntrackError("the receiving process ended before the dump did")
-            while len(news) % _READY.size:
-                news += os.read(self._ready, _READY.size - len(news) % _READY.size)
-            waiting += _READY.iter_unpack(news)  # type: ignore[arg-type]
-        start, size = waiting[0]
+        if not self._waiting and not self._more():
+            raise ConntrackError("the receiving process ended before the dump did")
+        start, size = self._waiting[0]
         if size < 0:
             raise KernelError(-size, "reading from the kernel")
         end = start
-        while waiting and waiting[0][0] == end and waiting[0][1] > 0 and end - start < CHUNK:
-            end += waiting.pop(0)[1]
+        while end - start < CHUNK and (self._waiting or self._more()):
+            at, size = self._waiting[0]
+            if at != end or size < 0:
+                break
+            del self._waiting[0]
+            end += size
             self._taken += 1
         return self._memory[start:end]
+
+    def _more(self) -> bool:
+        """Waits for news of the receiver; False when there will be none."""
+        news = os.read(self._ready, _READY.size * 1024)
+        while len(news) % _READY.size:
+            news += os.read(self._ready, _READY.size - len(news) % _READY.size)
+        self._waiting += _READY.iter_unpack(news)
+        return bool(news)
 
     def close(self) -> None:
         """Ends the receiver; twice is no error."""

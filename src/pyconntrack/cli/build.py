@@ -127,7 +127,9 @@ def _label_changes(opts: dict[str, Any], was: bytes) -> dict[str, Any]:
     labels = label_words(opts.get("label_add", []), kept)
     if labels == was:
         return {}
-    return {"labels": labels, "labels_mask": bytes(a ^ b for a, b in zip(labels, was, strict=True))}
+    mask = bytes(a ^ b for a, b in zip(labels, was, strict=True))
+    # the kernel computes (old & ~mask) ^ labels: a bit outside the mask would be turned over
+    return {"labels": bytes(a & b for a, b in zip(labels, mask, strict=True)), "labels_mask": mask}
 
 
 def expect_tuple(command: Command) -> tuple[dict[str, Any], int]:

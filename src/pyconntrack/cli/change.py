@@ -1,6 +1,8 @@
-"""-D and -U: a filtered dump, then a request for each entry, many to a send.
+"""-D, -U and the careful -F: find entries, then a request for each, many to a send.
 
 Owns deleting and updating; an entry that vanished meanwhile is no error, a refusal is reported.
+Where --undo is asked for, all that matches is found first and kept in memory, so that the undo
+file holds exactly what is then changed; else memory does not grow with the table.
 """
 
 from __future__ import annotations
@@ -8,99 +10,298 @@ from __future__ import annotations
 import errno
 
 from .. import request as ask
-from ..driver import call
+from ..driver import call, stream
+from ..encode import encode
 from ..output.writer import Scalar
-from ..session import batch
+from ..schema import CONNTRACK
+from ..session import batch, dump
 from ..transport import Transport
+from ..wire import consts as c
+from ..wire.frame import message as framed
 from .build import changes
 from .document import Document, writer_of
+from .matches import LARGE, Formatter, Found, matches
 from .out import complain, failure
+from .progress import Progress
 from .select import predicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Sequence
 
-    from ..filter import Node
-    from ..layout import Layout
     from ..request import Request
+    from ..session import Failure
+    from .bulk import Keys
+    from .many import Lines
     from .parse import Command
     from .run import Runner
 
-#: entries that are found before the requests about them are sent
-CHUNK = 1024
+#: entries that few GETs show again; more are shown by a second dump
+_GETS = 1024
+#: fields that an update changes, by option, each with those that must come along
+_FIELDS = {
+    "timeout": ("timeout",), "mark": ("mark",), "tcp_state": ("tcp_state",),
+    "sctp_state": ("sctp_state", "sctp_vtag_orig", "sctp_vtag_reply"),
+    "dccp_state": ("dccp_state", "dccp_role", "dccp_handshake_seq"),
+    "label_add": ("labels",), "label_del": ("labels",),
+}  # fmt: skip
 
 
-def _chunks(
-    runner: Runner, command: Command, node: Node | None
-) -> Iterator[list[tuple[Layout, bytes]]]:
-    chunk: list[tuple[Layout, bytes]] = []
-    for item in runner.messages(command, node):
-        chunk.append(item)
-        if len(chunk) >= CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+class _Change:
+    """One command's change: its socket, what the kernel refused, how many entries were done."""
+
+    def __init__(self, runner: Runner, command: Command) -> None:
+        self.runner, self.command = runner, command
+        self.errors: dict[str, int] = {}
+        wanted = "progress" in command.opts
+        self.progress = Progress(wanted, shared=runner.out.terminal)
+        self._transport: Transport | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """The socket of the changes, opened for the first."""
+        if self._transport is None:
+            self._transport = Transport(rcvbuf=4 << 20)
+        return self._transport
+
+    def found(self, lines: Lines | None = None) -> Iterable[Found]:
+        """The entries that the command is about."""
+        node = predicate(self.command)
+        return matches(self.runner, self.command, node, lines, self.progress)
+
+    def apply(self, requests: Sequence[Request]) -> tuple[set[int], list[tuple[int, bytes]]]:
+        """Sends requests about entries; (indices of what failed, answers)."""
+        failures, answers = call(self.transport, batch(requests))
+        self.note(failures)
+        return {bad.index for bad in failures}, answers
+
+    def note(self, failures: Iterable[Failure]) -> None:
+        """Counts what the kernel refused; a vanished entry is no error."""
+        for bad in failures:
+            if bad.errno != errno.ENOENT:
+                text = failure(bad.errno, bad.ext_ack)
+                self.errors[text] = self.errors.get(text, 0) + 1
+
+    def finish(self, count: int, what: str, *, none: int = 1) -> int:
+        """Reports errors and the summary; the exit code, `none` where nothing matched."""
+        self.progress.close()
+        for text, number in self.errors.items():
+            complain(text if number == 1 else f"{text} ({number} entries)")
+        if count or not self.errors:
+            self.runner.summary(count, what)
+        return 1 if self.errors else 0 if count else none
 
 
-def _apply(
-    requests: list[Request], change: Transport, errors: dict[str, int]
-) -> tuple[set[int], list[tuple[int, bytes]]]:
-    """Sends requests about entries; (indices of what failed, answers).  A vanished entry is none
-    of the errors."""
-    failures, answers = call(change, batch(requests))
-    for bad in failures:
-        if bad.errno != errno.ENOENT:
-            text = failure(bad.errno, bad.ext_ack)
-            errors[text] = errors.get(text, 0) + 1
-    return {bad.index for bad in failures}, answers
-
-
-def _report(errors: dict[str, int]) -> None:
-    for text, count in errors.items():
-        complain(text if count == 1 else f"{text} ({count} entries)")
+# ---- deleting -----------------------------------------------------------------------------------
 
 
 def delete(runner: Runner, command: Command) -> int:
     """-D: all flows that match, each by its tuple and id."""
-    document = Document(runner.out, writer_of(command, "-D"))
-    scalar = Scalar(document.writer, None)
-    errors: dict[str, int] = {}
-    change = Transport(rcvbuf=4 << 20)
-    for chunk in _chunks(runner, command, predicate(command)):
-        failed, _ = _apply([ask.delete_entry(*item) for item in chunk], change, errors)
-        for number, (_, message) in enumerate(chunk):
-            if number not in failed:
-                document.add(scalar.line(message) or "")
-    document.close()
-    return _finish(runner, document.count, errors, "flow entries have been deleted")
+    lines = None
+    if "from_file" in command.opts:
+        from .many import Lines
+
+        lines = Lines.read(str(command.opts["from_file"]))
+    return _delete(_Change(runner, command), lines, none=1)
 
 
-def _finish(runner: Runner, count: int, errors: dict[str, int], what: str) -> int:
-    _report(errors)
-    if count or not errors:
-        runner.summary(count, what)
-    return 0 if count and not errors else 1
+def flush(runner: Runner, command: Command) -> int:
+    """-F with --undo or --dry-run: exactly the entries that were found, one by one."""
+    return _delete(_Change(runner, command), None, none=0)
+
+
+def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
+    opts = change.command.opts
+    document = Document(change.runner.out, writer_of(change.command, "-D"))
+    text = Formatter(document.writer.pieces)
+    found = change.found(lines)
+    dry = "dry_run" in opts
+    if "undo" in opts and not dry:
+        from . import undo
+
+        found = list(found)
+        undo.write(str(opts["undo"]), found, undo.deleted())
+    # -F prints no entries unless it is to say what it would do
+    shown = dry or change.command.verb == "delete"
+    count = 0
+    for part in found:
+        done = part if dry else _remove(change, part)
+        if lines is not None:
+            lines.count(done.lines)
+        if shown and done.count:
+            document.raw(text(done), done.count)
+        count += done.count
+    if shown:
+        document.close()
+    would = "would be deleted (nothing was changed)"
+    what = f"flow entries {would if dry else 'have been deleted'}"
+    code = change.finish(count, what, none=none)
+    if lines is not None:
+        lines.report("would be deleted" if dry else "deleted")
+    return code
+
+
+def _remove(change: _Change, found: Found) -> Found:
+    """Deletes entries; those that were there to be deleted."""
+    if not found.large:
+        failed, _ = change.apply([ask.delete_entry(*item) for item in found.items()])
+        return found.without(failed)
+    from .bulk import send, without
+
+    _, failures = send(change.transport, found, c.ct_msg(c.IPCTNL_MSG_CT_DELETE))
+    change.note([bad for _, bad in failures])
+    return without(found, [index for index, _ in failures])
+
+
+# ---- updating -----------------------------------------------------------------------------------
 
 
 def update(runner: Runner, command: Command) -> int:
     """-U: changes all flows that match, and shows them as they are then."""
+    change = _Change(runner, command)
     document = Document(runner.out, writer_of(command))
-    scalar = Scalar(document.writer, None)
-    errors: dict[str, int] = {}
-    change = Transport(rcvbuf=4 << 20)
-    for chunk in _chunks(runner, command, predicate(command)):
-        todo = []
-        for layout, message in chunk:
-            new = changes(command, layout, message)
-            if new:
-                todo.append((layout, message, new))
-        failed, _ = _apply([ask.update_entry(*item) for item in todo], change, errors)
-        done = [item for number, item in enumerate(todo) if number not in failed]
-        gets = [ask.get_entry(layout, message) for layout, message, _ in done]
-        _, answers = _apply(gets, change, errors)
-        for _, message in answers:
-            document.add(scalar.line(message) or "")
+    found = change.found()
+    if "dry_run" in command.opts:
+        text = Formatter(document.writer.pieces)
+        for part in found:
+            new = _imagined(command, part)
+            if new.count:
+                document.raw(text(new), new.count)
+        document.close()
+        return change.finish(
+            document.count, "flow entries would be updated (nothing was changed)")  # fmt: skip
+    if "undo" in command.opts:
+        from . import undo
+
+        found = [_concerned(command, part) for part in found]
+        names = {name for option in _FIELDS if option in command.opts for name in _FIELDS[option]}
+        undo.write(str(command.opts["undo"]), found, undo.updated(names))
+        if "status" in command.opts:
+            complain("WARNING: the kernel does not clear status bits, so --undo does not hold them")
+    shown = _Shown(change, document)
+    for part in found:
+        shown.add(_set(change, part))
+    shown.close()
     document.close()
-    return _finish(runner, document.count, errors, "flow entries have been updated")
+    return change.finish(document.count, "flow entries have been updated")
+
+
+def _new(command: Command, found: Found) -> list[tuple[int, dict[str, object]]]:
+    """(index, new values) of each entry that the command changes."""
+    out = []
+    for number, (layout, message) in enumerate(found.items()):
+        new = changes(command, layout, message)
+        if new:
+            out.append((number, new))
+    return out
+
+
+def _concerned(command: Command, found: Found) -> Found:
+    """The entries that the command changes: what is so already is not touched."""
+    concerned = {number for number, _ in _new(command, found)}
+    return found.without(set(range(found.count)) - concerned)
+
+
+def _imagined(command: Command, found: Found) -> Found:
+    """The entries as an update would leave them."""
+    items = found.items()
+    out = []
+    for number, new in _new(command, found):
+        layout, message = items[number]
+        values = {**layout.values(message), **new}
+        values.pop("labels_mask", None)
+        payload = encode(CONNTRACK, values, layout.family)
+        out.append(framed(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, 1, layout.family, payload))
+    return Found(b"".join(out), len(out), large=False)
+
+
+def _set(change: _Change, found: Found) -> Found:
+    """Updates entries; those that were changed, as they were before."""
+    command = change.command
+    if found.large:
+        from .bulk import send, simple, without
+
+        extra = simple(command)
+        if extra is not None:
+            kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
+            asked, failures = send(change.transport, found, kind, extra)
+            change.note([bad for _, bad in failures])
+            gone = (~asked).nonzero()[0].tolist()
+            return without(found, gone + [index for index, _ in failures])
+    items = found.items()
+    todo = _new(command, found)
+    requests = [ask.update_entry(*items[number], new) for number, new in todo]
+    failed, _ = change.apply(requests)
+    done = {number for at, (number, _) in enumerate(todo) if at not in failed}
+    return found.without(set(range(found.count)) - done)
+
+
+class _Shown:
+    """Shows updated entries as they are now: each asked for anew, or many by a second dump."""
+
+    def __init__(self, change: _Change, document: Document) -> None:
+        self._change, self._document = change, document
+        self._scalar = Scalar(document.writer, None)
+        self._waiting: list[Found] = []
+        self._size = 0
+        self._keys: Keys | None = None
+
+    def add(self, found: Found) -> None:
+        """These were updated."""
+        if not found.count:
+            return
+        self._waiting.append(found)
+        self._size += len(found.data)
+        if not found.large:
+            self._gets()
+        elif self._size >= LARGE:
+            self._remember()
+
+    def close(self) -> None:
+        """Shows the rest."""
+        if self._keys is None:
+            self._gets()
+            return
+        self._remember()
+        self._dump()
+
+    def _gets(self) -> None:
+        for found in self._waiting:
+            items = found.items()
+            for at in range(0, len(items), _GETS):
+                requests = [ask.get_entry(*item) for item in items[at : at + _GETS]]
+                for _, message in self._change.apply(requests)[1]:
+                    self._document.add(self._scalar.line(message) or "")
+        self._waiting.clear()
+        self._size = 0
+
+    def _remember(self) -> None:
+        from .bulk import Keys
+
+        if self._keys is None:
+            self._keys = Keys()
+        for found in self._waiting:
+            self._keys.add(found)
+        self._waiting.clear()
+        self._size = 0
+
+    def _dump(self) -> None:
+        from .bulk import matching
+
+        assert self._keys is not None
+        text = Formatter(self._document.writer.pieces)
+        request = ask.dump("conntrack", self._change.command.family)
+        transport = self._change.runner.transport
+        parts: list[bytes] = []
+        size = 0
+        for part in stream(transport, dump(request, "listing", on_interrupt="accept")):
+            parts.append(part.data[: part.end])
+            size += part.end
+            if size >= 1 << 20:
+                self._print(matching(b"".join(parts), self._keys), text)
+                parts, size = [], 0
+        self._print(matching(b"".join(parts), self._keys), text)
+
+    def _print(self, found: Found, text: Formatter) -> None:
+        if found.count:
+            self._document.raw(text(found), found.count)

@@ -185,6 +185,8 @@ OPTIONS: Final = (
 # What conntrack(8) lacks. Long spellings only, and an abbreviation means one of these
 # only where it means nothing among the classic options.
 EXTENSIONS: Final = (
+    Option("- helper", "helper", "text", "NAME", "IA", "",
+           "the helper of a new entry: ftp, tftp, sip ...", group="new"),
     Option("- where", "where", "text", "EXPR", "LUDE", "",
            "an expression that the entry must satisfy", group="new"),
     Option("- explain", "explain", "flag", "", "LUDEFR", "",

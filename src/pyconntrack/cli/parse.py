@@ -245,10 +245,13 @@ class _Reader:
             bits = opts.setdefault(row.field, [])
             known = self.labelmap()
             for name in [] if given is None else text.split(","):
-                if name not in known:
-                    raise UsageError(f"unknown label '{name}'")
-                if known[name] not in bits:
-                    bits.append(known[name])
+                bit = known.get(name)
+                if bit is None:  # the number of a bit without a name, as -o save writes them
+                    bit = values.number(name)
+                    if not name.isdecimal() or not 0 <= bit <= 127:
+                        raise UsageError(f"unknown label '{name}'")
+                if bit not in bits:
+                    bits.append(bit)
             return
         elif kind == "proto":
             self.command.proto = values.protocol(text, _NAMES)

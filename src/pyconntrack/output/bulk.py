@@ -39,8 +39,8 @@ _Scratch = dict[tuple[bytes, np.dtype[Any]], tuple[Values, Values]]
 #: literal text, or one text a row: (items, lengths)
 Lane = bytes | tuple[Values, Lengths]
 
-#: messages formatted at once: their columns should stay within a core's cache
-BLOCK = 2048
+#: messages formatted at once: enough of each shape to pay for numpy's calls
+BLOCK = 8192
 #: fewer rows of a shape than this are formatted one by one
 FEW = 12
 #: plans (one a layout) and prepared literals kept

@@ -76,6 +76,9 @@ def _layer4(layout: Layout) -> list[Piece]:
         for option, name in zip(options, fields, strict=True):
             if name in has:
                 out += [f"{option} ", Num(name), " "]
+    if number == c.IPPROTO_DCCP and "dccp_state" not in has:
+        # a kernel without DCCP's tracker (6.16 on) says nothing of what -I needs, and ignores it
+        out.append("--sport 0 --dport 0 --state NONE --role client ")
     for name, words in STATES.items():
         if name in has:
             out += ["--state ", Word(name, words), " "]

@@ -127,9 +127,10 @@ def layer4(layout: Layout, side: str) -> list[Piece]:
             "type=", Num(f"{side}_icmp_type"), " code=", Num(f"{side}_icmp_code"),
             " id=", Num(f"{side}_icmp_id"), " ",
         ]  # fmt: skip
-    if f"{side}_sport" not in has:
-        return []
     sport, dport = f"{side}_sport", f"{side}_dport"
+    if sport not in has:
+        # DCCP where the kernel has no tracker for it (6.16 on): shown as conntrack(8) does
+        return ["sport=0 dport=0 "] if proto == c.IPPROTO_DCCP else []
     if proto == GRE:
         return ["srckey=", Num(sport, "0x%x"), " dstkey=", Num(dport, "0x%x"), " "]
     if proto in PORT_PROTOCOLS:

@@ -68,6 +68,8 @@ def _tuple(layout: Layout, side: str) -> list[Piece]:
                 "<sport>", Num(f"{side}_sport"), "</sport><dport>", Num(f"{side}_dport"),
                 "</dport>",
             ]  # fmt: skip
+        elif f"{side}_sport" not in has and number == c.IPPROTO_DCCP:
+            out.append("<sport>0</sport><dport>0</dport>")
         out.append("</layer4>")
     return out
 

@@ -1,0 +1,187 @@
+"""The entries of a table that a command is about, as the kernel's messages back to back.
+
+Owns the dump and the selection of the verbs that change: one by one where the table is small, as
+columns (numpy) where more than :data:`LARGE` bytes arrive.  What it hands on are :class:`Found`:
+whole messages in the kernel's order, which is all that writers and requests need.
+"""
+
+from __future__ import annotations
+
+from .. import request as ask
+from ..driver import stream
+from ..filter import bind, push_down
+from ..layout import find
+from ..session import dump
+from ..wire.frame import split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ..filter import Node
+    from ..layout import Layout
+    from ..output.pieces import Piece
+    from .many import Lines
+    from .parse import Command
+    from .progress import Progress
+    from .run import Runner
+
+#: bytes of a dump (some 25,000 entries) from which on numpy is worth its import
+LARGE = 4 << 20
+#: bytes handled at once then
+_PART = 1 << 20
+#: entries handled at once else
+_FEW = 1024
+
+
+class Found:
+    """Messages that match: `data`, back to back; `count`; whether to handle them as columns.
+
+    `lines`: for --from-file, (index of the message, number of the line) of each hit.
+    """
+
+    __slots__ = ("count", "data", "large", "lines")
+
+    def __init__(self, data: bytes, count: int, large: bool) -> None:
+        self.data, self.count, self.large = data, count, large
+        self.lines: list[tuple[int, int]] = []
+
+    def items(self) -> list[tuple[Layout, bytes]]:
+        """The messages one by one, with their layouts."""
+        data = self.data
+        out = []
+        for pos, length, _, _, _ in split(data):
+            message = data[pos : pos + length]
+            out.append((find(message), message))
+        return out
+
+    def without(self, gone: set[int]) -> Found:
+        """Without the messages of these indices."""
+        if not gone:
+            return self
+        kept = [
+            self.data[pos : pos + (length + 3 & ~3)]
+            for number, (pos, length, _, _, _) in enumerate(split(self.data))
+            if number not in gone
+        ]
+        found = Found(b"".join(kept), len(kept), self.large)
+        found.lines = [pair for pair in self.lines if pair[0] not in gone]
+        return found
+
+
+def matches(
+    runner: Runner, command: Command, node: Node | None, lines: Lines | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Found]:  # fmt: skip
+    """What `node`, and any of `lines`, says yes to."""
+    down = push_down(node)
+    request = ask.dump(command.table, down.family, down.payload)
+    source = stream(runner.transport, dump(request, "listing", on_interrupt="accept"))
+    parts: list[bytes] = []
+    size = 0
+    for part in source:
+        parts.append(part.data[: part.end])
+        size += part.end
+        if size >= LARGE and _columns():
+            yield from _many(b"".join(parts), source, node, lines, progress)
+            return
+    yield from _one_by_one(parts, node, lines, progress)
+
+
+def _columns() -> bool:
+    try:
+        import numpy
+    except ImportError:
+        return False
+    return numpy is not None
+
+
+def _one_by_one(
+    parts: list[bytes], node: Node | None, lines: Lines | None, progress: Progress | None
+) -> Iterator[Found]:
+    kept: list[bytes] = []
+    hits: list[tuple[int, int]] = []
+    for number, data in enumerate(parts):
+        parts[number] = b""
+        seen = 0
+        for pos, length, _, _, _ in split(data):
+            seen += 1
+            message = data[pos : pos + length]
+            layout = find(message)
+            test = True if node is None else bind(node, layout)
+            if test is False or (test is not True and not test(layout.unpack(message))):
+                continue
+            if lines is not None:
+                said = lines.of(layout, message)
+                if not said:
+                    continue
+                hits += [(len(kept), line) for line in said]
+            kept.append(message + b"\0" * (-length & 3))
+            if len(kept) >= _FEW:
+                yield _found(kept, hits)
+                kept, hits = [], []
+        if progress is not None:
+            progress.add(seen)
+    if kept:
+        yield _found(kept, hits)
+
+
+def _found(kept: list[bytes], hits: list[tuple[int, int]]) -> Found:
+    found = Found(b"".join(kept), len(kept), large=False)
+    found.lines = hits
+    return found
+
+
+def _many(
+    first: bytes, source: Iterable[object], node: Node | None, lines: Lines | None,
+    progress: Progress | None,
+) -> Iterator[Found]:  # fmt: skip
+    from .bulk import select
+
+    parts = [first]
+    size = len(first)
+    for part in source:
+        if size >= _PART:
+            found, seen = select(b"".join(parts), node, lines)
+            parts, size = [], 0
+            if found.count:
+                yield found
+            if progress is not None:
+                progress.add(seen)
+        data, end = part.data, part.end  # type: ignore[attr-defined]
+        parts.append(data[:end] if end < len(data) else data)
+        size += end
+    found, seen = select(b"".join(parts), node, lines)
+    if found.count:
+        yield found
+    if progress is not None:
+        progress.add(seen)
+
+
+class Formatter:
+    """Formats :class:`Found` by the pieces of a layout; `separator` stands before each line."""
+
+    __slots__ = ("_bulk", "_pieces_of", "_scalar")
+
+    def __init__(self, pieces_of: Callable[[Layout], list[Piece]]) -> None:
+        self._pieces_of = pieces_of
+        self._bulk: Callable[[bytes, int], tuple[bytes, int]] | None = None
+        self._scalar: dict[Layout, Callable[[tuple[object, ...]], str]] = {}
+
+    def __call__(self, found: Found) -> bytes:
+        """The lines, each with a newline."""
+        if found.large:
+            if self._bulk is None:
+                from ..output.bulk import Bulk
+
+                self._bulk = Bulk(self._pieces_of).format
+            return self._bulk(found.data, len(found.data))[0]
+        from ..output.pieces import compile_line
+
+        out = []
+        for layout, message in found.items():
+            line = self._scalar.get(layout)
+            if line is None:
+                line = self._scalar[layout] = compile_line(self._pieces_of(layout), layout)
+            out.append(line(layout.unpack(message)) + "\n")
+        return "".join(out).encode("utf-8", "backslashreplace")
