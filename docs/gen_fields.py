@@ -221,6 +221,8 @@ def json_schema() -> dict[str, Any]:
             _document("flows", _closed("flow")),
             _document("expectations", _closed("expectation")),
             _document("events", _closed("event")),
+            _document("stats", _closed("counters")),
+            _closed("counted"),
         ],
         "$defs": {
             "address": {
@@ -232,12 +234,33 @@ def json_schema() -> dict[str, Any]:
             "expectation": {**expectation, "required": ["tuple"]},
             "entry": either,
             "event": event,
+            "counters": _counters(),
+            "counted": {
+                "description": "What -C says.",
+                "type": "object",
+                "properties": {"schema": {"const": SCHEMA}, "count": _WHOLE},
+                "required": ["count"],
+            },
             "line": {
                 "description": "A line of -o ndjson.",
-                "anyOf": [_closed("flow"), _closed("expectation"), _closed("event")],
+                "anyOf": [_closed(name) for name in _LINES],
             },
         },
     }  # fmt: skip
+
+
+_LINES = ("flow", "expectation", "event", "counters", "counted")
+_WHOLE = {"type": "integer", "minimum": 0}
+
+
+def _counters() -> dict[str, Any]:
+    names = [row.name for rows in (STATS_CPU, STATS_EXP_CPU) for row in rows.values()]
+    return {
+        "description": "The counters of a CPU, of -S.",
+        "type": "object",
+        "properties": {"cpu": _WHOLE, **dict.fromkeys(names, _WHOLE)},
+        "required": ["cpu"],
+    }
 
 
 def _closed(name: str) -> dict[str, Any]:
@@ -272,13 +295,6 @@ def on_files(files: Any, config: Any) -> Any:
     files.append(File.generated(config, "man.md", content=f"# conntrack(8)\n\n{man_page()}"))
     files.append(File.generated(config, "schema.json", content=json_text()))
     return files
-
-
-def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
-    """Docstrings name things as :class:`X`; the role is of no use to a reader."""
-    return re.sub(r":(?:class|func|meth|mod|attr|data|exc):(?=<)", "", html).replace(
-        "<code>~pyconntrack.", "<code>"
-    )
 
 
 if __name__ == "__main__":

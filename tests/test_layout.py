@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pyconntrack import DecodeError, Flow, Tuple, layout
 from pyconntrack.encode import encode
-from pyconntrack.fields import BYTES, HOST32, IPV4, IPV6, TEXT
+from pyconntrack.fields import BYTES, HOST32, TEXT
 from pyconntrack.layout import Layout, find
 from pyconntrack.model import flatten, plain
 from pyconntrack.schema import CONNTRACK, EXPECT, Attr, Rows
@@ -29,7 +29,7 @@ def values_of(row: Attr) -> st.SearchStrategy[object]:
     if kind is TEXT:
         return st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
     if kind is BYTES:
-        return st.binary(max_size=40)
+        return st.binary(max_size=16)  # CTA_LABELS' size
     return st.binary(min_size=kind.size, max_size=kind.size)
 
 
@@ -45,7 +45,7 @@ def messages(rows: Rows, kind: int) -> st.SearchStrategy[bytes]:
             and fitting[0].kind is not HOST32
         }
         return st.builds(
-            build, st.just(family), st.fixed_dictionaries({}, optional=fields)  # type: ignore[arg-type]
+            build, st.just(family), st.fixed_dictionaries({}, optional=fields)
         )  # fmt: skip
 
     return st.sampled_from([2, 10]).flatmap(of)

@@ -7,12 +7,28 @@ import errno
 import pytest
 
 from pyconntrack import (
-    Conntrack, DecodeError, DumpInterrupted, Filter, Flow, KernelError, NotSupported,
-    PermissionDenied, RequestError, Tuple,
+    Conntrack,
+    DecodeError,
+    DumpInterrupted,
+    Filter,
+    Flow,
+    KernelError,
+    NotSupported,
+    PermissionDenied,
+    RequestError,
+    Tuple,
 )  # fmt: skip
 from pyconntrack.request import dump
 from pyconntrack.testing import (
-    ENOBUFS, TRUNCATED, ScriptedKernel, ScriptError, Step, ack, done, dump_of, reply,
+    ENOBUFS,
+    TRUNCATED,
+    ScriptedKernel,
+    ScriptError,
+    Step,
+    ack,
+    done,
+    dump_of,
+    reply,
 )  # fmt: skip
 from pyconntrack.wire.consts import NLM_F_DUMP, NLM_F_REQUEST
 from pyconntrack.wire.frame import message

@@ -306,6 +306,7 @@ class AsyncConntrack:
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """The flows that meet `filter` as columns: see :meth:`pyconntrack.Conntrack.table`."""
+        from .columns import mask
         from .table import FlowTable
 
         node = as_node(filter)
@@ -313,7 +314,9 @@ class AsyncConntrack:
         wanted = verbs.dump_request("conntrack", node)
         conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
         batches = [(batch.data, batch.end) async for batch in self._batches(conversation)]
-        return FlowTable.from_batches(batches, node)
+        if node is None:
+            return FlowTable.from_batches(batches)
+        return FlowTable.from_batches(batches, select=lambda group: mask(node, group))
 
     async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """The flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""

@@ -337,7 +337,7 @@ def _decide(node: Node, group: Group) -> Bools | bool:
         if "labels" not in slots or node.bit >= 8 * slots["labels"].size:
             return False
         octets = group.column("labels")[:, label_byte(node.bit // 8)]
-        return (octets & np.uint8(1 << node.bit % 8)) != 0
+        return np.asarray((octets & np.uint8(1 << node.bit % 8)) != 0)
     raise TypeError(f"not a predicate: {node!r}")
 
 
@@ -371,7 +371,7 @@ def _in(node: In, group: Group) -> Bools | bool:
         low, high = max(low, 0), min(high, limit)
         if low > high:
             continue
-        inside = (
+        inside: Bools = (
             values == kind(low) if low == high else (values >= kind(low)) & (values <= kind(high))
         )
         answer = inside if isinstance(answer, bool) else answer | inside
@@ -405,4 +405,4 @@ def _differ(node: Differ, group: Group) -> Bools | bool:
         return np.asarray(a != b)
     if a.shape != b.shape:
         return True
-    return np.asarray((a != b).any(axis=1))
+    return np.asarray((a != b).any(axis=1), np.bool_)

@@ -127,10 +127,9 @@ class _Following:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.rcvbuf = plan.rcvbuf
-        self.drops = 0
+        self.drops = 0  # the counter of a new socket
 
     def run(self) -> Conversation:
-        self.drops = yield DROPS
         yield from self.begin()
         while True:
             data = yield RECV

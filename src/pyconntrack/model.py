@@ -665,7 +665,7 @@ class Tuple(Value):
     @property
     def key(self) -> tuple[bytes | None, ...]:
         """The values that make this tuple what it is, packed; fit for a dictionary."""
-        return _key(self._layout, self._message, self._prefix)
+        return _key(self._layout, self._message, self._prefix, own=True)
 
     @property
     def proto_name(self) -> str | None:
@@ -726,8 +726,10 @@ def _tuple_of(message: bytes, prefix: str) -> Tuple:
     return Tuple._view(find(message), message, prefix)
 
 
-def _key(layout: Layout, message: bytes, prefix: str) -> tuple[bytes | None, ...]:
-    plan = layout.writers.get((_key, prefix))
+def _key(
+    layout: Layout, message: bytes, prefix: str, *, own: bool = False
+) -> tuple[bytes | None, ...]:
+    plan = layout.writers.get((_key, prefix, own))
     if plan is None:
         plan = []
         for name in _KEY:
@@ -735,10 +737,10 @@ def _key(layout: Layout, message: bytes, prefix: str) -> tuple[bytes | None, ...
             plan.append((slot.offset, slot.offset + slot.size) if slot else (0, 0))
         # a zone of this direction, or of both; 0 is what it is to have none
         zone = layout.slots.get(prefix + "zone")
-        if zone is None and prefix == "orig_":
+        if zone is None and prefix == "orig_" and not own:
             zone = layout.slots.get("zone")
         plan.append((zone.offset, zone.offset + zone.size) if zone else (0, 0))
-        layout.writers[_key, prefix] = plan
+        layout.writers[_key, prefix, own] = plan
     parts: list[bytes | None] = [message[at:end] or None for at, end in plan]
     if parts[-1] == b"\0\0":
         parts[-1] = None

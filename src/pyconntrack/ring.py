@@ -31,7 +31,7 @@ _SIZE = 8 << 20
 _SLOT = 65536  # room that a datagram must find; it takes what it needs
 _READY = Struct("=Ii")  # where it begins; its size, or an errno below zero
 #: what one recv() hands over at most: large enough for columns, small enough for caches
-CHUNK = 256 * 1024
+CHUNK = 1 << 20
 
 
 def worth_it() -> bool:

@@ -278,6 +278,7 @@ class Conntrack:
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
+        from .columns import mask
         from .table import FlowTable
 
         node = as_node(filter)
@@ -285,7 +286,9 @@ class Conntrack:
         wanted = verbs.dump_request("conntrack", node)
         conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
         batches = ((batch.data, batch.end) for batch in self._batches(conversation))
-        return FlowTable.from_batches(batches, node)
+        if node is None:
+            return FlowTable.from_batches(batches)
+        return FlowTable.from_batches(batches, select=lambda group: mask(node, group))
 
     def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """The flow as it is now, found by the original tuple, zone and (where known) id.
@@ -333,7 +336,7 @@ class Conntrack:
         return result
 
     def flush(self, family: int | str | None = None) -> None:
-        """Empties the table, or (Linux 5.2+) what ``"ipv4"`` or ``"ipv6"`` has in it."""
+        """Empties the table, or deletes what ``"ipv4"`` or ``"ipv6"`` has in it."""
         self._call(verbs.flush(family))
 
     def count(self) -> int:
@@ -394,6 +397,8 @@ class Conntrack:
         synthetic events for all that changed meanwhile, so that a copy of the table kept by the
         events is right again (timeouts and counters aside, which events do not tell).
         An update carries what the kernel sends with it, so `filter` sees no more than that.
+        With ``nf_conntrack_events=2`` (the default, Linux 5.19+) the kernel reports changes only
+        of flows that began while somebody listened; set it to 1 to hear of all.
         """
         plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
         if self._closed:

@@ -153,23 +153,26 @@ class ScriptedKernel:
         return answer
 
 
+def _places(request: bytes) -> Iterator[int]:
+    """Where each message of a request begins."""
+    pos = 0
+    while pos + 16 <= len(request):
+        yield pos
+        pos += max(16, int.from_bytes(request[pos : pos + 4], sys.byteorder) + 3 & ~3)
+
+
 def without_seq(request: bytes) -> bytes:
     """A request of one or many messages with all sequence numbers zeroed, for comparison."""
     out = bytearray(request)
-    pos = 0
-    while pos < len(out):
+    for pos in _places(request):
         out[pos + 8 : pos + 12] = b"\0\0\0\0"
-        pos += int.from_bytes(out[pos : pos + 4], sys.byteorder) + 3 & ~3
     return bytes(out)
 
 
-def _header(request: bytes) -> tuple[int, int]:
-    """(sequence number of the last message, its position)."""
-    pos = last = 0
-    while pos < len(request):
-        last = pos
-        pos += int.from_bytes(request[pos : pos + 4], sys.byteorder) + 3 & ~3
-    return int.from_bytes(request[last + 8 : last + 12], sys.byteorder), last
+def _header(request: bytes, index: int = -1) -> tuple[int, int]:
+    """(sequence number, position) of one message of a request."""
+    at = list(_places(request))[index]
+    return int.from_bytes(request[at + 8 : at + 12], sys.byteorder), at
 
 
 def with_header(part: bytes, kind: int, flags: int, seq: int = 0, portid: int = 0) -> bytes:
@@ -232,12 +235,7 @@ def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Calla
     """
 
     def answer(request: bytes) -> bytes:
-        seq, at = _header(request)
-        if index is not None:
-            at = 0
-            for _ in range(index):
-                at += int.from_bytes(request[at : at + 4], sys.byteorder) + 3 & ~3
-            seq = int.from_bytes(request[at + 8 : at + 12], sys.byteorder)
+        seq, at = _header(request, -1 if index is None else index)
         flags = c.NLM_F_CAPPED
         body = (-errno).to_bytes(4, sys.byteorder, signed=True) + request[at : at + 16]
         if ext_ack:

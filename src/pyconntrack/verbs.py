@@ -10,7 +10,7 @@ import errno
 
 from . import request, session
 from .errors import DumpInterrupted, KernelError, RequestError, kernel_error
-from .filter import push_down
+from .filter import In, push_down
 from .layout import find
 from .model import CpuStats, Expect, Flow, Stats, Tuple, decode
 from .schema import CONNTRACK
@@ -45,6 +45,8 @@ _KERNEL_STATUS = (
     c.IPS_EXPECTED | c.IPS_DYING | c.IPS_SRC_NAT | c.IPS_DST_NAT | c.IPS_SRC_NAT_DONE
     | c.IPS_DST_NAT_DONE | c.IPS_TEMPLATE | c.IPS_UNTRACKED | c.IPS_OFFLOAD | c.IPS_HW_OFFLOAD
 )  # fmt: skip
+#: bits that cannot be cleared: the kernel refuses (EBUSY) a status without them
+_STICKY_STATUS = c.IPS_EXPECTED | c.IPS_SEEN_REPLY | c.IPS_ASSURED | c.IPS_CONFIRMED
 
 
 class LoadError:
@@ -239,8 +241,7 @@ def create_request(flow: object, *, exclusive: bool = True) -> Request:
         parts.insert(1, invert(raw))
     if status is not None:
         bits = int.from_bytes(raw[status : status + 4]) & ~_KERNEL_STATUS
-        if bits:
-            parts.append(attr(3, bits.to_bytes(4)))
+        parts.append(attr(3, (bits | c.IPS_CONFIRMED).to_bytes(4)))
     flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
     kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
     return request.Request(kind, flags, layout.family, b"".join(parts))
@@ -318,6 +319,8 @@ def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -
         values = source._values()
     else:
         values = {name: v for name, v in flow._values().items() if name in CHANGEABLE}
+    if "status" in values:
+        values["status"] |= (flow.status or 0) & _STICKY_STATUS | c.IPS_CONFIRMED
     if not values:
         raise RequestError("changes: at least one field to change is wanted")
     wanted = request.update({**_identity(flow, with_id=False), **values}, flow.family)
@@ -359,8 +362,17 @@ def delete_matching(node: Node | None, table_dump: Request) -> Conversation:
 
 
 def flush(family: int | str | None) -> Conversation:
-    """Empties the table, or what one family has in it."""
-    yield from session.ask(request.flush(family_number(family)), "flushing the table")
+    """Empties the table, or deletes entry by entry what one family has in it.
+
+    A flush of one family needs nfgenmsg version 1 (Linux 5.3+); kernels that do not know it, and
+    all kernels with version 0, flush the whole table instead.
+    """
+    number = family_number(family)
+    if number:
+        node = In("family", (number, number))
+        yield from delete_matching(node, dump_request("conntrack", node))
+    else:
+        yield from session.ask(request.flush(), "flushing the table")
 
 
 def family_number(family: int | str | None) -> int:

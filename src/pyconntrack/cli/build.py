@@ -32,6 +32,8 @@ def flow_tuple(command: Command) -> tuple[dict[str, Any], int]:
     for side in ("orig", "reply"):
         if f"{side}_src" in values:
             values[f"{side}_proto"] = command.proto
+            if f"{side}_icmp_type" in values:
+                values.setdefault(f"{side}_icmp_id", 0)
         else:
             for name in [n for n in values if n.startswith(side) and n != f"{side}_zone"]:
                 del values[name]
@@ -56,6 +58,8 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
                 if turned is not None:
                     values[f"{side}_{name}"] = turned
         values[f"{side}_proto"] = command.proto
+        if f"{side}_icmp_type" in values:
+            values.setdefault(f"{side}_icmp_id", 0)
     if "mark" in opts:
         values["mark"] = opts["mark"][0]
     if "status" in opts:

@@ -41,7 +41,7 @@ def select(data: bytes, node: Node | None, lines: Lines | None) -> tuple[Found, 
     if node is None and lines is None:
         return Found(data, len(at), large=True), len(at)
     keep = np.zeros(len(at), np.bool_)
-    hits: list[tuple[Ints, int | Ints]] = []
+    hits: list[tuple[Ints, int]] = []
     for group in groups(data, at):
         chosen = None if node is None else mask(node, group)
         if chosen is not None and not chosen.any():
@@ -59,8 +59,7 @@ def select(data: bytes, node: Node | None, lines: Lines | None) -> tuple[Found, 
     if hits:
         number = np.cumsum(keep) - 1
         for places, line in hits:
-            named = [line] * len(places) if isinstance(line, int) else line.tolist()
-            found.lines += zip(number[places].tolist(), named, strict=True)
+            found.lines += [(index, line) for index in number[places].tolist()]
     return found, len(at)
 
 
@@ -213,8 +212,9 @@ class Keys:
         return np.asarray(self._all[at] == keys)
 
 
-_rng = np.random.default_rng()
-_ODD: npt.NDArray[np.uint64] = _rng.integers(0, 1 << 63, 256, np.uint64) * np.uint64(2) + np.uint64(1)
+#: odd multipliers, new in each run
+_ODD: npt.NDArray[np.uint64] = np.random.default_rng().integers(0, 1 << 63, 256, np.uint64)
+_ODD += _ODD + np.uint64(1)
 
 
 def _keys(group: Group) -> npt.NDArray[np.uint64]:

@@ -28,7 +28,9 @@ from .select import predicate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
+    from ..layout import Layout
     from ..request import Request
     from ..session import Failure
     from .bulk import Keys
@@ -186,7 +188,7 @@ def update(runner: Runner, command: Command) -> int:
     return change.finish(document.count, "flow entries have been updated")
 
 
-def _new(command: Command, found: Found) -> list[tuple[int, dict[str, object]]]:
+def _new(command: Command, found: Found) -> list[tuple[int, dict[str, Any]]]:
     """(index, new values) of each entry that the command changes."""
     out = []
     for number, (layout, message) in enumerate(found.items()):
@@ -208,11 +210,24 @@ def _imagined(command: Command, found: Found) -> Found:
     out = []
     for number, new in _new(command, found):
         layout, message = items[number]
+        new.pop("labels_mask", None)
+        if all(name in layout.slots for name in new):
+            out.append(_patched(layout, message, new))
+            continue
         values = {**layout.values(message), **new}
-        values.pop("labels_mask", None)
         payload = encode(CONNTRACK, values, layout.family)
         out.append(framed(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, 1, layout.family, payload))
     return Found(b"".join(out), len(out), large=False)
+
+
+def _patched(layout: Layout, message: bytes, new: dict[str, Any]) -> bytes:
+    """A message with other values in their places."""
+    out = bytearray(message)
+    for name, value in new.items():
+        slot = layout.slots[name]
+        raw = value.to_bytes(slot.size) if isinstance(value, int) else value[: slot.size]
+        out[slot.offset : slot.offset + slot.size] = raw
+    return bytes(out)
 
 
 def _set(change: _Change, found: Found) -> Found:

@@ -97,7 +97,7 @@ STATUS: Final = {
     "ASSURED": (1 << 2, 0),
     "SRC_NAT": (0, 0),
     "DST_NAT": (0, 0),
-    "FIXED_TIMEOUT": (1 << 12, 0),
+    "FIXED_TIMEOUT": (1 << 10, 0),
     "OFFLOAD": (1 << 14, 0),
     "HW_OFFLOAD": (1 << 15, 0),
     "UNSET": (0, 0),
@@ -111,6 +111,8 @@ EVENTS: Final = {
     "DESTROY": ("DESTROY",),
 }
 
+#: the words of -o that -C and -S take
+COUNTED: Final = ("json", "ndjson")
 DOCUMENTS: Final = ("xml", "save", "json", "ndjson", "csv")
 OUTPUT: Final = (
     *("extended", "id", "labels", "timestamp", "ktimestamp", "userspace"),
@@ -163,7 +165,7 @@ OPTIONS: Final = (
            "destination NAT", group="both"),
     Option("j any-nat", "any_nat", "nat", "[ADDR[:PORT]]", "LE", "",
            "source or destination NAT", group="select"),
-    Option("o output", "", "output", "FORMAT[,...]", "LGUDE", "LE",
+    Option("o output", "", "output", "FORMAT[,...]", "LGUDECS", "LECS",
            "extended, id, labels, timestamp, ktimestamp, userspace, xml, save, json, ndjson, csv",
            group="show", detail=OUTPUT),
     Option("b buffer-size", "buffer_size", "number", "BYTES", "E", "",

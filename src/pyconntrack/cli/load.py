@@ -3,12 +3,14 @@
 Owns reading, checking before anything is sent, and the report of what failed where.  The check
 encodes the creations into a spool of ready batches, which spills to disk, so that memory does not
 grow with the file; the other commands run in their place between the batches.  A message's
-sequence number is its line number.
+sequence number is its line number.  Files too large for one block are encoded by :mod:`.blocks`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from struct import Struct
 
 from .. import request as ask
 from ..driver import call
@@ -18,7 +20,7 @@ from ..transport import Transport
 from ..wire.consts import NLM_F_REQUEST
 from ..wire.frame import message
 from .build import flow_values
-from .out import complain, failure
+from .out import complain, failure, say
 from .parse import UsageError, parse
 from .shapes import Shapes
 
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 
 #: bytes of encoded messages kept in memory before they spill to a temporary file
 _SPOOL = 32 << 20
+#: bytes read at once; a larger file is worth importing numpy
+_BLOCK = 512 << 10
+#: before each batch or command of the spool: its size, its last or only line, whether a command
+_STEP = Struct("=II?")
 #: an error answer takes 832 bytes of receive memory; a batch of them must fit
 _RCVBUF = 4 << 20
 
@@ -39,24 +45,21 @@ _RCVBUF = 4 << 20
 def load(runner: Runner, command: Command) -> int:
     """Checks the whole file, then runs it; every failing line is reported, and exit 1 then."""
     name = str(command.opts["load_file"])
-    checked = Checked()
-    dry = bool(command.opts.get("dry_run"))
-    try:
-        with _open(name) as file:
-            for number, line in _lines(file):
-                checked.add(number, line)
-    except _BadLine as bad:
-        text = f"line {bad.number}: {bad.error.message} (nothing was loaded)"
-        complain(text, hint=bad.error.hint)
-        return bad.error.code
-    except UsageError as error:
-        complain(error.message, hint=error.hint)
-        return error.code
-    checked.flush()
-    if dry:
-        complain(f"{checked.creations} flow entries would be loaded (nothing was changed).")
-        return 0
-    return _run(runner, checked)
+    with Checked() as checked:
+        try:
+            with _open(name) as file:
+                checked.read(file)
+        except _BadLine as bad:
+            text = f"line {bad.number}: {bad.error.message} (nothing was loaded)"
+            complain(text, hint=bad.error.hint)
+            return bad.error.code
+        except UsageError as error:
+            complain(error.message, hint=error.hint)
+            return error.code
+        if command.opts.get("dry_run"):
+            complain(f"{checked.creations} flow entries would be loaded (nothing was changed).")
+            return 0
+        return _run(runner, checked)
 
 
 class _BadLine(Exception):
@@ -73,13 +76,6 @@ def _open(name: str) -> IO[bytes]:
         if isinstance(error, IsADirectoryError):
             raise UsageError(f"Failed to open file {name} for reading: a directory") from None
         raise UsageError(f"Failed to open file {name} for reading") from None
-
-
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(file, 1):
-        line = raw.decode("utf-8", "surrogateescape").rstrip("\r\n").lstrip(" \t")
-        if line and line[0] != "#":
-            yield number, line
 
 
 def words(line: str) -> list[str]:
@@ -113,93 +109,157 @@ class Checked:
         from tempfile import SpooledTemporaryFile
 
         self.creations = 0
-        #: (bytes, last sequence number) of a batch, or (line number, words) of a command
-        self.steps: list[tuple[int, int | list[str]]] = []
-        self.spool: IO[bytes] = SpooledTemporaryFile(_SPOOL)
+        self.spool: IO[bytes] = SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - lives with us
         self._shapes = {"-I": Shapes(), "-A": Shapes()}
         self._parts: list[bytes] = []
         self._size = 0
         self._last = 0
+        self._warned: set[str] = set()
 
-    def add(self, number: int, line: str) -> None:
-        """Checks and keeps one line; raises :class:`_BadLine`."""
-        if line[0] == "{":
-            self._add_json(number, line)
+    def __enter__(self) -> Checked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.spool.close()
+
+    def read(self, file: IO[bytes]) -> None:
+        """Checks and keeps all lines; raises :class:`_BadLine`."""
+        data = file.read(_BLOCK)
+        if len(data) < _BLOCK:
+            for number, raw in enumerate(data.split(b"\n"), 1):
+                self.add(number, raw)
+            self.flush()
             return
+        # numpy's linear algebra would start a thread for each processor
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        from .blocks import Blocks, keep_memory
+
+        keep_memory()
+        blocks = Blocks(self._encode, self._write, self._command)
+        number = 1
+        rest = b""
+        while data:
+            whole, newline, tail = data.rpartition(b"\n")
+            if newline:
+                number += blocks.add(number, _lines(rest + whole))
+                rest = tail
+            else:
+                rest += data
+            data = file.read(_BLOCK)
+        if rest:
+            blocks.add(number, _lines(rest))
+
+    def add(self, number: int, raw: bytes) -> None:
+        """Checks and keeps one line; raises :class:`_BadLine`."""
+        found = self._encode(number, raw)
+        if isinstance(found, bytes):
+            self._parts.append(found)
+            self._size += len(found)
+            self._last = number
+            if len(self._parts) >= BATCH_MESSAGES or self._size >= BATCH_BYTES:
+                self.flush()
+        elif found is not None:
+            self.flush()
+            self._command(number, found)
+
+    def _encode(self, number: int, raw: bytes) -> bytes | list[str] | None:
+        """One line's message, or its words if it is another command; raises :class:`_BadLine`."""
+        line = raw.decode("utf-8", "surrogateescape").rstrip("\r\n").lstrip(" \t")
+        if not line or line[0] == "#":
+            return None
         try:
-            parts = words(line)
+            if line[0] == "{":
+                return self._json(number, line)
+            return self._parsed(number, line)
         except UsageError as error:
+            self._warn(error.warnings)
             raise _BadLine(number, error) from None
-        shapes = self._shapes.get(parts[0]) if line.isascii() else None
+        except ConntrackError as error:
+            raise _BadLine(number, UsageError(str(error))) from None
+
+    def _parsed(self, number: int, line: str) -> bytes | list[str]:
+        parts = words(line)
+        # a quoted value may hold blanks, which inet_aton() would pass
+        plain = line.isascii() and '"' not in line
+        shapes = self._shapes.get(parts[0]) if plain and parts else None
         rest = parts[1:]
         if shapes is not None:
             encoded = shapes.encode(rest, number.to_bytes(4, sys.byteorder))
             if encoded is not None:
-                self._keep(number, encoded)
-                return
-        try:
-            command = parse(parts, in_file=True)
-        except UsageError as error:
-            raise _BadLine(number, error) from None
+                return encoded
+        command = parse(parts, in_file=True)
+        self._warn(command.warnings)
         if command.verb not in ("create", "add") or command.table != "conntrack":
-            self.flush()
-            self.steps.append((number, parts))
-            return
-        self._create(number, command)
+            return parts
+        values, family = flow_values(command)
+        request = ask.create(values, family, exclusive=command.verb == "create")
         if shapes is not None:
             shapes.learn(rest, command)
-
-    def _create(self, number: int, command: Command) -> None:
-        try:
-            values, family = flow_values(command)
-            request = ask.create(values, family, exclusive=command.verb == "create")
-        except ConntrackError as error:
-            raise _BadLine(number, UsageError(str(error))) from None
         flags = request.flags | NLM_F_REQUEST
-        self._keep(number, message(request.kind, flags, number, family, request.payload))
+        return message(request.kind, flags, number, family, request.payload)
 
-    def _add_json(self, number: int, line: str) -> None:
+    def _json(self, number: int, line: str) -> bytes:
         from .ndjson import request_of
 
-        try:
-            request = request_of(line)
-        except ConntrackError as error:
-            raise _BadLine(number, UsageError(str(error))) from None
+        request = request_of(line)
         flags = request.flags | NLM_F_REQUEST
-        self._keep(number, message(request.kind, flags, number, request.family, request.payload))
+        return message(request.kind, flags, number, request.family, request.payload)
 
-    def _keep(self, number: int, encoded: bytes) -> None:
-        self.creations += 1
-        self._parts.append(encoded)
-        self._size += len(encoded)
-        self._last = number
-        if len(self._parts) >= BATCH_MESSAGES or self._size >= BATCH_BYTES:
-            self.flush()
+    def _warn(self, warnings: list[str]) -> None:
+        for line in warnings:
+            if line not in self._warned:
+                self._warned.add(line)
+                say(line + "\n")
 
     def flush(self) -> None:
         """Ends the batch at hand."""
         if self._parts:
             self._parts[-1] = with_ack(self._parts[-1])
-            self.spool.write(b"".join(self._parts))
-            self.steps.append((self._size, self._last))
+            self._write(b"".join(self._parts), self._last, len(self._parts))
             self._parts.clear()
             self._size = 0
+
+    def _write(self, batch: bytes | memoryview, last: int, count: int) -> None:
+        self.creations += count
+        self.spool.write(_STEP.pack(len(batch), last, False))
+        self.spool.write(batch)
+
+    def _command(self, number: int, parts: list[str]) -> None:
+        data = "\n".join(parts).encode("utf-8", "surrogateescape")
+        self.spool.write(_STEP.pack(len(data), number, True))
+        self.spool.write(data)
+
+    def steps(self) -> Iterator[tuple[int, bytes | list[str]]]:
+        """What was kept, in order: (last line number, a batch) or (line number, words)."""
+        self.spool.seek(0)
+        while head := self.spool.read(_STEP.size):
+            size, number, command = _STEP.unpack(head)
+            data = self.spool.read(size)
+            if command:
+                yield number, data.decode("utf-8", "surrogateescape").split("\n")
+            else:
+                yield number, data
+
+
+def _lines(data: bytes) -> bytes:
+    """Whole lines for :mod:`.blocks`, without the carriage returns of other systems."""
+    data += b"\n"
+    return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
 
 def _run(runner: Runner, checked: Checked) -> int:
     failed = 0
     transport = Transport(rcvbuf=_RCVBUF)
     runner.quiet = True
-    checked.spool.seek(0)
-    for size, what in checked.steps:
-        if isinstance(what, int):
-            for bad in call(transport, sent(checked.spool.read(size), what)):
+    for number, what in checked.steps():
+        if isinstance(what, bytes):
+            for bad in call(transport, sent(what, number)):
                 complain(f"line {bad.index}: {failure(bad.errno, bad.ext_ack)}")
                 failed += 1
             continue
         try:
             runner.run(parse(what, in_file=True))
         except KernelError as error:
-            complain(f"line {size}: {failure(error.errno or 0, error.ext_ack)}")
+            complain(f"line {number}: {failure(error.errno or 0, error.ext_ack)}")
             failed += 1
     return 1 if failed else 0

@@ -7,12 +7,18 @@ whole messages in the kernel's order, which is all that writers and requests nee
 
 from __future__ import annotations
 
+import os
+
 from .. import request as ask
 from ..driver import stream
 from ..filter import bind, push_down
 from ..layout import find
+from ..ring import Ring, worth_it
 from ..session import dump
+from ..transport import Transport
 from ..wire.frame import split
+from .listing import LARGE as MANY
+from .listing import table_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from ..filter import Node
     from ..layout import Layout
     from ..output.pieces import Piece
+    from ..session import Batch
     from .many import Lines
     from .parse import Command
     from .progress import Progress
@@ -74,9 +81,27 @@ def matches(
     progress: Progress | None = None,
 ) -> Iterator[Found]:  # fmt: skip
     """What `node`, and any of `lines`, says yes to."""
-    down = push_down(node)
-    request = ask.dump(command.table, down.family, down.payload)
+    down = push_down(node) if command.table == "conntrack" else push_down(None)
+    if "zero" in command.opts:  # clears what it shows, and so must not be asked for less
+        request = ask.dump(command.table, command.family, zero=True)
+    else:
+        request = ask.dump(command.table, down.family or command.family, down.payload)
+    # a table this large is received by a second process, while this one works
+    if command.table == "conntrack" and worth_it() and table_size(runner.transport) >= MANY:
+        ring = Ring(Transport())
+        try:
+            ring.start(dump(request, "listing", on_interrupt="accept"))
+            yield from _select(iter(ring), node, lines, progress)
+        finally:
+            ring.close()
+        return
     source = stream(runner.transport, dump(request, "listing", on_interrupt="accept"))
+    yield from _select(source, node, lines, progress)
+
+
+def _select(
+    source: Iterator[Batch], node: Node | None, lines: Lines | None, progress: Progress | None
+) -> Iterator[Found]:
     parts: list[bytes] = []
     size = 0
     for part in source:
@@ -89,6 +114,8 @@ def matches(
 
 
 def _columns() -> bool:
+    # threads of its linear algebra, which nobody asks for, would spin beside us
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         import numpy
     except ImportError:
@@ -133,7 +160,7 @@ def _found(kept: list[bytes], hits: list[tuple[int, int]]) -> Found:
 
 
 def _many(
-    first: bytes, source: Iterable[object], node: Node | None, lines: Lines | None,
+    first: bytes, source: Iterable[Batch], node: Node | None, lines: Lines | None,
     progress: Progress | None,
 ) -> Iterator[Found]:  # fmt: skip
     from .bulk import select
@@ -148,7 +175,7 @@ def _many(
                 yield found
             if progress is not None:
                 progress.add(seen)
-        data, end = part.data, part.end  # type: ignore[attr-defined]
+        data, end = part.data, part.end
         parts.append(data[:end] if end < len(data) else data)
         size += end
     found, seen = select(b"".join(parts), node, lines)

@@ -410,7 +410,11 @@ class _Reader:
         for row in rows:
             rule = row.expect if expect else row.on
             if row in self.given or row.field in self.cidr:
-                if letter not in rule and letter.lower() not in rule:
+                if (letter not in rule and letter.lower() not in rule) or (
+                    row.kind == "output"
+                    and letter in "CS"
+                    and not set(self.command.output) <= set(grammar.COUNTED)
+                ):
                     raise UsageError(f"Illegal option `--{row.name}' with this command")
             elif letter.lower() in rule:
                 raise UsageError(f"You need to supply the `--{row.name}' option for this command")

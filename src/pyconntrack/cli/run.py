@@ -6,6 +6,8 @@ Owns what each command does and which summary it prints.  Parsing is :mod:`.pars
 
 from __future__ import annotations
 
+import errno
+
 from .. import request as ask
 from ..driver import call, stream
 from ..errors import KernelError
@@ -111,10 +113,15 @@ def create(runner: Runner, command: Command) -> int:
 
 
 def add(runner: Runner, command: Command) -> int:
-    """-A: a new flow; one that exists is no error."""
-    values, family = flow_values(command)
-    call(runner.transport, converse(ask.create(values, family, exclusive=False), "adding"))
-    runner.summary(1, "flow entries have been added")
+    """-A: a new flow; one that exists stays as it is, and is no error."""
+    added = 1
+    try:
+        call(runner.transport, converse(ask.create(*flow_values(command)), "adding"))
+    except KernelError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        added = 0
+    runner.summary(added, "flow entries have been added")
     return 0
 
 
@@ -158,14 +165,24 @@ def count(runner: Runner, command: Command) -> int:
             runner.out.write(file.read())
         raise
     for message in messages:
-        runner.out.write(b"%d\n" % find(message).values(message)["entries"])
+        _print_count(runner, command, find(message).values(message)["entries"])
     return 0
+
+
+def _print_count(runner: Runner, command: Command, number: int) -> None:
+    if command.output:
+        from ..output.json import SCHEMA
+
+        schema = f'"schema":"{SCHEMA}",' if "json" in command.output else ""
+        runner.out.write(f'{{{schema}"count":{number}}}\n'.encode())
+    else:
+        runner.out.write(b"%d\n" % number)
 
 
 def count_expect(runner: Runner, command: Command) -> int:
     """-C of expectations."""
     number = sum(1 for _ in runner.messages(command, None))
-    runner.out.write(b"%d\n" % number)
+    _print_count(runner, command, number)
     return 0
 
 
@@ -195,9 +212,19 @@ def stats(runner: Runner, command: Command) -> int:
             message = part.data[pos : pos + length]
             values = find(message).values(message)
             cpu = int.from_bytes(message[18:20])
+            if command.output:
+                numbers = "".join(f',"{name}":{value}' for name, value in values.items())
+                lines.append(f'{{"cpu":{cpu}{numbers}}}')
+                continue
             cells = " ".join(f"{word}={values[name]}" for name, word in words if name in values)
             lines.append(f"cpu={cpu:<4}\t{cells} \n")
-    runner.out.write("".join(lines).encode())
+    if "json" in command.output:
+        from ..output.json import FOOT, head
+
+        runner.out.write(head("stats") + "\n,".join(lines).encode() + b"\n" + FOOT)
+    else:
+        # NDJSON lines lack their newline, the classic ones bring it
+        runner.out.write(("\n" if command.output else "").join([*lines, ""]).encode())
     return 0
 
 

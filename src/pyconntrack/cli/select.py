@@ -45,7 +45,7 @@ def predicate(command: Command) -> Node | None:
     nodes += _ports(command)
     for name in _NUMBERS:
         if name in opts and not (changes and name.endswith("_state")):
-            nodes.append(equals(name, opts[name]))
+            nodes.append(_zone(name, opts[name]) if "zone" in name else equals(name, opts[name]))
     if not changes:
         nodes += _values(opts)
     elif "labels" in opts:
@@ -70,6 +70,13 @@ def _where(text: str) -> list[Node]:
     except WhereError as error:
         raise UsageError(f"--where: {error}", hint=False) from None
     return list(node.nodes) if isinstance(node, And) else [node]
+
+
+def _zone(name: str, number: int) -> Node:
+    """An entry in zone 0 has no zone to tell."""
+    if number:
+        return equals(name, number)
+    return Or((Not(In(name, (0, 0xFFFF))), equals(name, 0)))
 
 
 def _ports(command: Command) -> list[Node]:

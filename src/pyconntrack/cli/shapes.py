@@ -4,7 +4,8 @@ A shape is a line's sequence of options, with the values that choose how it is r
 state, status...).  For each, one struct writes the whole message: constant bytes between the
 variable fields.  Anything unusual is left to the parser, which also words the errors.
 
-Owns recognition and the compiled encoders; what an option means stays :mod:`.build`'s.
+Owns recognition and the compiled encoders; what an option means stays :mod:`.build`'s.  Large
+files go through :mod:`.blocks`, which takes its plans from here.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit():  # int() takes signs, blanks and underscores
+    if len(text) > 5 or not text.isdigit():  # int() takes signs, blanks and underscores
         raise ValueError(text)
     return int(text)
 
@@ -57,19 +58,30 @@ _NUMBERS: dict[str, tuple[str, Parse]] = {
     "--dport": ("orig_dport", _port), "--orig-port-dst": ("orig_dport", _port),
     "--reply-port-src": ("reply_sport", _port), "--reply-port-dst": ("reply_dport", _port),
     "--icmp-id": ("orig_icmp_id", _port), "--icmpv6-id": ("orig_icmp_id", _port),
+    "--srckey": ("orig_sport", _number), "--orig-key-src": ("orig_sport", _number),
+    "--dstkey": ("orig_dport", _number), "--orig-key-dst": ("orig_dport", _number),
+    "--reply-key-src": ("reply_sport", _number), "--reply-key-dst": ("reply_dport", _number),
     "-t": ("timeout", _number), "--timeout": ("timeout", _number),
     "-m": ("mark", _number), "--mark": ("mark", _number),
     "-w": ("zone", _number), "--zone": ("zone", _number),
 }  # fmt: skip
-_KINDS = {"-I": True, "--create": True, "-A": False, "--add": False}
+#: options whose value is a part of the shape; lines with any other go through the parser
+_CONSTANTS = {
+    "-p", "--proto", "--protonum", "-u", "--status", "--state", "--role",
+    "--icmp-type", "--icmp-code", "--icmpv6-type", "--icmpv6-code",
+    "--orig-zone", "--reply-zone", "--orig-vtag", "--reply-vtag",
+}  # fmt: skip
 #: shapes kept; files that mint more go through the parser
 _LIMIT = 4096
 
 
-class Encoder:
-    """The messages of one shape."""
+class Plan:
+    """The message of one line, and where the values that vary stand in it.
 
-    __slots__ = ("_pack", "_parsers", "_parts", "_pick")
+    `places`: (offset, size, struct code, how its text is read, which value), by offset.
+    """
+
+    __slots__ = ("places", "whole")
 
     def __init__(
         self, options: list[str], values: list[str], command: Command, exclusive: bool
@@ -96,13 +108,47 @@ class Encoder:
                         code = slot.kind.code
                         places.append((slot.offset, slot.size, code, parse, at))
         places.sort(key=itemgetter(0))
+        self.whole, self.places = whole, places
+
+
+def plan(words: list[str], command: Command) -> Plan | None:
+    """How lines like this one (its words behind the verb), parsed as `command`, are encoded; None
+    where the parser is to read each."""
+    options, values = words[0::2], words[1::2]
+    names = [_ADDRESSES.get(o) or _NUMBERS.get(o, ("",))[0] for o in options]
+    named = [name for name in names if name]
+    if (
+        len(options) != len(values)
+        or len(set(named)) != len(named)
+        or any(not name and o not in _CONSTANTS for o, name in zip(options, names, strict=True))
+        or not any(o in _ADDRESSES for o in options)
+        or command.opts.get("mark", (0, None))[1] is not None
+        or command.warnings
+    ):
+        return None
+    found = Plan(options, values, command, command.verb == "create")
+    # a value may have been read otherwise than here (an address with a mask...)
+    try:
+        same = Encoder(found).encode(values, b"\0\0\0\0") == found.whole
+    except Exception:  # struct.error has no name of its own without importing more
+        return None
+    return found if same else None
+
+
+class Encoder:
+    """The messages of one shape."""
+
+    __slots__ = ("_pack", "_parsers", "_parts", "_pick")
+
+    def __init__(self, plan: Plan) -> None:
+        whole = plan.whole
         # the sequence number, in host byte order, is the first variable field
         codes = [">", "8s", "4s"]
         self._parts: list[Any] = [whole[:8], b""]
         pos = 12
         self._parsers: list[Parse] = []
         picks = []
-        for offset, size, code, parse, at in places:
+        for offset, size, code, parse, at in plan.places:
             codes += [f"{offset - pos}s", code]
             self._parts += [whole[pos:offset], None]
             self._parsers.append(parse)
@@ -158,24 +204,18 @@ class Shapes:
 
     def learn(self, words: list[str], command: Command) -> None:
         """Remembers the shape of a line that was parsed as `command`."""
+        if len(self._encoders) >= _LIMIT:
+            return
+        found = plan(words, command)
+        if found is None:
+            return
         options, values = words[0::2], words[1::2]
-        if len(self._encoders) >= _LIMIT or len(options) != len(values):
-            return
-        names = [_ADDRESSES.get(o) or _NUMBERS.get(o, ("",))[0] for o in options]
-        named = [name for name in names if name]
-        if len(set(options)) != len(options) or len(set(named)) != len(named):
-            return
-        if command.opts.keys() & {"src_nat", "dst_nat"}:
-            return
+        fixed = [at for at, o in enumerate(options) if o in _CONSTANTS]
+        address = next(at for at, o in enumerate(options) if o in _ADDRESSES)
         key = tuple(options)
-        fixed = [at for at, name in enumerate(names) if not name]
-        address = next((at for at, o in enumerate(options) if o in _ADDRESSES), None)
-        if address is None or command.opts.get("mark", (0, None))[1] is not None:
-            return
         constants = _Constants(fixed, address)
         self._constants[key] = constants
-        exclusive = command.verb == "create"
-        self._encoders[key, constants(values)] = Encoder(options, values, command, exclusive)
+        self._encoders[key, constants(values)] = Encoder(found)
 
 
 class _Constants:

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import as_bytes, groups, starts
+from ..columns import Group, as_bytes, groups, starts
 from .pieces import Addr, Call, Flag, Num, Word, address, compile_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..columns import Bools, Buffer, Bytes, Column, Group, Ints
+    from ..columns import Bools, Buffer, Bytes, Column, Ints
     from ..layout import Layout
     from .pieces import Piece
 
@@ -93,12 +93,20 @@ class Bulk:
                 elif mask.any():
                     chosen.append(group.take(mask))
             shapes = chosen
+        return self._render(shapes, len(at))
+
+    def lines(self, group: Group) -> list[bytes]:
+        """The lines of one group, each without its newline."""
+        alone = Group(group.layout, group.rows, np.arange(len(group)))
+        return self._render([alone], len(group))[0].split(b"\n")[:-1]
+
+    def _render(self, shapes: list[Group], places_wanted: int) -> tuple[bytes, int]:
         if not shapes:
             return b"", 0
         count = sum(map(len, shapes))
         texts: list[tuple[Ints, _Text]] = []
         lines: list[tuple[int, bytes]] = []
-        widths = np.zeros(len(at), np.int64)
+        widths = np.zeros(places_wanted, np.int64)
         for group in shapes:
             plan = self._plan(group.layout)
             if len(group) < FEW:
@@ -251,6 +259,42 @@ def _write_literal(flat: Bytes, place: Lengths, at: int, literal: bytes) -> None
         item = np.dtype((np.void, len(literal)))
         items: Values = np.ndarray((len(flat) - at - len(literal) + 1,), item, flat.data, at, (1,))
         items[place] = np.frombuffer(literal, item)
+
+
+def joined(
+    parts: Iterable[tuple[Ints, list[Lane]]], count: int, behind: bytes = b""
+) -> tuple[bytes, Lengths]:
+    """The texts of `count` rows one behind the other, and their lengths, shape (count,).
+
+    `parts`: for some rows, by ascending number, their lanes; each text ends in `behind`.  A row
+    that is in none has no text.
+    """
+    texts = []
+    lengths = np.zeros(count, np.int64)
+    widths = np.zeros(count, np.int64)
+    for index, lanes in parts:
+        text = _Text(len(index))
+        literal = b""
+        for lane in lanes:
+            if isinstance(lane, bytes):
+                literal += lane
+            else:
+                text.add(literal, *lane)
+                literal = b""
+        text.end(literal + behind)
+        lengths[index] = text.lengths
+        text.pad(text.spill)
+        widths[index] = text.lengths
+        texts.append((index, text))
+    ends = np.cumsum(widths)
+    flat = np.empty((int(ends[-1]) if count else 0) + 8, np.uint8)
+    begins = ends - widths
+    scratch: _Scratch = {}
+    for index, text in texts:
+        place = begins[index]
+        _write_literal(flat, place, 0, text.lead)
+        text.write(flat, place, scratch)
+    return flat[:-8].tobytes().translate(None, b"\0"), lengths
 
 
 # ---- steps: a piece of a layout -> the lanes of a group -----------------------------------------

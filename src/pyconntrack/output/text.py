@@ -246,4 +246,5 @@ def _expect_tuple(layout: Layout, side: str, words: str, number: int | None) -> 
 
 
 def _expect_flags(value: int) -> str:
-    return ",".join(word for bit, word in vocab.EXPECT_FLAGS.items() if value & bit) + " "
+    words = ",".join(word for bit, word in vocab.EXPECT_FLAGS.items() if value & bit)
+    return words and words + " "

@@ -1,0 +1,7 @@
+"""``python -m bench``."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

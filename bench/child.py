@@ -1,0 +1,93 @@
+"""What runs inside measured processes; prints a count and the seconds it took.
+
+Run as a script (``child.py TASK [ARGUMENT...]``), so that a task imports only what it measures.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+BATCH = 64  # messages a send; one send creates or deletes, so this many events
+MOST_LATE = 0.002  # seconds
+POOL = 4096  # entries that the generator uses in turn
+
+
+def floor() -> tuple[int, float]:
+    """A bare receive loop; the count is of bytes."""
+    from bench import netlink
+
+    began = time.perf_counter()
+    return netlink.dump(), time.perf_counter() - began
+
+
+def pyroute2() -> tuple[int, float]:
+    """The same by pyroute2."""
+    from pyroute2 import NFCTSocket
+
+    with NFCTSocket() as sock:
+        began = time.perf_counter()
+        seen = sum(1 for _ in sock.dump())
+        return seen, time.perf_counter() - began
+
+
+def dump() -> tuple[int, float]:
+    """Our library, a Flow each."""
+    from pyconntrack import Conntrack
+
+    with Conntrack() as ct:
+        began = time.perf_counter()
+        seen = sum(1 for _ in ct.dump(on_interrupt="accept"))
+        return seen, time.perf_counter() - began
+
+
+def table() -> tuple[int, float]:
+    """Our library, columns; numpy's import is not the table's."""
+    import numpy as np  # noqa: F401
+
+    from pyconntrack import Conntrack
+
+    with Conntrack() as ct:
+        began = time.perf_counter()
+        seen = len(ct.table(on_interrupt="accept"))
+        return seen, time.perf_counter() - began
+
+
+def generate(rate: str, seconds: str) -> tuple[int, float]:
+    """Creates and deletes entries, `rate` events a second; the count is of events."""
+    from bench import netlink
+
+    sends = [send for pair in netlink.batches(POOL, BATCH) for send in pair]
+    period, until = BATCH / float(rate), float(seconds)
+    sent, late = 0, 0.0
+    with netlink.connect() as sock:
+        began = time.perf_counter()
+        while (now := time.perf_counter() - began) < until:
+            ahead = sent * period + late - now
+            if ahead > 0:
+                time.sleep(ahead)
+            elif ahead < -MOST_LATE:  # no burst to catch up: the rate is then lower
+                late -= ahead + MOST_LATE
+            sock.send(sends[sent % len(sends)])
+            sent += 1
+        took = time.perf_counter() - began
+        if sent % 2:  # the table ends as it began
+            sock.send(sends[sent % len(sends)])
+            sent += 1
+        sock.setblocking(False)
+        try:
+            sock.recv(4096)
+        except BlockingIOError:
+            return sent * BATCH, took
+    raise OSError("the kernel refused an entry of the generator")
+
+
+TASKS = {task.__name__: task for task in (floor, pyroute2, dump, table)}
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    task, *arguments = sys.argv[1:]
+    number, spent = generate(*arguments) if task == "generate" else TASKS[task]()
+    os.write(1, b"%d %.9f\n" % (number, spent))

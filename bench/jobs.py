@@ -1,0 +1,158 @@
+"""The jobs that both tools do with the same command line: data, and the loop that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from . import measure, netlink
+from .measure import NotAvailable, Sample, median
+from .table import RARE_MARK, RARE_PORT, Table, address
+
+_numbers = count(1000)
+
+
+@dataclass
+class Row:
+    """One line of the results."""
+
+    job: str
+    group: str
+    reference: str = "C"  # what ours is compared with
+    theirs: Sample | None = None
+    ours: Sample | None = None
+    floor: Sample | None = None  # the kernel's part
+    target: float | None = None  # of the ratio; DESIGN.md, section 5
+    peak_target: float | None = None  # MB
+    unit: str = "s"
+    more_is_better: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours / theirs, of the first figure."""
+        if self.ours is None or self.theirs is None or not self.theirs.wall:
+            return None
+        return self.ours.wall / self.theirs.wall
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the targets are met; None where there are none, or nothing to judge."""
+        if self.target is not None and self.ratio is None:
+            return None
+        verdicts = []
+        if self.target is not None and self.ratio is not None:
+            more, ratio = self.more_is_better, self.ratio
+            verdicts.append(ratio >= self.target if more else ratio <= self.target)
+        if self.peak_target is not None and self.ours is not None:
+            verdicts.append(self.ours.peak <= self.peak_target)
+        return all(verdicts) if verdicts else None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command line that both tools understand."""
+
+    name: str
+    group: str
+    args: str  # {k}, {address}: new in each run; {lines}: the file of the table
+    target: float | None
+    c_args: str | None = None  # where the C tool's differ
+    peak: float | None = 120.0
+    changes: bool = False  # it leaves another table behind
+    marker: bytes = b"src="  # a line of the output with this is an entry
+
+
+LOAD = "load -R"
+JOBS = (
+    Job("-L", "list", "-L", 0.45),
+    Job("-L -o extended", "list", "-L -o extended", 0.45),
+    Job("-L -o id", "list", "-L -o id", 0.45),
+    Job("-L -o xml", "list", "-L -o xml", 0.45, marker=b"<flow"),
+    Job("-L -o save", "list", "-L -o save", 0.45, marker=b"-A "),
+    Job("-L -o json (C: text)", "list", "-L -o json", 0.60, c_args="-L", marker=b"src"),
+    Job("-L -s ADDRESS", "filter", "-L -s {address}", 0.15),
+    Job("-L -p tcp --dport PORT", "filter", f"-L -p tcp --dport {RARE_PORT}", 0.15),
+    Job("-L -s CIDR", "filter", "-L -s 10.0.1.0/24", 0.60),
+    Job("-L -m MARK", "filter", f"-L -m {RARE_MARK}", 0.15),
+    Job("-L, nothing matches", "filter", "-L -s 203.0.113.1", 0.15),
+    Job("-D one", "change", "-D -s {address}", 0.15, changes=True),
+    Job("-D -p udp (40 %)", "change", "-D -p udp", 0.30, changes=True),
+    # -f, as 1.4.7 sends updates without a family else, which newer kernels refuse
+    Job("-U -m MARK, all", "change", "-U -f ipv4 -m {k}", 0.35, changes=True),
+    Job(LOAD, "change", "-R {lines}", 0.30, peak=350.0, changes=True, marker=b""),
+)
+
+
+class Runner:
+    """Runs jobs on a table of one size."""
+
+    def __init__(self, table: Table, size: int, rounds: int, c_tool: str) -> None:
+        self.table, self.size, self.rounds = table, size, rounds
+        self.tools = {"C": [c_tool], "ours": measure.ours()}
+
+    def _once(self, job: Job, tool: str, out: str = "/dev/null") -> Sample:
+        if job.name == LOAD:
+            lines = self.table.lines(self.size)
+            self.table.empty()
+        else:
+            self.table.fill(self.size)
+            lines = ""
+        args = job.c_args if tool == "C" and job.c_args is not None else job.args
+        k = next(_numbers)
+        command = args.format(k=k, address=address(k % self.size), lines=lines).split()
+        sample = measure.run([*self.tools[tool], *command], out)
+        if job.name == LOAD and netlink.count() != self.size:
+            raise NotAvailable(f"loaded {netlink.count()} of {self.size} entries")
+        return sample
+
+    def _check(self, job: Job, row: Row) -> set[str]:
+        """Runs each tool once into a file; which can be measured, and whether they agree."""
+        path = self.table.folder / "out"
+        seen = {}
+        for tool in self.tools:
+            try:
+                self._once(job, tool, str(path))
+            except NotAvailable as error:
+                row.notes.append(f"{tool} not available: {error}")
+                continue
+            seen[tool] = entries(path, job.marker)
+            path.unlink()
+        if len(set(seen.values())) > 1:
+            told = ", ".join(f"{tool} {number}" for tool, number in seen.items())
+            row.notes.append(f"DIFFERENT numbers of entries: {told}; not measured")
+            return set()
+        return set(seen)
+
+    def run(self, job: Job) -> Row:
+        """A job in several rounds, both tools in turn."""
+        row = Row(job.name, job.group, target=job.target, peak_target=job.peak)
+        works = self._check(job, row)
+        samples: dict[str, list[Sample]] = {tool: [] for tool in self.tools if tool in works}
+        for number in range(self.rounds):
+            for tool in alternating(list(samples), number):
+                try:
+                    samples[tool].append(self._once(job, tool))
+                except NotAvailable as error:
+                    row.notes.append(f"{tool}, round {number + 1}: {error}")
+        medians = {tool: median(got) for tool, got in samples.items() if got}
+        row.theirs, row.ours = medians.get("C"), medians.get("ours")
+        if job.changes:
+            self.table.empty()
+        return row
+
+
+def alternating(tools: list[str], number: int) -> Iterator[str]:
+    """The tools, each time another first."""
+    start = number % len(tools) if tools else 0
+    yield from tools[start:] + tools[:start]
+
+
+def entries(path: Path, marker: bytes) -> int:
+    """The lines of an output that show an entry."""
+    if not marker:
+        return 0
+    with path.open("rb") as file:
+        return sum(marker in line for line in file)

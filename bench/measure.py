@@ -1,0 +1,126 @@
+"""One measured process: wall time, CPU and peak memory, of it and of all it started."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 900.0  # seconds after which a measured process is killed
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class NotAvailable(Exception):
+    """Something that cannot be measured here, and why."""
+
+
+class Sample(NamedTuple):
+    """What one run cost."""
+
+    wall: float  # seconds
+    cpu: float  # seconds, user and system, with all descendants
+    peak: float  # MB of the largest process
+
+
+def median(samples: Sequence[Sample]) -> Sample:
+    """The median of each figure."""
+    walls, cpus, peaks = zip(*samples, strict=True)
+    return Sample(statistics.median(walls), statistics.median(cpus), statistics.median(peaks))
+
+
+def environment() -> dict[str, str]:
+    """The same for all: no locale, UTC, none of the settings that change how Python starts."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    return {**kept, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def python() -> str:
+    """The interpreter of the environment that the command is installed in."""
+    path = ROOT / ".venv/bin/python"
+    return str(path) if path.exists() else sys.executable
+
+
+def ours() -> list[str]:
+    """Our command: the installed script where there is one."""
+    script = ROOT / ".venv/bin/conntrack"
+    return [str(script)] if os.access(script, os.X_OK) else [python(), "-m", "pyconntrack"]
+
+
+def adopt_orphans() -> None:
+    """Makes processes that a measured one left behind ours, so that their CPU counts."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def own_peak() -> float:
+    """Our own peak in MB: a child's figure cannot be lower, as it starts as a copy of us."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def spawn(argv: Sequence[str], out: str, err: int, stdin: str = "/dev/null") -> int:
+    """Starts a process; its id."""
+    actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]] = [
+        (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+        (os.POSIX_SPAWN_DUP2, err, 2),
+    ]
+    return os.posix_spawn(argv[0], list(argv), environment(), file_actions=actions)
+
+
+def reap(pid: int, orphans: bool = True) -> tuple[int, float, float]:
+    """Waits for a process and what it left behind: exit code, CPU seconds, peak MB."""
+    _, status, usage = os.wait4(pid, 0)
+    cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    while orphans:
+        try:
+            _, _, usage = os.wait4(-1, 0)
+        except ChildProcessError:
+            break
+        cpu += usage.ru_utime + usage.ru_stime
+        peak = max(peak, usage.ru_maxrss)
+    return os.waitstatus_to_exitcode(status), cpu, peak / 1024
+
+
+def run(argv: Sequence[str], out: str = "/dev/null") -> Sample:
+    """Runs a command to its end; NotAvailable, with what it said, where it fails."""
+    if not os.access(argv[0], os.X_OK):
+        raise NotAvailable(f"{argv[0]} cannot be run")
+    with tempfile.TemporaryFile() as err:
+        began = time.perf_counter()
+        pid = spawn(argv, out, err.fileno())
+        timer = threading.Timer(LIMIT, os.kill, (pid, signal.SIGKILL))
+        timer.start()
+        try:
+            code, cpu, peak = reap(pid)
+        finally:
+            timer.cancel()
+        wall = time.perf_counter() - began
+        if code != 0:
+            raise NotAvailable(_reason(err.fileno(), code))
+    return Sample(wall, cpu, peak)
+
+
+def run_child(task: str, *args: str) -> tuple[Sample, int]:
+    """Runs a task of ``bench.child``; the wall time is the task's own, without the start."""
+    with tempfile.NamedTemporaryFile() as out:
+        sample = run([python(), "-P", str(ROOT / "bench/child.py"), task, *args], out.name)
+        count, seconds = Path(out.name).read_text(encoding="ascii").split()
+    return sample._replace(wall=float(seconds)), int(count)
+
+
+def _reason(err: int, code: int) -> str:
+    size = os.fstat(err).st_size
+    said = os.pread(err, 4096, max(0, size - 4096)).decode(errors="replace").strip()
+    last = said.splitlines()[-1] if said else "nothing said"
+    return f"exit code {code}: {last}"[:150]

@@ -1,0 +1,111 @@
+"""Raw ctnetlink: the kernel floor, the event generator's batches, and the kernel's counters.
+
+It shares no code with pyconntrack, and imports no more than a socket: what it costs is the
+kernel's own part.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+NETLINK_NETFILTER = 12
+CT_NEW, CT_GET, CT_DELETE = 0x100, 0x101, 0x102
+REQUEST, DUMP = 1, 0x300
+CREATE, EXCL = 0x400, 0x200
+DONE, ERROR = 3, 2
+NESTED = 0x8000
+UDP = 17
+SO_RCVBUFFORCE = 33
+COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
+
+
+def connect() -> socket.socket:
+    """A netfilter socket."""
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+    sock.bind((0, 0))
+    return sock
+
+
+def count() -> int:
+    """The number of entries in this namespace's table."""
+    return int(Path(COUNT).read_text(encoding="ascii"))
+
+
+def message(kind: int, flags: int, payload: bytes = b"", family: int = 2, seq: int = 1) -> bytes:
+    """One message to ctnetlink."""
+    return struct.pack("=IHHIIBBH", 20 + len(payload), kind, flags, seq, 0, family, 0, 0) + payload
+
+
+def flush() -> None:
+    """Empties the table of this namespace."""
+    with connect() as sock:
+        sock.send(message(CT_DELETE, REQUEST | 4, family=0))
+        answer = sock.recv(4096)
+        (code,) = struct.unpack_from("=i", answer, 16)
+        if code:
+            raise OSError(-code, "flushing the table")
+
+
+def dump(size: int = 1 << 20) -> int:
+    """Receives the whole table and looks at nothing but the end; the bytes received."""
+    total = 0
+    buffer = bytearray(size)
+    with connect() as sock:
+        sock.send(message(CT_GET, REQUEST | DUMP, family=0))
+        while True:
+            got = sock.recv_into(buffer)
+            kind = buffer[4] | buffer[5] << 8  # DONE may also end a datagram with entries
+            if kind == ERROR:
+                raise OSError("the kernel refused the dump")
+            if kind == DONE or (buffer[got - 16] == DONE and _ends_with_done(buffer, got)):
+                return total + got
+            total += got
+
+
+def _ends_with_done(buffer: bytearray, got: int) -> bool:
+    at = 0
+    while at + 16 <= got:
+        length, kind = struct.unpack_from("=IH", buffer, at)
+        if kind == DONE:
+            return True
+        at += max(16, (length + 3) & ~3)
+    return False
+
+
+def _attr(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def _tuple(kind: int, src: bytes, dst: bytes, sport: int, dport: int) -> bytes:
+    addresses = _attr(1 | NESTED, _attr(1, src) + _attr(2, dst))
+    ports = _attr(2, struct.pack("!H", sport)) + _attr(3, struct.pack("!H", dport))
+    return _attr(kind | NESTED, addresses + _attr(2 | NESTED, _attr(1, bytes([UDP])) + ports))
+
+
+def batches(entries: int, size: int) -> list[tuple[bytes, bytes]]:
+    """Pairs of sends: one creates `size` UDP entries, the other deletes them again."""
+    made = []
+    for start in range(0, entries, size):
+        create, delete = bytearray(), bytearray()
+        for i in range(start, start + size):
+            src, dst = struct.pack("!I", 0x0B000000 + i), b"\x0b\xff\0\1"
+            orig = _tuple(1, src, dst, 4000, 53)
+            reply = _tuple(2, dst, src, 53, 4000)
+            timeout = _attr(7, struct.pack("!I", 600))
+            create += message(CT_NEW, REQUEST | CREATE | EXCL, orig + reply + timeout)
+            delete += message(CT_DELETE, REQUEST, orig)
+        made.append((bytes(create), bytes(delete)))
+    return made
+
+
+def listeners() -> list[tuple[int, int]]:
+    """For each netfilter socket that listens for events here: waiting bytes, drops."""
+    lines = Path("/proc/self/net/netlink").read_text(encoding="ascii").splitlines()[1:]
+    rows = (line.split() for line in lines)
+    return [
+        (int(row[4]), int(row[8]))
+        for row in rows
+        if int(row[1]) == NETLINK_NETFILTER and int(row[3], 16)
+    ]

@@ -1,0 +1,194 @@
+"""What is not one command line beside another: growth, start-up, the library, events."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+from . import child, measure, netlink
+from .jobs import Row, Runner, alternating
+from .measure import NotAvailable, Sample, median
+
+PYROUTE2_MOST = 100_000  # entries; it needs minutes for a million
+STEADY = 20_000  # events a second when the CPU is measured
+LADDER = (5, 10, 25, 50, 75, 100, 125, 150, 200, 250, 300, 400, 500)  # thousands of events a second
+
+Take = Callable[[], Sample]
+
+
+def turns(takes: dict[str, Take], rounds: int, row: Row) -> dict[str, Sample]:
+    """Takes each in turn, so many times; the medians of those that worked."""
+    samples: dict[str, list[Sample]] = {name: [] for name in takes}
+    failed: set[str] = set()
+    for number in range(rounds):
+        for name in alternating(list(takes), number):
+            if name in failed:
+                continue
+            try:
+                samples[name].append(takes[name]())
+            except NotAvailable as error:
+                row.notes.append(f"{name} not available: {error}")
+                failed.add(name)
+    return {name: median(got) for name, got in samples.items() if got and name not in failed}
+
+
+def growth(runner: Runner, sizes: list[int]) -> Iterator[Row]:
+    """-L of each size: C, ours, and the bare dump."""
+    for size in sizes:
+        row = Row(f"-L, {size:,} entries", "growth")
+        try:
+            runner.table.fill(size)
+        except NotAvailable as error:
+            row.notes.append(str(error))
+            yield row
+            continue
+        takes: dict[str, Take] = {
+            name: lambda tool=tool: measure.run([*tool, "-L"])  # type: ignore[misc]
+            for name, tool in runner.tools.items()
+        }
+        takes["floor"] = lambda: measure.run_child("floor")[0]
+        got = turns(takes, runner.rounds * (1 if size > 100_000 else 3), row)
+        row.theirs, row.ours, row.floor = got.get("C"), got.get("ours"), got.get("floor")
+        yield row
+
+
+def startup(runner: Runner) -> Iterator[Row]:
+    """-C, and -L of ten entries, beside a Python that does nothing."""
+    bare = [measure.python(), "-c", "pass"]
+    runner.table.fill(10)
+    for option in ("-C", "-L"):
+        row = Row(f"start-up: {option}, 10 entries", "start-up", "python -c pass", target=1.6)
+        tools = runner.tools
+        takes: dict[str, Take] = {
+            "ours": lambda argv=[*tools["ours"], option]: measure.run(argv),  # type: ignore[misc]
+            "python": lambda: measure.run(bare),
+            "C": lambda argv=[*tools["C"], option]: measure.run(argv),  # type: ignore[misc]
+        }
+        if option == "-L":
+            takes["floor"] = lambda: measure.run_child("floor")[0]
+        got = turns(takes, max(9, runner.rounds * 7), row)
+        row.theirs, row.ours, row.floor = got.get("python"), got.get("ours"), got.get("floor")
+        if row.theirs and row.ours and row.floor:
+            rest = (row.ours.wall - row.floor.wall) / row.theirs.wall
+            row.notes.append(f"without the kernel's walk over all buckets, the ratio is {rest:.2f}")
+        if "C" in got:
+            row.notes.append(f"the C tool: {got['C'].wall * 1e3:.1f} ms")
+        yield row
+
+
+def library(runner: Runner) -> Iterator[Row]:
+    """dump() beside pyroute2, table() beside the bare dump; what is imported does not count."""
+
+    def task(name: str, expected: int) -> Take:
+        def take() -> Sample:
+            sample, seen = measure.run_child(name)
+            if expected and seen != expected:
+                raise NotAvailable(f"{seen} of {expected} entries came")
+            return sample
+
+        return take
+
+    size = min(runner.size, PYROUTE2_MOST)
+    row = Row(f"library: dump() of Flow, {size:,}", "library", "pyroute2", target=1 / 20)
+    runner.table.fill(size)
+    takes = {"ours": task("dump", size), "pyroute2": task("pyroute2", size)}
+    got = turns(takes, runner.rounds, row)
+    row.theirs, row.ours = got.get("pyroute2"), got.get("ours")
+    yield row
+    size = runner.size
+    row = Row(f"library: table(), {size:,}", "library", "bare dump", target=1.3)
+    runner.table.fill(size)
+    got = turns({"ours": task("table", size), "floor": task("floor", 0)}, runner.rounds, row)
+    row.theirs, row.ours = got.get("floor"), got.get("ours")
+    yield row
+
+
+class Heard:
+    """A tool that listened to the generator: CPU, losses."""
+
+    def __init__(self, tool: list[str], rate: int, seconds: float) -> None:
+        self.events, self.rate, self.drops = 0, 0.0, 0
+        with tempfile.TemporaryFile() as err:
+            pid = measure.spawn([*tool, "-E"], "/dev/null", err.fileno())
+            try:
+                _until(lambda: bool(netlink.listeners()), 10)
+                if not netlink.listeners():
+                    raise NotAvailable("it did not begin to listen")
+                time.sleep(0.1)
+                if rate:
+                    self._generate(rate, seconds)
+                _until(lambda: not any(waiting for waiting, _ in netlink.listeners()), 30)
+                if not netlink.listeners():
+                    raise NotAvailable("it ended by itself")
+                self.drops = sum(drops for _, drops in netlink.listeners())
+            finally:
+                os.kill(pid, signal.SIGINT)
+                _, self.cpu, self.peak = measure.reap(pid, orphans=False)
+
+    def _generate(self, rate: int, seconds: float) -> None:
+        with tempfile.NamedTemporaryFile() as out, tempfile.TemporaryFile() as err:
+            script = str(measure.ROOT / "bench/child.py")
+            argv = [measure.python(), "-P", script, "generate", str(rate), str(seconds)]
+            code, _, _ = measure.reap(measure.spawn(argv, out.name, err.fileno()), orphans=False)
+            said = out.read().split()
+            if code or len(said) != 2:
+                raise NotAvailable("the generator of events failed")
+            self.events = int(said[0])
+            self.rate = self.events / float(said[1])
+
+
+def _until(ready: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def events(runner: Runner, seconds: float) -> Iterator[Row]:
+    """CPU of an event at a modest rate, and the highest rate that loses nothing."""
+    runner.table.empty()
+    row = Row(f"-E, CPU an event at {STEADY:,}/s", "events", target=0.5, unit="us")
+    takes: dict[str, Take] = {}
+    for name, tool in runner.tools.items():
+        takes[name] = lambda tool=tool: _cost(tool, seconds)  # type: ignore[misc]
+    got = turns(takes, runner.rounds, row)
+    row.theirs, row.ours = got.get("C"), got.get("ours")
+    row.notes.append("start-up's CPU taken off")
+    yield row
+    row = Row("-E, events/s without loss", "events", target=2.0, unit="k/s", more_is_better=True)
+    row.theirs = _ladder("C", runner, seconds, row)
+    row.ours = _ladder("ours", runner, seconds, row)
+    yield row
+
+
+def _cost(tool: list[str], seconds: float) -> Sample:
+    idle = Heard(tool, 0, 0)
+    busy = Heard(tool, STEADY, seconds)
+    received = max(1, busy.events - busy.drops)
+    cpu = max(0.0, busy.cpu - idle.cpu)
+    return Sample(cpu / received * 1e6, cpu, busy.peak)
+
+
+def _ladder(name: str, runner: Runner, seconds: float, row: Row) -> Sample | None:
+    best: Sample | None = None
+    for thousands in LADDER:
+        try:
+            heard = Heard(runner.tools[name], thousands * 1000, seconds)
+        except NotAvailable as error:
+            row.notes.append(f"{name} not available: {error}")
+            break
+        if heard.drops:
+            lost = f"lost {heard.drops:,} of {heard.events:,} at {heard.rate / 1000:.0f}k/s"
+            row.notes.append(f"{name} {lost}")
+            break
+        if best is None or heard.rate / 1000 > best.wall:
+            best = Sample(heard.rate / 1000, heard.cpu, heard.peak)
+        if heard.rate < 900 * thousands:
+            row.notes.append(f"{name} lost nothing; the generator can no more")
+            break
+    return best
+
+
+assert child.POOL % child.BATCH == 0

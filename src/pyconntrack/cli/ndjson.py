@@ -1,0 +1,250 @@
+"""``-R`` of NDJSON: an object a line, as ``-o ndjson`` writes them, back to a request.
+
+Owns the way from names and words to values; which fields exist is the schema's, how they are
+written :mod:`pyconntrack.output.json`'s.  What the kernel keeps for itself (counters, id, use,
+times) is read and left out.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_pton
+
+from .. import request as ask
+from ..errors import RequestError
+from ..fields import BYTES, HOST32, IPV4, IPV6, TEXT
+from ..output.json import OBJECTS
+from ..schema import CONNTRACK, Attr
+from ..wire import consts as c
+from .build import _ICMP_ANSWERS, _ICMPV6_ANSWERS, TURNED, label_words
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..request import Request
+    from ..schema import Rows
+
+_FAMILIES = {"ipv4": c.AF_INET, "ipv6": c.AF_INET6}
+#: what a flow has and a request has not
+_KEPT = ("id", "use", "secctx", "secmark", "timestamp", "orig_packets", "orig_bytes",
+         "reply_packets", "reply_bytes", "synproxy", "helper_info", "master_")  # fmt: skip
+#: what only requests have
+_ONLY_ASKED = ("filter_", "src_nat_", "dst_nat_", "mark_mask", "status_mask", "labels_mask")
+#: bits that may be given to the kernel; the rest it sets by itself
+_STATUS = c.IPS_SEEN_REPLY | c.IPS_ASSURED | c.IPS_FIXED_TIMEOUT
+#: status bit, the attribute that asks for the translation, the end it translates, where it shows
+_NAT = ((c.IPS_SRC_NAT, "src_nat", "src", "dst"), (c.IPS_DST_NAT, "dst_nat", "dst", "src"))
+_EVENTS = ("new", "update", "destroy")
+
+
+def _walk(rows: Rows, prefix: str, out: dict[str, Attr]) -> None:
+    for row in rows.values():
+        if isinstance(row, Attr):
+            out.setdefault(prefix + row.name, row)
+        else:
+            _walk(row.rows, prefix + row.name + "_" if row.name else prefix, out)
+
+
+def _rows() -> dict[str, Attr]:
+    found: dict[str, Attr] = {}
+    _walk(CONNTRACK, "", found)
+    return {
+        name: row
+        for name, row in found.items()
+        if not name.startswith(_ONLY_ASKED) and row.kind is not HOST32
+    }
+
+
+_ROWS = _rows()
+_loads: Callable[[str], Any] | None = None
+
+
+def request_of(line: str) -> Request:
+    """The request that a line describes; RequestError says what is wrong with it.
+
+    A flow, or the ``new`` event of one, is created, or changed where it exists; an ``update``
+    event, or a flow without its timeout, changes a flow that must exist.
+    """
+    flow = _object(line)
+    event = flow.pop("event", "new")
+    flow.pop("time", None)
+    if event not in _EVENTS:
+        raise RequestError(f"event: {_shown(event)} is none of {', '.join(_EVENTS)}")
+    if event == "destroy":
+        raise RequestError("event: a flow that was destroyed is nothing to load")
+    family = _family(flow)
+    values = _values(flow, family)
+    if "orig_src" not in values and "reply_src" not in values:
+        raise RequestError("not a flow: it has neither orig.src nor reply.src")
+    if event == "update" or "timeout" not in values:
+        if "status" in values:
+            values["status"] = values["status"] & (_STATUS | c.IPS_EXPECTED) | c.IPS_CONFIRMED
+        return ask.update(values, family)
+    _complete(values, family)
+    return ask.create(values, family, exclusive=False)
+
+
+def _object(line: str) -> dict[str, Any]:
+    global _loads
+    if _loads is None:
+        from json import loads
+
+        _loads = loads
+    try:
+        flow = _loads(line)
+    except ValueError as error:
+        text = getattr(error, "msg", str(error))
+        raise RequestError(f"not JSON: {text} (column {getattr(error, 'colno', 1)})") from None
+    except RecursionError:
+        raise RequestError("not a flow: nested too deeply") from None
+    if not isinstance(flow, dict):
+        raise RequestError("not a flow: an object is expected")
+    if "schema" in flow and isinstance(flow.get("flows"), list):
+        raise RequestError("a whole document: -o ndjson writes an object a line")
+    return flow
+
+
+def _family(flow: dict[str, Any]) -> int:
+    word = flow.pop("family", None)
+    if word is None:
+        for side in ("orig", "reply"):
+            inner = flow.get(side)
+            if isinstance(inner, dict) and isinstance(inner.get("src"), str):
+                return c.AF_INET6 if ":" in inner["src"] else c.AF_INET
+        return c.AF_INET
+    if not isinstance(word, str) or word not in _FAMILIES:
+        raise RequestError(f"family: {_shown(word)} is not ipv4 or ipv6")
+    return _FAMILIES[word]
+
+
+def _values(flow: dict[str, Any], family: int) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in flow.items():
+        if key in OBJECTS[:3]:
+            if not isinstance(value, dict):
+                raise RequestError(f"{key}: an object is expected, not {_shown(value)}")
+            for inner, part in value.items():
+                _take(values, f"{key}_{inner}", f"{key}.{inner}", part, family)
+        else:
+            _take(values, key, key, value, family)
+    return values
+
+
+def _take(values: dict[str, Any], name: str, shown: str, value: Any, family: int) -> None:
+    row = _ROWS.get(name)
+    if row is None:
+        raise RequestError(f"there is no field `{shown}'{_meant(shown)}")
+    if not name.startswith(_KEPT):
+        values[name] = _value(row, shown, name, value, family)
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*map(_dotted, _ROWS), *OBJECTS[:3], "family"], 1)
+    return f": do you mean `{near[0]}'?" if near else ""
+
+
+def _dotted(name: str) -> str:
+    for prefix in OBJECTS[:3]:
+        if name.startswith(prefix + "_") and not name.startswith(prefix + "_seqadj"):
+            return prefix + "." + name[len(prefix) + 1 :]
+    return name
+
+
+def _shown(value: object) -> str:
+    from json import dumps
+
+    text = dumps(value)
+    return text if len(text) < 40 else text[:36] + " ..."
+
+
+def _value(row: Attr, shown: str, name: str, value: Any, family: int) -> Any:
+    kind = row.kind
+    if name == "status":
+        return _flags(row, shown, value)
+    if kind.number:
+        if isinstance(value, str) and row.words is not None:
+            number = _word(row, value)
+            if number is None:
+                words = ", ".join(row.words.values())
+                raise RequestError(f"{shown}: {_shown(value)} is none of {words}")
+            return number
+        if not isinstance(value, int) or isinstance(value, bool):
+            wanted = "a word or a whole number" if row.words else "a whole number"
+            raise RequestError(f"{shown}: {wanted} is expected, not {_shown(value)}")
+        if not 0 <= value <= kind.limit:
+            raise RequestError(f"{shown}: {value} is not in 0..{kind.limit}")
+        return value
+    if kind in (IPV4, IPV6):
+        return _address(shown, value, family)
+    if kind is TEXT:
+        if not isinstance(value, str):
+            raise RequestError(f"{shown}: a text is expected, not {_shown(value)}")
+        return value
+    assert kind is BYTES
+    return _labels(shown, value)
+
+
+def _word(row: Attr, word: str) -> int | None:
+    for number, known in (row.words or {}).items():
+        if known == word or known.lower() == word.lower():
+            return number
+    return None
+
+
+def _flags(row: Attr, shown: str, value: Any) -> int:
+    if not isinstance(value, list):
+        raise RequestError(f"{shown}: a list of words is expected, not {_shown(value)}")
+    bits = 0
+    for word in value:
+        bit = _word(row, word) if isinstance(word, str) else None
+        if bit is None:
+            raise RequestError(f"{shown}: {_shown(word)} is no flag")
+        bits |= bit
+    return bits
+
+
+def _address(shown: str, value: Any, family: int) -> bytes:
+    try:
+        return inet_pton(AF_INET6 if family == c.AF_INET6 else AF_INET, value)
+    except (OSError, TypeError, ValueError):
+        word = "IPv6" if family == c.AF_INET6 else "IPv4"
+        raise RequestError(f"{shown}: an {word} address is expected, not {_shown(value)}") from None
+
+
+def _labels(shown: str, value: Any) -> bytes:
+    good = isinstance(value, list) and all(
+        isinstance(bit, int) and not isinstance(bit, bool) and 0 <= bit < 128 for bit in value
+    )
+    if not good:
+        raise RequestError(f"{shown}: a list of numbers from 0 to 127 is expected")
+    return label_words(value)
+
+
+def _complete(values: dict[str, Any], family: int) -> None:
+    """What a flow to create needs: both directions, and a translation that shows in them."""
+    proto = values.get("orig_proto", values.get("reply_proto"))
+    if proto is None:
+        raise RequestError("not a flow: it lacks orig.proto")
+    for side, other in (("orig", "reply"), ("reply", "orig")):
+        values[f"{side}_proto"] = proto
+        for name in ("src", "dst", "sport", "dport", "icmp_type", "icmp_code", "icmp_id"):
+            turned = values.get(f"{other}_{TURNED.get(name, name)}")
+            if f"{side}_{name}" in values or turned is None:
+                continue
+            if name == "icmp_type":
+                answers = _ICMP_ANSWERS if family == c.AF_INET else _ICMPV6_ANSWERS
+                turned = answers.get(turned, turned)
+            values[f"{side}_{name}"] = turned
+    if proto == c.IPPROTO_DCCP:
+        values.setdefault("dccp_role", 0)
+        values.setdefault("dccp_handshake_seq", 0)
+    for bit, nat, near, far in _NAT:
+        if values.get("status", 0) & bit and f"reply_{far}" in values:
+            # as `-A ... -n`: the kernel translates, and makes the reply direction of it
+            values[f"{nat}_min_addr"] = values[f"{nat}_max_addr"] = values[f"reply_{far}"]
+            values[f"reply_{far}"] = values[f"orig_{near}"]
+    if "status" in values:
+        values["status"] = values["status"] & _STATUS | c.IPS_CONFIRMED

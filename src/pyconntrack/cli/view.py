@@ -1,0 +1,267 @@
+"""``-L --sort --limit --columns``: a listing in an order of one's own, and a table for people.
+
+Owns the order, the columns and their alignment.  Sorting keeps all entries that match in memory;
+a limit without it ends as soon as it is reached.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..output.pieces import address
+from ..output.text import L3_NAMES, label_bits
+from ..where_lex import meant
+from ..where_names import ADDRESS, FAMILY, LABEL, STRING, field_of, spellings
+from .document import Document, writer_of
+from .matches import Formatter, Found, matches
+from .select import predicate
+from .values import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from ..layout import Layout
+    from ..where_names import Field
+    from .parse import Command
+    from .run import Runner
+
+    Item = tuple[Layout, bytes]
+
+#: rows that are aligned together
+_BLOCK = 4096
+
+
+def show(runner: Runner, command: Command) -> int:
+    """-L with any of these options."""
+    opts = command.opts
+    order = [(_field(name, "--sort"), down) for name, down in opts.get("sort", ())]
+    columns = [(name, _field(name, "--columns")) for name in opts.get("columns", ())]
+    node = predicate(command)
+    if columns and (bad := [word for word in command.output if word != "csv"]):
+        raise UsageError(f"cannot combine --columns with -o {bad[0]}: it has columns of its own")
+    found = matches(runner, command, node)
+    if order:
+        found = _sorted(found, order, opts.get("limit"))
+    elif "limit" in opts:
+        found = _first(found, int(opts["limit"]))
+    if columns:
+        count = _table(runner, found, columns, csv="csv" in command.output)
+    else:
+        document = Document(runner.out, writer_of(command))
+        text = Formatter(document.writer.pieces)
+        for part in found:
+            document.raw(text(part), part.count)
+        document.close()
+        count = document.count
+    runner.summary(count, "flow entries have been shown")
+    return 0
+
+
+def _field(name: str, option: str) -> Field:
+    field = field_of(name)
+    if field is None:
+        raise UsageError(f"{option}: there is no field `{name}'{meant(name, spellings())}",
+                         hint=False)  # fmt: skip
+    return field
+
+
+def _first(found: Iterable[Found], limit: int) -> Iterator[Found]:
+    for part in found:
+        if not limit:
+            return
+        if part.count > limit:
+            messages = [message for _, message in part.items()[:limit]]
+            part = Found(b"".join(messages), limit, part.large)
+        limit -= part.count
+        yield part
+        if not limit:
+            return
+
+
+# ---- order --------------------------------------------------------------------------------------
+
+
+def _sorted(
+    found: Iterable[Found], order: list[tuple[Field, bool]], limit: int | None
+) -> Iterator[Found]:
+    """The entries in order, equal ones in the kernel's; what lacks a field comes last."""
+    keys: list[tuple[tuple[bool, Any], ...]] = []
+    messages: list[bytes] = []
+    getters: dict[Layout, list[Any]] = {}
+    large = False
+    for part in found:
+        large |= part.large
+        for layout, message in part.items():
+            mine = getters.get(layout)
+            if mine is None:
+                mine = getters[layout] = [_key(layout, field, down) for field, down in order]
+            raw = layout.unpack(message)
+            keys.append(tuple([key(raw) for key in mine]))
+            messages.append(message)
+        if limit is not None and len(messages) > 4 * max(limit, _BLOCK):
+            best = sorted(range(len(keys)), key=keys.__getitem__)[:limit]
+            # in their old order, so that equal ones stay in the kernel's
+            best.sort()
+            keys, messages = [keys[i] for i in best], [messages[i] for i in best]
+    best = sorted(range(len(keys)), key=keys.__getitem__)[:limit]
+    for at in range(0, len(best), _BLOCK):
+        block = [messages[i] for i in best[at : at + _BLOCK]]
+        yield Found(b"".join(block), len(block), large)
+
+
+class _Down:
+    """A text in descending order."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __lt__(self, other: _Down) -> bool:
+        return other.text < self.text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Down) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+def _key(layout: Layout, field: Field, down: bool) -> Any:
+    """A function of an entry's raw values: (absent, something to compare)."""
+    value = _value(layout, field)
+    if value is None:
+        return lambda raw: (True, 0)
+    if field.kind == STRING:
+        return lambda raw: (False, _Down(value(raw)) if down else value(raw))
+    if field.kind == ADDRESS or field.kind == LABEL:
+        plain = value
+
+        def value(raw: Any) -> int:
+            packed = plain(raw)
+            return int.from_bytes(packed) + (len(packed) << 130)
+
+    number = value
+    return (lambda raw: (False, -number(raw))) if down else (lambda raw: (False, number(raw)))
+
+
+def _value(layout: Layout, field: Field) -> Any:
+    """A function of an entry's raw values to the field's; None where the shape lacks it."""
+    if field.kind == FAMILY:
+        family = layout.family
+        return lambda raw: family
+    places = [layout.names.index(name) for name in field.names if name in layout.slots]
+    if not places or (len(places) < len(field.names) and field.name in ("packets", "bytes")):
+        return None
+    if len(places) > 1:
+        return lambda raw: sum([raw[at] for at in places])
+    at = places[0]
+    if field.kind == STRING:
+        return lambda raw: raw[at].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+    return lambda raw: raw[at]
+
+
+# ---- a table ------------------------------------------------------------------------------------
+
+
+def _table(
+    runner: Runner, found: Iterable[Found], columns: list[tuple[str, Field]], *, csv: bool
+) -> int:
+    colour = runner.out.terminal and not os.environ.get("NO_COLOR")
+    names = [name for name, _ in columns]
+    widths = [0 if csv else len(name) for name in names]
+    right = [_is_number(field) for _, field in columns]
+    cells: dict[Layout, list[Any]] = {}
+    count = 0
+    for part in _blocks(found):
+        rows = []
+        for layout, message in part:
+            mine = cells.get(layout)
+            if mine is None:
+                mine = cells[layout] = [_cell(layout, field) for _, field in columns]
+            raw = layout.unpack(message)
+            rows.append([cell(raw) for cell in mine])
+        if csv:
+            lines = [] if count else [",".join(names)]
+            lines += [",".join([_quoted(text) for text in row]) for row in rows]
+        else:
+            for at, column in enumerate(zip(*rows, strict=True)):
+                widths[at] = max(widths[at], max(map(len, column)))
+            lines = []
+            if not count:
+                head = _line(names, widths, right)
+                lines.append(f"\x1b[1m{head}\x1b[0m" if colour else head)
+            for row in rows:
+                shown = [text or "-" for text in row]
+                lines.append(_line(shown, widths, right, row if colour else None))
+        count += len(rows)
+        runner.out.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+    if not count:
+        head = ",".join(names) if csv else _line(names, widths, right)
+        runner.out.write((head + "\n").encode("utf-8", "backslashreplace"))
+    return count
+
+
+def _blocks(found: Iterable[Found]) -> Iterator[list[Item]]:
+    waiting: list[Item] = []
+    for part in found:
+        waiting += part.items()
+        if len(waiting) >= _BLOCK:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def _line(
+    cells: list[str], widths: list[int], right: list[bool], row: list[str] | None = None
+) -> str:
+    """A line; with `row` (the values themselves) what is absent is dimmed."""
+    parts = [
+        text.rjust(width) if number else text.ljust(width)
+        for text, width, number in zip(cells, widths, right, strict=True)
+    ]
+    parts[-1] = parts[-1].rstrip() if not right[-1] else parts[-1]
+    if row is not None:
+        parts = [part if value else f"\x1b[2m{part}\x1b[0m"
+                 for part, value in zip(parts, row, strict=True)]  # fmt: skip
+    return "  ".join(parts)
+
+
+def _is_number(field: Field) -> bool:
+    worded = field.words or field.name == "status"
+    return field.kind == "number" and not worded
+
+
+def _quoted(text: str) -> str:
+    if any(char in text for char in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _cell(layout: Layout, field: Field) -> Any:
+    """A function of an entry's raw values to a cell; "" for what is absent."""
+    value = _value(layout, field)
+    if value is None:
+        return lambda raw: ""
+    if field.kind == FAMILY:
+        return lambda raw: L3_NAMES.get(value(raw), str(value(raw)))
+    if field.kind == ADDRESS:
+        return lambda raw: address(value(raw))
+    if field.kind == STRING:
+        return value
+    if field.kind == LABEL:
+        return lambda raw: "|".join(map(str, label_bits(value(raw))))
+    if field.name == "status":
+        from ..vocab import STATUS
+
+        return lambda raw: "|".join([word for bit, word in STATUS.items() if value(raw) & bit])
+    words = field.words
+    if field.name == "state":
+        name = next(name for name in field.names if name in layout.slots)
+        words = layout.slots[name].attr.words or {}
+    if words:
+        return lambda raw: words.get(value(raw)) or str(value(raw))
+    return lambda raw: str(value(raw))

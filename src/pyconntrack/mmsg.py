@@ -1,0 +1,70 @@
+"""Many datagrams in one system call: recvmmsg(2) into one buffer of equal slots.
+
+Owns the buffer and the call; imported only when events come thick and fast.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import KernelError
+
+#: datagrams of one call, and the room of each; an event of the kernel takes some 200 bytes
+COUNT, SLOT = 1024, 4096
+_MSG_DONTWAIT, _MSG_TRUNC = 0x40, 0x20
+
+
+class _Iovec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Mmsghdr(ctypes.Structure):  # a msghdr, padded to its alignment, and a size
+    _fields_ = (
+        ("name", ctypes.c_void_p), ("namelen", ctypes.c_uint32),
+        ("iov", ctypes.c_void_p), ("iovlen", ctypes.c_size_t),
+        ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
+        ("flags", ctypes.c_int), ("pad", ctypes.c_uint), ("size", ctypes.c_uint),
+    )  # fmt: skip
+
+
+class Mmsg:
+    """A reader of the socket `fd`: :meth:`read` fills `buffer`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.buffer = bytearray(COUNT * SLOT)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
+        self._iovecs = (_Iovec * COUNT)()
+        self._headers = (_Mmsghdr * COUNT)()
+        for at in range(COUNT):
+            self._iovecs[at].base = base + at * SLOT
+            self._iovecs[at].length = SLOT
+            self._headers[at].iov = ctypes.addressof(self._iovecs[at])
+            self._headers[at].iovlen = 1
+        self._call = ctypes.CDLL(None, use_errno=True).recvmmsg
+        view = np.frombuffer(memoryview(self._headers).cast("B"), np.uint32).reshape(COUNT, -1)
+        self._flags = view[:, _Mmsghdr.flags.offset // 4]
+        self._sizes = view[:, _Mmsghdr.size.offset // 4]
+        self._offsets = np.arange(COUNT, dtype=np.int64) * SLOT
+
+    def read(self) -> npt.NDArray[np.int64]:
+        """Where in `buffer` the datagrams begin that waited; empty if none did.
+
+        Raises :class:`KernelError`: ENOBUFS after a loss, EMSGSIZE for one that did not fit.
+        """
+        number = self._call(self._fd, self._headers, COUNT, _MSG_DONTWAIT, None)
+        if number < 0:
+            code = ctypes.get_errno()
+            if code in (errno.EAGAIN, errno.EINTR):
+                return self._offsets[:0]
+            raise KernelError(code, "reading events")
+        if (self._flags[:number] & _MSG_TRUNC).any():
+            raise KernelError(errno.EMSGSIZE, "reading events")
+        lengths = np.frombuffer(self.buffer, np.uint32)[:: SLOT // 4][:number]
+        if ((lengths < 16) | (lengths > self._sizes[:number])).any():
+            raise KernelError(errno.EBADMSG, "reading events")
+        return self._offsets[:number]

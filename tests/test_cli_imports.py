@@ -1,0 +1,56 @@
+"""Start-up is a feature: what the short commands import."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from support.ctool import environment
+from support.traffic import track
+
+SLOW = {"numpy", "asyncio", "typing", "re", "enum", "dataclasses", "argparse", "ipaddress",
+        "socket", "json", "subprocess", "ctypes", "signal", "collections", "functools",
+        "inspect", "logging", "tempfile"}  # fmt: skip
+
+
+def modules(code: str) -> set[str]:
+    tail = "\nimport sys, os\nos.write(2, '\\n'.join(sorted(sys.modules)).encode())\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + tail],
+        capture_output=True, text=True, check=True, env=environment(),
+    )  # fmt: skip
+    return set(done.stderr.split())
+
+
+def added(*words: str) -> set[str]:
+    ours = modules(f"from pyconntrack.cli.main import main; main({list(words)!r})")
+    return ours - modules("")
+
+
+@pytest.mark.usefixtures("netns")
+@pytest.mark.parametrize(
+    "words",
+    [("-C",), ("-L",), ("-L", "-p", "tcp", "--dport", "80"), ("-L", "-o", "extended,id"),
+     ("-L", "-o", "xml"), ("-L", "-o", "save"), ("-V",), ("-S",), ("-D",),
+     tuple(shlex.split("-I -p udp -s 1.1.1.1 -d 1.1.1.2 --sport 1 --dport 2 -t 9"))],
+    ids=" ".join,
+)  # fmt: skip
+def test_nothing_slow_is_imported(words: tuple[str, ...]) -> None:
+    track()
+    found = added(*words)
+    assert "pyconntrack.cli.main" in found
+    assert not found & SLOW
+
+
+@pytest.mark.usefixtures("netns")
+def test_what_counting_imports() -> None:
+    ours = {name for name in added("-C") if name.startswith("pyconntrack.")}
+    assert len(ours) <= 34, sorted(ours)
+    assert not {"pyconntrack.sync", "pyconntrack.aio", "pyconntrack.model"} & ours
+    outside = {name for name in added("-C") if not name.startswith("pyconntrack")}
+    # C modules, and what a bare interpreter imports or not with its site
+    assert outside <= {"_socket", "_signal", "_struct", "struct", "errno", "select", "operator",
+                       "_operator", "__future__", "_bisect", "bisect"}, sorted(outside)  # fmt: skip

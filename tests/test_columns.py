@@ -1,0 +1,320 @@
+"""Batches as columns decide and decode exactly as single messages do."""
+
+from __future__ import annotations
+
+import random
+from struct import pack_into
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyconntrack import columns
+from pyconntrack.columns import Group, groups, mask, starts
+from pyconntrack.errors import DecodeError
+from pyconntrack.filter import (
+    And,
+    Bits,
+    Differ,
+    In,
+    Label,
+    Net,
+    Node,
+    Not,
+    Or,
+    Text,
+    bind,
+)
+from pyconntrack.layout import find
+from pyconntrack.schema import CONNTRACK, EXPECT, Attr, Rows
+from pyconntrack.wire.consts import AF_INET, AF_INET6, ct_msg, exp_msg
+from pyconntrack.wire.frame import message
+from pyconntrack.wire.tlv import attr, nest
+
+SEQ = 1_700_000_000
+#: numbers at which a decimal, a width or a table ends
+EDGES = [
+    0, 1, 9, 10, 99, 100, 255, 256, 999, 1000, 9999, 10_000, 10_001, 65_535, 65_536, 99_999,
+    100_000, 99_990_000, 99_999_999, 100_000_000, 100_000_001, 655_350_000, 655_360_000,
+    999_999_999, 1_000_000_000, 2**31, 2**32 - 1, 2**32, 10**12, 10**16, 10**16 + 1, 2**63,
+    10**19, 2**64 - 1,
+]  # fmt: skip
+ADDRESSES = [
+    bytes(16), bytes(15) + b"\1", b"\1" + bytes(15), b"\xfe\x80" + bytes(13) + b"\1",
+    bytes(10) + b"\xff\xff\x0a\0\0\1", bytes(12) + b"\x0a\0\0\1", bytes(12) + b"\0\1\0\0",
+    bytes(13) + b"\1\0\1", b"\xff" * 16, bytes.fromhex("20010db8000000010000000000000001"),
+    bytes.fromhex("20010db8000100000001000100010001"),
+    bytes.fromhex("00010000000000010000000000000001"),
+    bytes(8) + b"\xff\xff" + bytes(6), bytes(2) + b"\0\1" * 7, b"\0\1" * 7 + bytes(2),
+    bytes(4) + b"\xab\xcd" * 6, b"\xab\xcd" * 6 + bytes(4), b"\0\0\0\1" * 4, b"\0\1\0\0" * 4,
+]  # fmt: skip
+
+
+def payload(rows: Rows, shape: random.Random, values: random.Random) -> bytes:
+    """Attributes of `rows`: which and how long by `shape`, what they say by `values`."""
+    out = []
+    family = shape.choice((4, 16))
+    for number, row in sorted(rows.items()):
+        if shape.random() < 0.35:
+            continue
+        if isinstance(row, Attr):
+            size = row.kind.size or shape.choice((0, 1, 3, 4, 8, 16))
+            if row.kind.size in (4, 16) and not row.kind.number and row.only:
+                size = row.kind.size
+                if size != family:
+                    continue
+            if row.shape:
+                value = bytes([shape.choice((1, 6, 6, 17, 17, 47, 58, 132, 255))])
+            else:
+                value = _value(size, row.kind.number, values)
+            if shape.random() < 0.03:
+                value += b"\0" * 4  # longer than it need be
+            out.append(attr(number, value))
+        else:
+            out.append(nest(number, payload(row.rows, shape, values)))
+    if shape.random() < 0.1:
+        out.append(attr(shape.choice((0, 99, 300)), b"unknown"))
+    if shape.random() < 0.1 and out:
+        out.append(shape.choice(out))
+    return b"".join(out)
+
+
+def _value(size: int, number: bool, values: random.Random) -> bytes:
+    if number:
+        edge = values.choice(EDGES) if values.random() < 0.5 else values.getrandbits(8 * size)
+        return (edge & (1 << 8 * size) - 1).to_bytes(size)
+    if size == 16 and values.random() < 0.5:
+        return values.choice(ADDRESSES)
+    if values.random() < 0.2:
+        return bytes(size)
+    return values.randbytes(size) if size > 3 else values.choice((b"\0\0\0", b"ftp"))[:size]
+
+
+def entry(shape: int, values: int, *, expect: bool = False) -> bytes:
+    """A message; equal `shape` gives equal layouts, mostly."""
+    by_shape = random.Random(shape)
+    family = by_shape.choice((AF_INET, AF_INET6))
+    kind, rows = (exp_msg(0), EXPECT) if expect else (ct_msg(0), CONNTRACK)
+    return message(kind, 2, SEQ, family, payload(rows, by_shape, random.Random(values)))
+
+
+def batch(seed: int, shapes: int, count: int, *, expect: bool = False) -> list[bytes]:
+    """`count` messages of about `shapes` shapes, mixed."""
+    chooser = random.Random(seed)
+    known = [chooser.getrandbits(32) for _ in range(shapes)]
+    return [
+        entry(chooser.choice(known), chooser.getrandbits(32), expect=expect) for _ in range(count)
+    ]
+
+
+BATCHES = st.builds(
+    batch, st.integers(0, 2**32), st.integers(1, 6), st.integers(1, 60), expect=st.booleans()
+)
+
+
+@pytest.fixture(params=[1, 12], ids=["matrices", "mixed"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many rows a group needs to be a matrix."""
+    number = int(request.param)
+    monkeypatch.setattr(columns, "FEW", number)
+    return number
+
+
+def split(messages: list[bytes]) -> list[Group]:
+    data = b"".join(messages)
+    at = starts(data, len(data))
+    assert at.tolist() == np.cumsum([0, *map(len, messages[:-1])]).tolist()
+    return groups(data, at)
+
+
+@pytest.mark.usefixtures("few")
+class TestGroups:
+    @given(BATCHES)
+    def test_each_message_is_in_one_group_with_its_values(self, messages: list[bytes]) -> None:
+        seen = {}
+        for group in split(messages):
+            layout = group.layout
+            columns_ = [group.raw(name) for name in layout.names]
+            assert group.messages() == [messages[number] for number in group.index]
+            assert group.index.tolist() == sorted(group.index.tolist())
+            for row, number in enumerate(group.index.tolist()):
+                assert number not in seen
+                seen[number] = tuple(column[row] for column in columns_)
+                assert find(messages[number]) is layout
+                assert seen[number] == layout.unpack(messages[number])
+        assert len(seen) == len(messages)
+
+    @given(BATCHES, st.randoms(use_true_random=False))
+    def test_hostile_bytes_raise_decode_error_or_give_values(
+        self, messages: list[bytes], chance: random.Random
+    ) -> None:
+        data = bytearray(b"".join(messages))
+        for _ in range(chance.randrange(1, 6)):
+            at = chance.randrange(len(data))
+            if chance.random() < 0.5:
+                at &= ~3
+            data[at] = chance.choice((0, 1, 3, 4, 8, 255, chance.randrange(256)))
+        end = len(data) if chance.random() < 0.7 else chance.randrange(len(data) + 1)
+        try:
+            found = groups(data, starts(data, end))
+        except DecodeError:
+            return
+        for group in found:
+            for name in group.layout.names:
+                assert len(group.raw(name)) == len(group)
+
+    @given(BATCHES, st.data())
+    def test_predicates_decide_as_for_single_messages(
+        self, messages: list[bytes], data: st.DataObject
+    ) -> None:
+        node = data.draw(NODES)
+        for group in split(messages):
+            test = bind(node, group.layout)
+            got = mask(node, group)
+            assert got.dtype == bool
+            want = [
+                test if isinstance(test, bool) else bool(test(group.layout.unpack(each)))
+                for each in group.messages()
+            ]
+            assert got.tolist() == want
+
+
+_NUMBERS = st.sampled_from(EDGES) | st.integers(-1, 2**65)
+_RANGES = st.lists(st.tuples(_NUMBERS, _NUMBERS), max_size=3)
+_FIELDS = st.sampled_from(
+    ["orig_sport", "mark", "timeout", "orig_bytes", "reply_bytes", "tcp_state", "orig_packets"]
+)
+_ADDRESSES = st.sampled_from(["orig_src", "orig_dst", "reply_src", "master_dst"])
+
+
+def _net(address: bytes, bits: int) -> tuple[bytes, bytes]:
+    size = 8 * len(address)
+    bits = min(bits, size)
+    return address, ((1 << bits) - 1 << size - bits).to_bytes(size // 8)
+
+
+_NETS = st.builds(
+    _net,
+    st.sampled_from(ADDRESSES) | st.binary(min_size=4, max_size=4),
+    st.sampled_from([0, 1, 8, 31, 32, 33, 64, 127, 128]),
+)
+_LEAVES: st.SearchStrategy[Node] = st.one_of(
+    st.builds(lambda f, r: In(f, *r), _FIELDS, _RANGES),
+    st.builds(lambda f, r: In(tuple(f), *r), st.lists(_FIELDS, min_size=1, max_size=3), _RANGES),
+    st.builds(
+        lambda f, r: In(f, *r),
+        st.sampled_from(["family", "orig_proto"]),
+        st.just([(2, 2)]) | st.just([(6, 17)]),
+    ),
+    st.builds(lambda f, n: Net(f, *n), _ADDRESSES, st.lists(_NETS, max_size=3)),
+    st.builds(
+        Bits, st.sampled_from(["status", "mark", "secmark"]),
+        st.sampled_from([0, 1, 2, 0xFFFFFFFF, 0x80000000]), st.sampled_from([0, 1, 2, 2**32]),
+    ),
+    st.builds(
+        Differ, st.sampled_from(["orig_src", "orig_sport", "orig_dst", "mark"]),
+        st.sampled_from(["reply_dst", "reply_dport", "orig_src", "timeout"]),
+    ),
+    st.builds(Text, st.sampled_from(["helper", "secctx"]), st.sampled_from(["", "ftp", "f"])),
+    st.builds(Label, st.integers(0, 200)),
+)  # fmt: skip
+NODES = st.recursive(
+    _LEAVES,
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(And, st.lists(inner, max_size=3)),
+        st.builds(Or, st.lists(inner, max_size=3)),
+    ),
+    max_leaves=5,
+)
+
+
+class TestStarts:
+    def test_nothing(self) -> None:
+        assert starts(b"", 0).tolist() == []
+        assert groups(b"", starts(b"", 0)) == []
+
+    def test_what_lies_behind_the_end_is_not_read(self) -> None:
+        one = entry(1, 2)
+        data = memoryview(bytearray(one * 3 + b"\xff" * 13))
+        assert len(starts(data, 3 * len(one))) == 3
+
+    def test_a_message_that_imitates_headers_inside(self) -> None:
+        inner = attr(22, message(ct_msg(0), 2, SEQ, AF_INET))
+        data = b"".join([message(ct_msg(0), 2, SEQ, AF_INET, inner)] * 5)
+        assert len(starts(data, len(data))) == 5
+
+    def test_flags_may_change_within_a_dump(self) -> None:
+        data = b"".join(message(ct_msg(0), flags, SEQ, AF_INET) for flags in (2, 0x12, 2))
+        assert len(starts(data, len(data))) == 3
+
+    def test_different_senders_and_types(self) -> None:
+        data = b"".join(message(ct_msg(kind), 2, seq, AF_INET) for kind, seq in ((0, 1), (2, 0)))
+        assert len(starts(data, len(data))) == 2
+        kinds = [group.messages()[0][4] for group in groups(data, starts(data, len(data)))]
+        assert sorted(kinds) == [0, 2]
+
+    def test_equal_shapes_of_two_message_types_are_two_groups(self) -> None:
+        kinds = [0, 2, 0] * 20
+        found = split([message(ct_msg(kind), 2, SEQ, AF_INET) for kind in kinds])
+        assert sorted((group.messages()[0][4], len(group)) for group in found) == [(0, 40), (2, 20)]
+        for group in found:
+            assert {each[4] for each in group.messages()} == {group.messages()[0][4]}
+
+    @pytest.mark.parametrize("length", [0, 1, 15, 24, 2**31, 2**32 - 1, 2**32 - 3])
+    def test_hostile_lengths(self, length: int) -> None:
+        data = bytearray(message(ct_msg(0), 2, SEQ, AF_INET) * 4)
+        pack_into("=I", data, 20, length)
+        with pytest.raises(DecodeError):
+            groups(data, starts(data, len(data)))
+
+    @pytest.mark.parametrize("end", [1, 4, 15, 16, 17, 19, 21, 39])
+    def test_a_cut(self, end: int) -> None:
+        data = message(ct_msg(0), 2, SEQ, AF_INET) * 2
+        with pytest.raises(DecodeError):
+            groups(data, starts(data, end))
+
+    def test_an_end_beyond_the_buffer(self) -> None:
+        with pytest.raises(DecodeError):
+            starts(b"", 4)
+
+    def test_a_last_message_without_padding(self) -> None:
+        whole = message(ct_msg(0), 2, SEQ, AF_INET, attr(5, b"")[:4] + attr(8, b"\0\0\0\1"))
+        odd = bytearray(whole + b"\0\0\0")
+        pack_into("=I", odd, 0, len(odd))
+        data = (bytes(odd) + b"\0") * 20
+        data = data[:-1]
+        (group,) = groups(data, starts(data, len(data)))
+        assert group.column("mark").tolist() == [1] * 20
+
+
+def test_thousands_of_shapes_stay_quick() -> None:
+    messages = [
+        message(ct_msg(0), 2, SEQ, AF_INET, attr(5000 + n, b"x" * (n % 50)) + attr(8, b"\0\0\0\1"))
+        for n in range(3000)
+    ]
+    found = split(messages)
+    assert sum(map(len, found)) == 3000
+    assert all(group.column("mark")[0] == 1 for group in found)
+
+
+def test_column_types() -> None:
+    body = nest(1, nest(1, attr(1, b"\x0a\0\0\1")) + nest(2, attr(1, b"\6") + attr(2, b"\x01\x02")))
+    body += nest(9, attr(1, (2**40).to_bytes(8))) + attr(3, b"\0\0\1\0")
+    (group,) = split([message(ct_msg(0), 2, SEQ, AF_INET, body)] * 20)
+    kinds: dict[str, Any] = {name: group.column(name) for name in group.layout.names}
+    assert {name: (each.dtype.name, each.shape) for name, each in kinds.items()} == {
+        "orig_src": ("uint8", (20, 4)),
+        "orig_proto": ("uint8", (20,)),
+        "orig_sport": ("uint16", (20,)),
+        "orig_packets": ("uint64", (20,)),
+        "status": ("uint32", (20,)),
+    }
+    assert kinds["orig_packets"][0] == 2**40
+    assert kinds["orig_sport"][0] == 0x102
+    assert all(each.flags.c_contiguous for each in kinds.values())
+    assert "mark" not in group
+    with pytest.raises(KeyError):
+        group.column("mark")

@@ -1,0 +1,81 @@
+"""The public surface: names, what importing costs, docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import pyconntrack
+
+SURFACE = [
+    "AsyncConntrack", "Conntrack", "ConntrackError", "CpuStats", "DecodeError",
+    "DumpInterrupted", "Event", "EventsLost", "Expect", "Filter", "Flow", "FlowTable",
+    "KernelError", "NotSupported", "PermissionDenied", "RequestError", "Stats", "Tuple",
+    "__version__",
+]  # fmt: skip
+NAMES = [
+    name for name in SURFACE if name != "FlowTable" or find_spec("pyconntrack.table") is not None
+]
+
+
+def loaded(code: str) -> set[str]:
+    path = str(Path(pyconntrack.__file__).parent.parent)
+    program = f"import sys; sys.path.insert(0, {path!r}); {code}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_surface() -> None:
+    assert pyconntrack.__all__ == SURFACE
+    assert dir(pyconntrack) == sorted(SURFACE)
+    for name in NAMES:
+        assert getattr(pyconntrack, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = pyconntrack.nonsense
+
+
+def test_version() -> None:
+    try:
+        assert pyconntrack.__version__ == version("pyconntrack")
+    except PackageNotFoundError:
+        assert pyconntrack.__version__
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    bare = loaded("pass")
+    extra = loaded("import pyconntrack") - bare
+    assert extra == {"__future__", "pyconntrack", "pyconntrack.version"}
+
+
+def test_the_blocking_library_is_light() -> None:
+    extra = loaded("from pyconntrack import Conntrack, Flow, Filter")
+    heavy = {
+        "asyncio", "numpy", "typing", "dataclasses", "enum", "ipaddress", "socket", "re", "json",
+        "ctypes", "threading", "contextlib", "collections",
+    }  # fmt: skip
+    assert extra & heavy == set()
+
+
+def test_importing_everything_but_the_table_takes_no_numpy() -> None:
+    assert "numpy" not in loaded("import pyconntrack.aio, pyconntrack.testing, pyconntrack.model")
+
+
+def test_typed() -> None:
+    assert Path(pyconntrack.__file__).with_name("py.typed").exists()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "__version__"])
+def test_every_public_name_is_documented(name: str) -> None:
+    thing = getattr(pyconntrack, name)
+    assert inspect.getdoc(thing)
+    for inner, value in vars(thing).items():
+        if not inner.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            assert inspect.getdoc(value), f"{name}.{inner}"
