@@ -76,7 +76,8 @@ JOBS = (
     Job("-L -s ADDRESS", "filter", "-L -s {address}", 0.15),
     Job("-L -p tcp --dport PORT", "filter", f"-L -p tcp --dport {RARE_PORT}", 0.15),
     Job("-L -s CIDR", "filter", "-L -s 10.0.1.0/24", 0.60),
-    Job("-L -m MARK", "filter", f"-L -m {RARE_MARK}", 0.15),
+    # no target: the C tool lets the kernel select marks as well
+    Job("-L -m MARK", "filter", f"-L -m {RARE_MARK}", None),
     Job("-L, nothing matches", "filter", "-L -s 203.0.113.1", 0.15),
     Job("-D one", "change", "-D -s {address}", 0.15, changes=True),
     Job("-D -p udp (40 %)", "change", "-D -p udp", 0.30, changes=True),

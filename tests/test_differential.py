@@ -173,7 +173,7 @@ def event_text(line: str) -> str:
     line = re.sub(r"^\[\d+\.\d+\]\t", "[TIME]\t", line)
     line = re.sub(r"<when>.*</when>", "<when/>", line)
     # whether the program is still there when its name is looked up is a race
-    line = re.sub(r" progname=\S+", "", line)
+    line = re.sub(r" progname=\S*", "", line)
     # the C tool leaves this text between the elements of its XML
     line = re.sub(r"(</flow>) \[USERSPACE\].*", r"\1", line)
     return line.replace(' encoding="utf-8"', "")

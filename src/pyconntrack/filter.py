@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Node:
     """The base of all predicates; combine them with ``&``, ``|`` and ``~``."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __and__(self, other: Node) -> And:
         return And((self, other))

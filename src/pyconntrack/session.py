@@ -130,7 +130,7 @@ def ask(request: Request, operation: str) -> Conversation:
         request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK, seq, request.family,
         request.payload,
     )  # fmt: skip
-    answers = []
+    answers: list[bytes] = []
     while True:
         data = yield RECV
         for pos, length, kind, flags, number in split(data):

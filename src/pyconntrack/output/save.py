@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import vocab
 from ..wire import consts as c
 from .pieces import Addr, Call, Flag, Num, Word
-from .text import GRE, PORT_PROTOCOLS, STATES, label_names, trim
+from .text import GRE, PORT_PROTOCOLS, STATES, LabelNames, trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class _Labels:
     __slots__ = ("names",)
 
     def __init__(self, names: Mapping[int, str]) -> None:
-        self.names = label_names(names, ",")
+        self.names = LabelNames(names, ",")
 
     def __call__(self, raw: bytes) -> str:
         text = self.names(raw)

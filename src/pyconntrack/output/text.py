@@ -65,7 +65,7 @@ def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str]) ->
     if "id" in options and "id" in has:
         out += ["id=", Num("id"), " "]
     if "labels" in options and "labels" in has:
-        out += ["labels=", Call(label_names(labels, ","), "labels"), " "]
+        out += ["labels=", Call(LabelNames(labels, ","), "labels"), " "]
     return trim(out)
 
 
@@ -191,7 +191,7 @@ def _text(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
 
-class label_names:  # noqa: N801 - used as a function with state
+class LabelNames:
     """Turns a label bitmap into names joined by `comma`; a bit without a name is its number."""
 
     __slots__ = ("comma", "names")
@@ -200,6 +200,7 @@ class label_names:  # noqa: N801 - used as a function with state
         self.names, self.comma = names, comma
 
     def __call__(self, raw: bytes) -> str:
+        """The names of the bitmap `raw`."""
         return self.comma.join(self.names.get(bit, str(bit)) for bit in label_bits(raw))
 
 
