@@ -278,7 +278,7 @@ def push_down(node: Node | None) -> PushDown:
 
     Only terms that every match must meet.  Never IPv6 addresses: some kernels invert them, and a
     re-check cannot bring back what did not come.  Ports only of TCP and UDP, tuple parts only
-    with the family known to be IPv4, one value each.
+    with the family known, one value each.
     """
     down = PushDown()
     if node is None:
@@ -303,10 +303,23 @@ def push_down(node: Node | None) -> PushDown:
         elif isinstance(term, In) and term.fields == ("zone",) and _single(term) is not None:
             down.values.setdefault("zone", _single(term))
             down.terms.append(term)
-    if down.family == c.AF_INET:
+    if down.family in (c.AF_INET, c.AF_INET6):
         for direction in ("orig", "reply"):
             _push_tuple(down, terms, direction)
     return down
+
+
+def push_downs(node: Node | None) -> list[PushDown]:
+    """The dumps that together hold every match: one, or one a family.
+
+    The kernel compares parts of tuples only where the family is given, so a predicate with such
+    parts and no family is asked for IPv4 and IPv6 in turn: worth it for large tables.
+    """
+    down = push_down(node)
+    if node is None or down.family:
+        return [down]
+    both = [push_down(And((family(number), node))) for number in (c.AF_INET, c.AF_INET6)]
+    return both if any(len(one.terms) > len(down.terms) + 1 for one in both) else [down]
 
 
 def _single(term: In) -> int | None:
@@ -340,9 +353,13 @@ def _push_tuple(down: PushDown, terms: list[Node], direction: str) -> None:
     for name, (value, term) in found.items():
         if name in ("sport", "dport") and proto not in (c.IPPROTO_TCP, c.IPPROTO_UDP):
             continue
-        if name.startswith("icmp") and proto != c.IPPROTO_ICMP:
-            continue
-        flags |= _FLAGS[name]
+        flag = _FLAGS[name]
+        if name.startswith("icmp"):
+            if (proto, down.family) == (c.IPPROTO_ICMPV6, c.AF_INET6):
+                flag <<= 3  # CTA_FILTER_F_ICMPV6_*
+            elif (proto, down.family) != (c.IPPROTO_ICMP, c.AF_INET):
+                continue
+        flags |= flag
         down.values[f"{direction}_{name}"] = value
         down.terms.append(term)
     if flags:

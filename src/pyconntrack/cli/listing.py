@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .. import request as ask
 from ..driver import call, stream
-from ..filter import push_down
+from ..filter import push_down, push_downs
 from ..layout import find
 from ..output.writer import Scalar
 from ..session import ask as converse
@@ -66,13 +66,23 @@ def _show_flows(
     runner: Runner, command: Command, node: Node | None, document: Document
 ) -> None:
     zero = "zero" in command.opts
-    down = push_down(node)
-    payload = b"" if zero else down.payload
-    request = ask.dump("conntrack", down.family, payload, zero=zero)
     transport = runner.transport
-    if not payload and table_size(transport) >= LARGE:
-        large_listing(request, node, document)
-        return
+    large = table_size(transport) >= LARGE
+    # a second dump costs a walk through the kernel's hash table: not for a small one
+    downs = push_downs(node) if large and not zero else [push_down(node)]
+    for down in downs:
+        payload = b"" if zero else down.payload
+        request = ask.dump("conntrack", down.family, payload, zero=zero)
+        if large and not payload:
+            large_listing(request, node, document)
+        else:
+            _upgrading_listing(transport, request, node, document)
+
+
+def _upgrading_listing(
+    transport: Transport, request: Request, node: Node | None, document: Document
+) -> None:
+    """Formats message by message, and goes over to columns when many arrive."""
     lines = scalar_format(document.writer, node)
     parts = stream(transport, dump(request, "listing", on_interrupt="accept"))
     seen = 0
