@@ -197,6 +197,8 @@ EXTENSIONS: Final = (
            "show what would change, and change nothing", group="new"),
     Option("- undo", "undo", "text", "FILE", "UDF", "",
            "write a file for -R that brings the old entries back", group="new"),
+    Option("- labelmap", "labelmap", "text", "FILE", "LGIADUE", "",
+           "the names of labels for what follows, not connlabel.conf", group="new"),
     Option("- from-file", "from_file", "text", "FILE", "D", "",
            "delete the entries that a file lists", group="new"),
     Option("- progress", "progress", "flag", "", "UDR", "",

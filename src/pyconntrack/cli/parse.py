@@ -317,14 +317,15 @@ class _Reader:
         self.statuses.append((on, off))
 
     def labelmap(self) -> dict[str, int]:
+        path = self.command.opts.get("labelmap", grammar.LABELMAP)
         if self.labels is None:
             try:
-                self.labels = values.read_labelmap(grammar.LABELMAP)
+                self.labels = values.read_labelmap(path)
             except OSError as error:
                 # not remembered: each use of a missing map warns
                 self.command.warnings.append(f"nfct_labelmap_new: {error.strerror}")
                 return {}
-            self.command.labelmap = grammar.LABELMAP
+            self.command.labelmap = path
         return self.labels
 
     def output(self, text: str) -> None:
