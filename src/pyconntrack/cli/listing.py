@@ -16,7 +16,6 @@ from ..output.writer import Scalar
 from ..session import ask as converse
 from ..session import dump
 from ..transport import Transport
-from ..wire.frame import split
 from .document import Document, writer_of
 from .select import predicate
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     Format = Callable[[bytes, int], tuple[bytes, int]]
 
 #: entries from which numpy's import pays for itself
-LARGE = 30_000
+LARGE = 20_000
 #: bytes that have arrived by then, where the kernel's filter hides how many there will be
 LARGE_BYTES = LARGE * 200
 #: what is formatted at once
@@ -142,11 +141,7 @@ def scalar_format(writer: Writer, node: Node | None) -> Format:
     scalar = Scalar(writer, node)
 
     def lines(data: bytes, end: int) -> tuple[bytes, int]:
-        out = []
-        for pos, length, _, _, _ in split(data[:end]):
-            line = scalar.line(data[pos : pos + length])
-            if line is not None:
-                out.append(line)
+        out = scalar.lines(data, end)
         if not out:
             return b"", 0
         return ("\n".join(out) + "\n").encode("utf-8", "backslashreplace"), len(out)

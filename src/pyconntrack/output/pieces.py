@@ -9,7 +9,8 @@ Owns the kinds of piece; which pieces a format has, and in which order, is the w
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_ntop
+from _socket import AF_INET, AF_INET6, inet_ntoa, inet_ntop
+from operator import itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,13 +73,29 @@ def address(raw: bytes) -> str:
     return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
 
 
-def _identity(value: int) -> int:
-    return value
+class _Memo(dict[int, str]):
+    """Texts by number, each made once: a look-up then costs no Python call."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[int], str]) -> None:
+        self.make = make
+
+    def __missing__(self, value: int) -> str:
+        if len(self) >= _MEMO:
+            self.clear()
+        text = self[value] = self.make(value)
+        return text
+
+
+#: texts that a memo keeps
+_MEMO = 4096
 
 
 def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ...]], str]:
     """A function from the raw values of a message of `layout` to its text."""
     template: list[str] = []
+    picks: list[int] = []
     steps: list[tuple[int, Callable[[Any], Any]]] = []
     calls: list[tuple[int, Callable[..., str], tuple[int, ...]]] = []
     index = {name: number for number, name in enumerate(layout.names)}
@@ -86,34 +103,39 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
         if isinstance(piece, str):
             template.append(piece.replace("%", "%%"))
             continue
-        if isinstance(piece, Num):
-            template.append(piece.spec)
-            steps.append((index[piece.field], _identity))
+        at = len(picks)
+        template.append(piece.spec if isinstance(piece, Num) else "%s")
+        if isinstance(piece, Call):
+            calls.append((at, piece.function, tuple(index[name] for name in piece.fields)))
+            picks.append(0)
             continue
-        template.append("%s")
+        picks.append(index[piece.field])
         if isinstance(piece, Addr):
-            steps.append((index[piece.field], address))
+            size = layout.slots[piece.field].size
+            steps.append((at, inet_ntoa if size == 4 else address))
         elif isinstance(piece, Word):
-            steps.append((index[piece.field], _word(piece)))
+            steps.append((at, _Memo(_word(piece)).__getitem__))
         elif isinstance(piece, Flag):
-            steps.append((index[piece.field], _flag(piece)))
-        else:
-            calls.append((len(steps), piece.function, tuple(index[f] for f in piece.fields)))
-            steps.append((0, _identity))
+            steps.append((at, _Memo(_flag(piece)).__getitem__))
     text = "".join(template)
+    if not picks:
+        constant = text % ()
+        return lambda raw: constant
+    pick = itemgetter(*picks, picks[0])  # two at least, so that a tuple comes back
 
     def line(raw: tuple[Any, ...]) -> str:
-        return text % tuple([convert(raw[at]) for at, convert in steps])
-
-    def line_with_calls(raw: tuple[Any, ...]) -> str:
-        values = [convert(raw[at]) for at, convert in steps]
+        values = list(pick(raw))
+        del values[-1]
+        for at, convert in steps:
+            values[at] = convert(values[at])
         for at, function, fields in calls:
             values[at] = function(*[raw[i] for i in fields])
         return text % tuple(values)
 
-    if not layout.names:
-        return lambda raw: text % ()
-    return line_with_calls if calls else line
+    def line_of_calls(raw: tuple[Any, ...]) -> str:
+        return text % tuple([function(*[raw[i] for i in fields]) for _, function, fields in calls])
+
+    return line if layout.names else line_of_calls
 
 
 def _word(piece: Word) -> Callable[[int], str]:

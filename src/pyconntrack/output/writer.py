@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..filter import bind
 from ..layout import find
+from ..wire.frame import split
 from .pieces import compile_line
 
 TYPE_CHECKING = False
@@ -107,14 +108,39 @@ class Scalar:
     def line(self, message: bytes) -> str | None:
         """The line of `message` without its newline; None where the predicate says no."""
         layout = find(message)
-        entry = layout.writers.get(self)
-        if entry is None:
-            test = True if self.node is None else bind(self.node, layout)
-            entry = layout.writers[self] = (test, self.writer.line(layout, self.event))
-        test, line = entry
+        test, line = layout.writers.get(self) or self._compile(layout)
         if test is False:
             return None
         raw = layout.struct.unpack(message)
         if test is not True and not test(raw):
             return None
         return str(line(raw))
+
+    def lines(self, data: bytes, end: int) -> list[str]:
+        """The lines of the messages in ``data[:end]`` that the predicate says yes to."""
+        out: list[str] = []
+        known: dict[int, tuple[int, int, Any, Any, Any]] = {}
+        for pos, length, _, _, _ in split(data[:end]):
+            message = data[pos : pos + length]
+            # most messages have the shape of the last one of their length: prove that at once
+            mask, template, unpack, test, line = known.get(length, _NOTHING)
+            if int.from_bytes(message) & mask != template:
+                layout = find(message)
+                mask, template, unpack = layout.mask, layout.template, layout.struct.unpack
+                test, line = layout.writers.get(self) or self._compile(layout)
+                known[length] = mask, template, unpack, test, line
+            if test is False:
+                continue
+            raw = unpack(message)
+            if test is True or test(raw):
+                out.append(line(raw))
+        return out
+
+    def _compile(self, layout: Layout) -> tuple[Any, Any]:
+        test = True if self.node is None else bind(self.node, layout)
+        entry = layout.writers[self] = (test, self.writer.line(layout, self.event))
+        return entry
+
+
+#: proves no message: a template that no masked value equals
+_NOTHING = (0, -1, None, None, None)
