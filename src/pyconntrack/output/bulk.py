@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..columns import Group, as_bytes, groups, starts
-from .pieces import Addr, Call, Flag, Num, Word, address, compile_line
+from .pieces import Addr, Call, Flag, Made, Num, Word, address, compile_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -335,6 +335,8 @@ def _step(piece: Piece, layout: Layout) -> _Step:
         if slot.size == 1:
             return _octet(slot.offset, [_word(piece, n) for n in range(256)])
         return _by_value(piece.field, lambda value: _word(piece, value))
+    if isinstance(piece, Made):
+        return _by_value(piece.field, piece.make)
     limit = (1 << 8 * slot.size) - 1
     if not 0 <= piece.want <= limit:
         return piece.other.encode()
@@ -376,7 +378,10 @@ def _by_value(field: str, text: Callable[[int], str]) -> Callable[[Group], Itera
     """What has no table: each distinct value once."""
 
     def step(group: Group) -> Iterable[Lane]:
-        values, index = np.unique(group.column(field), return_inverse=True)
+        column = group.column(field)
+        if (column == column[0]).all():
+            return [text(int(column[0])).encode()]
+        values, index = np.unique(column, return_inverse=True)
         items, lengths = _pack([text(value).encode() for value in values.tolist()])
         return [(items[index], lengths[index])]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..fields import IPV4, IPV6, TEXT
 from ..schema import CONNTRACK, EXPECT, Attr
-from .pieces import Addr, Call, Num, Word
+from .pieces import Addr, Call, Made, Num, Word
 from .text import L3_NAMES, label_bits
 
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ def _cell(layout: Layout, name: str) -> Piece:
     kind, words = slot.kind, slot.attr.words
     if name in ("status", "flags"):
         assert words is not None
-        return Call(_Flags(words), name)
+        return Made(_Flags(words), name)
     if kind.number and words is not None:
         if slot.attr.shape:
             return words.get(layout.shape[name], str(layout.shape[name]))

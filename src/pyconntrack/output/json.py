@@ -9,7 +9,7 @@ absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an exp
 from __future__ import annotations
 
 from ..fields import BYTES, IPV4, IPV6, TEXT
-from .pieces import Addr, Call, Num, Word
+from .pieces import Addr, Call, Made, Num, Word
 from .text import L3_NAMES, label_bits
 
 TYPE_CHECKING = False
@@ -74,7 +74,7 @@ def _value(layout: Layout, name: str, slot: Slot) -> list[Piece]:
     kind, words = slot.kind, slot.attr.words
     if name in ("status", "flags"):
         assert words is not None
-        return [Call(_Flags(words), name)]
+        return [Made(_Flags(words), name)]
     if kind.number and words is not None:
         if slot.attr.shape:
             number = layout.shape[name]

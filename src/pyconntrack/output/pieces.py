@@ -65,7 +65,16 @@ class Call:
         self.fields, self.function = fields, function
 
 
-Piece = str | Num | Addr | Word | Flag | Call
+class Made:
+    """Text of one number by a pure function, called once for each distinct value."""
+
+    __slots__ = ("field", "make")
+
+    def __init__(self, make: Callable[[int], str], field: str) -> None:
+        self.field, self.make = field, make
+
+
+Piece = str | Num | Addr | Word | Flag | Call | Made
 
 
 def address(raw: bytes) -> str:
@@ -117,6 +126,8 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
             steps.append((at, _Memo(_word(piece)).__getitem__))
         elif isinstance(piece, Flag):
             steps.append((at, _Memo(_flag(piece)).__getitem__))
+        elif isinstance(piece, Made):
+            steps.append((at, _Memo(piece.make).__getitem__))
     text = "".join(template)
     if not picks:
         constant = text % ()

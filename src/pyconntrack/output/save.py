@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import vocab
 from ..wire import consts as c
-from .pieces import Addr, Call, Flag, Num, Word
+from .pieces import Addr, Call, Flag, Made, Num, Word
 from .text import GRE, PORT_PROTOCOLS, STATES, LabelNames, trim
 
 TYPE_CHECKING = False
@@ -31,13 +31,13 @@ def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]
     if "timeout" in has:
         out += ["-t ", Num("timeout"), " "]
     if "status" in has:
-        out += ["-u ", Call(_status, "status"), " "]
+        out += ["-u ", Made(_status, "status"), " "]
     for name, option in (("zone", "-w"), ("orig_zone", "--orig-zone"),
                          ("reply_zone", "--reply-zone")):  # fmt: skip
         if name in has:
             out += [f"{option} ", Num(name), " "]
     if "mark" in has:
-        out.append(Call(_mark, "mark"))
+        out.append(Made(_mark, "mark"))
     if "labels" in has:
         out.append(Call(_Labels(labels), "labels"))
     if "helper" in has:
