@@ -313,7 +313,7 @@ class AsyncConntrack:
         verbs.check_on_interrupt(on_interrupt)
         wanted = verbs.dump_request("conntrack", node)
         conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
-        batches = [(batch.data, batch.end) async for batch in self._batches(conversation)]
+        batches = verbs.gathered([batch async for batch in self._batches(conversation)])
         if node is None:
             return FlowTable.from_batches(batches)
         return FlowTable.from_batches(batches, select=lambda group: mask(node, group))

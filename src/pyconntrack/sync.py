@@ -285,9 +285,9 @@ class Conntrack:
         verbs.check_on_interrupt(on_interrupt)
         wanted = verbs.dump_request("conntrack", node)
         conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
-        batches = ((batch.data, batch.end) for batch in self._batches(conversation))
+        batches = verbs.gathered(self._batches(conversation))
         if node is None:
-            return FlowTable.from_batches(batches)
+            return FlowTable.from_batches(batches, expect=self.count())
         return FlowTable.from_batches(batches, select=lambda group: mask(node, group))
 
     def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:

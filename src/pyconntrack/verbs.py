@@ -19,12 +19,12 @@ from .wire.tlv import attr, nest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from .filter import Node
     from .request import Request
-    from .session import Conversation
+    from .session import Batch, Conversation
 
 TABLES = ("conntrack", "dying", "unconfirmed")
 ON_INTERRUPT = ("raise", "retry", "accept")
@@ -524,3 +524,22 @@ def delete_expectation(target: Expect | Tuple, zone: int | None) -> Conversation
 def flush_expectations() -> Conversation:
     """Empties the expectation table."""
     yield from session.ask(request.expect_flush(), "flushing the expectations")
+
+
+#: bytes of a dump that are decoded as columns at once
+_GATHERED = 1 << 20
+
+
+def gathered(batches: Iterable[Batch]) -> Iterator[tuple[bytes, int]]:
+    """The batches of a dump, many joined to one: columns cost by the batch, not by the entry."""
+    parts: list[bytes] = []
+    size = 0
+    for batch in batches:
+        parts.append(batch.data[: batch.end])
+        size += batch.end
+        if size >= _GATHERED:
+            yield b"".join(parts), size
+            parts.clear()
+            size = 0
+    if parts:
+        yield b"".join(parts), size
