@@ -26,12 +26,18 @@ _DUMPS = {
 
 
 class Request:
-    """One message to be: type, flags beside NLM_F_REQUEST, layer 3 family, attributes."""
+    """One message to be: type, flags beside NLM_F_REQUEST, layer 3 family, attributes.
 
-    __slots__ = ("family", "flags", "kind", "payload")
+    `version` of the nfgenmsg: 1 says that a flush means its family.
+    """
 
-    def __init__(self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"") -> None:
+    __slots__ = ("family", "flags", "kind", "payload", "version")
+
+    def __init__(
+        self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"", version: int = 0
+    ) -> None:
         self.kind, self.flags, self.family, self.payload = kind, flags, family, payload
+        self.version = version
 
 
 def dump(
@@ -66,8 +72,11 @@ def delete(values: Mapping[str, Any], family: int) -> Request:
 
 
 def flush(family: int = 0) -> Request:
-    """Empties the conntrack table (of one family, where the kernel heeds it: 5.2+)."""
-    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family)
+    """Empties the conntrack table, or its entries of one family.
+
+    Kernels that do not know version 1 of the message (ctnetlink_del_conntrack) empty it whole.
+    """
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, version=1 if family else 0)
 
 
 def stats_cpu() -> Request:

@@ -128,7 +128,7 @@ def ask(request: Request, operation: str) -> Conversation:
     seq = sequence()
     yield message(
         request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK, seq, request.family,
-        request.payload,
+        request.payload, request.version,
     )  # fmt: skip
     answers: list[bytes] = []
     while True:

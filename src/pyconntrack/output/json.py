@@ -106,6 +106,8 @@ class _Flags:
 
     def __call__(self, value: int) -> str:
         found = [f'"{word}"' for bit, word in self.words.items() if value & bit]
+        rest = value & ~sum(self.words)
+        found += [str(1 << bit) for bit in range(rest.bit_length()) if rest >> bit & 1]
         return "[" + ",".join(found) + "]"
 
 

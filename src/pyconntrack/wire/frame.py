@@ -26,11 +26,13 @@ _NFGENMSG = Struct(">BBH")  # family, version, resource id
 _ERRNO = Struct("=i")
 
 
-def message(kind: int, flags: int, seq: int, family: int, payload: bytes = b"") -> bytes:
+def message(
+    kind: int, flags: int, seq: int, family: int, payload: bytes = b"", version: int = NFNETLINK_V0
+) -> bytes:
     """A request: nlmsghdr, nfgenmsg, attributes."""
     return (
         NLMSGHDR.pack(NLMSG_HDRLEN + 4 + len(payload), kind, flags, seq, 0)
-        + _NFGENMSG.pack(family, NFNETLINK_V0, 0)
+        + _NFGENMSG.pack(family, version, 0)
         + payload
     )
 
