@@ -191,7 +191,7 @@ EXTENSIONS: Final = (
            "the helper of a new entry: ftp, tftp, sip ...", group="new"),
     Option("- where", "where", "text", "EXPR", "LUDE", "",
            "an expression that the entry must satisfy", group="new"),
-    Option("- explain", "explain", "flag", "", "LUDEFR", "",
+    Option("- explain", "explain", "flag", "", "LUDEF", "",
            "say what would be asked of the kernel, and do nothing", group="new"),
     Option("- dry-run", "dry_run", "flag", "", "UDFR", "",
            "show what would change, and change nothing", group="new"),

@@ -22,6 +22,7 @@ from ..wire.frame import message
 from .build import flow_values
 from .out import complain, failure, say
 from .parse import UsageError, parse
+from .select import predicate
 from .shapes import Shapes
 
 TYPE_CHECKING = False
@@ -190,6 +191,8 @@ class Checked:
         command = parse(parts, in_file=True)
         self._warn(command.warnings)
         if command.verb not in ("create", "add") or command.table != "conntrack":
+            if "where" in command.opts:
+                predicate(command)  # a wrong expression must be found before anything is sent
             return parts
         values, family = flow_values(command)
         request = ask.create(values, family, exclusive=command.verb == "create")

@@ -48,7 +48,7 @@ class Runner:
 
     def run(self, command: Command) -> int:
         """Runs `command`; its exit code."""
-        if "explain" in command.opts and command.verb != "load":
+        if "explain" in command.opts:
             from .explain import explain
 
             return explain(self, command)
