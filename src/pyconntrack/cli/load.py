@@ -22,6 +22,7 @@ from ..wire.frame import message
 from .build import flow_values
 from .out import complain, failure, say
 from .parse import UsageError, parse
+from .progress import Progress
 from .select import predicate
 from .shapes import Shapes
 
@@ -60,7 +61,7 @@ def load(runner: Runner, command: Command) -> int:
         if command.opts.get("dry_run"):
             complain(f"{checked.creations} flow entries would be loaded (nothing was changed).")
             return 0
-        return _run(runner, checked)
+        return _run(runner, checked, Progress("progress" in command.opts, "lines loaded"))
 
 
 class _BadLine(Exception):
@@ -250,11 +251,14 @@ def _lines(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
 
-def _run(runner: Runner, checked: Checked) -> int:
+def _run(runner: Runner, checked: Checked, progress: Progress) -> int:
     failed = 0
+    last = 0
     transport = Transport(rcvbuf=_RCVBUF)
     runner.quiet = True
     for number, what in checked.steps():
+        progress.add(number - last)
+        last = number
         if isinstance(what, bytes):
             for bad in call(transport, sent(what, number)):
                 complain(f"line {bad.index}: {failure(bad.errno, bad.ext_ack)}")
@@ -265,4 +269,5 @@ def _run(runner: Runner, checked: Checked) -> int:
         except KernelError as error:
             complain(f"line {number}: {failure(error.errno or 0, error.ext_ack)}")
             failed += 1
+    progress.close()
     return 1 if failed else 0

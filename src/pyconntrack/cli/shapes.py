@@ -57,7 +57,7 @@ _NUMBERS: dict[str, tuple[str, Parse]] = {
     "--sport": ("orig_sport", _port), "--orig-port-src": ("orig_sport", _port),
     "--dport": ("orig_dport", _port), "--orig-port-dst": ("orig_dport", _port),
     "--reply-port-src": ("reply_sport", _port), "--reply-port-dst": ("reply_dport", _port),
-    "--icmp-id": ("orig_icmp_id", _port), "--icmpv6-id": ("orig_icmp_id", _port),
+    "--icmp-id": ("orig_icmp_id", _number), "--icmpv6-id": ("orig_icmp_id", _number),
     "--srckey": ("orig_sport", _number), "--orig-key-src": ("orig_sport", _number),
     "--dstkey": ("orig_dport", _number), "--orig-key-dst": ("orig_dport", _number),
     "--reply-key-src": ("reply_sport", _number), "--reply-key-dst": ("reply_dport", _number),
