@@ -208,6 +208,10 @@ def json_schema() -> dict[str, Any]:
                 "type": "integer",
                 "minimum": 0,
             },
+            "synthetic": {
+                "description": "Found by a dump instead of reported; the library alone says it.",
+                "const": True,
+            },
         },
         "required": ["event", "time"],
         "anyOf": [{"$ref": "#/$defs/flow"}, {"$ref": "#/$defs/expectation"}],

@@ -137,10 +137,16 @@ def test_expectation() -> None:
 
 
 def test_event_json() -> None:
-    event = Event("UPDATE", FLOW)
-    assert event.to_dict() == {"event": "UPDATE", **JSON}
-    assert Event.from_dict(event.to_dict()) == event
-    assert (event.time, event.portid, event.expect) == (None, 0, None)
+    event = Event("UPDATE", FLOW, time=7)
+    assert event.to_dict() == {"event": "update", "time": 7, **JSON}
+    again = Event.from_dict(event.to_dict())
+    assert again == event
+    assert (again.time, again.portid, again.expect) == (7, 0, None)
+    assert Event("NEW", FLOW.replace(timestamp_event=5), time=7).time == 5
+    assert Event("NEW", FLOW).time > 10**18
+    found = Event("NEW", FLOW, synthetic=True)
+    assert found.to_dict()["synthetic"] is True
+    assert Event.from_dict(found.to_dict()).synthetic
 
 
 @pytest.mark.parametrize(
@@ -170,6 +176,9 @@ def test_event_json() -> None:
         (lambda: LooseFlow.from_dict([]), "an object is wanted"),
         (lambda: LooseFlow.from_dict({"unknown": [5]}), "unknown:"),
         (lambda: Event("new", FLOW), "kind: 'new' is none of"),
+        (lambda: Event.from_dict(JSON), "event: None is none of new, update, destroy"),
+        (lambda: Event.from_dict({"event": ["new"], **JSON}), "event: .* is none of new"),
+        (lambda: Event.from_dict({"event": "new", "time": 1.5, **JSON}), "time: a whole number"),
         (lambda: Stats(1, 2).total("x"), "no such counter: x"),
     ],
 )  # fmt: skip

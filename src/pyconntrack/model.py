@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from struct import Struct
+from time import time_ns
 
 from . import vocab
 from .encode import encode
@@ -1067,24 +1068,37 @@ class Expect(_Entry):
 # -- events and statistics ----------------------------------------------------------------------
 
 
+_EVENTS = ("NEW", "UPDATE", "DESTROY")
+
+
 class Event:
     """Something that happened to a flow or an expectation.
 
     `kind`: ``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``; `flow` or `expect`: the entry as the event
     tells it (an update may carry only what changed); `synthetic`: whether it was found by a dump
-    instead of reported (``events(resync=True)``).
+    instead of reported (``events(resync=True)``); `time`: when it was seen, ns since 1970 (None:
+    now).
     """
 
-    __slots__ = ("_entry", "_kind", "_synthetic")
+    __slots__ = ("_entry", "_kind", "_synthetic", "_time")
 
     _entry: Flow | Expect
     _kind: str
     _synthetic: bool
+    _time: int
 
-    def __init__(self, kind: str, entry: Flow | Expect, *, synthetic: bool = False) -> None:
-        if kind not in ("NEW", "UPDATE", "DESTROY"):
-            raise RequestError(f"kind: {kind!r} is none of NEW, UPDATE, DESTROY")
+    def __init__(
+        self,
+        kind: str,
+        entry: Flow | Expect,
+        *,
+        synthetic: bool = False,
+        time: int | None = None,
+    ) -> None:
+        if kind not in _EVENTS:
+            raise RequestError(f"kind: {kind!r} is none of {', '.join(_EVENTS)}")
         self._kind, self._entry, self._synthetic = kind, entry, synthetic
+        self._time = time_ns() if time is None else time
 
     @property
     def kind(self) -> str:
@@ -1112,9 +1126,14 @@ class Event:
         return self._entry
 
     @property
-    def time(self) -> int | None:
-        """When it happened, ns since 1970 (Linux 6.14+ with nf_conntrack_timestamp=1), or None."""
-        return self._entry.timestamp_event if isinstance(self._entry, Flow) else None
+    def time(self) -> int:
+        """When it happened, ns since 1970, or else when it was seen.
+
+        The kernel tells it from Linux 6.14 on, with nf_conntrack_timestamp=1; where it does not,
+        ``flow.timestamp_event`` is None.
+        """
+        told = self._entry.timestamp_event if isinstance(self._entry, Flow) else None
+        return self._time if told is None else told
 
     @property
     def portid(self) -> int:
@@ -1122,8 +1141,10 @@ class Event:
         return int.from_bytes(self._entry.message[12:16], sys.byteorder)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: the entry's, with ``event`` (and ``synthetic``) before it."""
-        head: dict[str, Any] = {"event": self._kind}
+        """The JSON form, as ``conntrack -E -o json`` writes it: the entry's after ``event``,
+        ``time`` (and ``synthetic``, which the command has not).
+        """
+        head: dict[str, Any] = {"event": self._kind.lower(), "time": self.time}
         if self._synthetic:
             head["synthetic"] = True
         return head | self._entry.to_dict()
@@ -1132,9 +1153,15 @@ class Event:
     def from_dict(cls, data: Mapping[str, Any]) -> Event:
         """The event of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
         rest = dict(data)
-        kind, synthetic = rest.pop("event", None), bool(rest.pop("synthetic", False))
+        word, time = rest.pop("event", None), rest.pop("time", None)
+        synthetic = bool(rest.pop("synthetic", False))
+        known = {kind.lower(): kind for kind in _EVENTS}
+        if not isinstance(word, str) or word not in known:
+            raise RequestError(f"event: {word!r} is none of {', '.join(known)}")
+        if time is not None and (not isinstance(time, int) or isinstance(time, bool)):
+            raise RequestError(f"time: a whole number is wanted, not {time!r}")
         entry: type[Flow | Expect] = Expect if "tuple" in rest else Flow
-        return cls(str(kind), entry.from_dict(rest), synthetic=synthetic)
+        return cls(known[word], entry.from_dict(rest), synthetic=synthetic, time=time)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
