@@ -22,7 +22,7 @@ bench: .venv/.dev ## the measurements (root)
 fuzz: .venv/.dev ## the property tests, 20,000 examples each
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz
 docs: .venv/.docs ## the documentation, into site/
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 env: .venv/.dev ## only the set-up: .venv with everything the tests need
 clean: ## remove .venv and what the tools left
 	rm -rf .venv site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name, walk_packages
+from types import ModuleType
 
 import pytest
 
@@ -79,3 +83,34 @@ def test_every_public_name_is_documented(name: str) -> None:
     for inner, value in vars(thing).items():
         if not inner.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
             assert inspect.getdoc(value), f"{name}.{inner}"
+
+
+MODULES = [
+    import_module(found.name)
+    for found in walk_packages(pyconntrack.__path__, "pyconntrack.")
+    if not found.name.endswith("__main__")
+]
+
+
+def leads_somewhere(name: str, module: ModuleType) -> bool:
+    """Whether a cross reference names something: in the package, its module or a class of it."""
+    if name.startswith("."):
+        name = f"{module.__package__}{name}"
+    if name.startswith("pyconntrack."):
+        try:
+            resolve_name(name)
+        except (ImportError, AttributeError):
+            return False
+        return True
+    head, _, rest = name.partition(".")
+    if rest:
+        return hasattr(getattr(module, head, None), rest)
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    return any(hasattr(place, name) for place in (module, *classes))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_cross_references_lead_somewhere(module: ModuleType) -> None:
+    text = Path(module.__file__ or "").read_text(encoding="utf-8")
+    names = re.findall(r":(?:class|func|meth|mod|attr|data|exc):`~?([^`]*)`", text)
+    assert [name for name in names if not leads_somewhere(name, module)] == []

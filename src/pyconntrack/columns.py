@@ -254,7 +254,8 @@ def _prove(rows: Bytes, length: int, index: Ints, out: list[Group]) -> None:
 def _proof(layout: Layout, message: bytes) -> tuple[Column, Column]:
     """(mask, template) of a layout as arrays of the widest word that divides its stride.
 
-    Other than in :meth:`Layout.match` the message type counts: layouts are kept by it.
+    Other than in :meth:`pyconntrack.layout.Layout.match` the message type counts: layouts are kept
+    by it.
     """
     known: tuple[Column, Column] | None = layout.writers.get(_proof)
     if known is None:

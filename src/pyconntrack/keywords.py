@@ -40,7 +40,7 @@ class Filter(And):
     where there is none.  Combine filters with ``&``, ``|`` and ``~``.  Raises
     :class:`~pyconntrack.RequestError` naming the field.
 
-    The kernel narrows a dump where it can (Linux 5.8+); each entry is decided again here.
+    The kernel narrows a dump where it can; each entry is decided again here.
     """
 
     __slots__ = ()

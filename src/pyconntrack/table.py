@@ -41,7 +41,7 @@ class FlowTable:
                                                    first 4 bytes, the rest is zero
     ``*_proto``       (n,) uint8                   IP protocol number
     ports, zones      (n,) uint16                  host byte order, as all numbers
-    ``status``        (n,) uint32                  bits, IPS_* of :mod:`pyconntrack.enums`
+    ``status``        (n,) uint32                  bits, words in :data:`pyconntrack.vocab.STATUS`
     ``timeout``       (n,) uint32                  seconds left
     ``mark``, ``id``  (n,) uint32                  as the kernel numbers them
     counters          (n,) uint64                  ``orig_packets``, ``orig_bytes``...

@@ -3,7 +3,7 @@
 ``Conntrack(transport=ScriptedKernel([...]))`` talks to a script instead of a socket: each step is
 what one request (or one read without a request) is answered with.
 
-    kernel = ScriptedKernel([Step(dump_of(flow_message(flow)), done())])
+    kernel = ScriptedKernel([Step(dump_of(flow), done())])
     with Conntrack(transport=kernel) as conntrack:
         assert list(conntrack.dump()) == [flow]
     assert kernel.finished

@@ -70,7 +70,7 @@ class Transport:
 
     @property
     def drops(self) -> int:
-        """How many datagrams the kernel dropped for want of room (``SO_MEMINFO``, 4.12+)."""
+        """How many datagrams the kernel dropped for want of room (``SO_MEMINFO``)."""
         raw = self._sock.getsockopt(_socket.SOL_SOCKET, c.SO_MEMINFO, 36)
         return int.from_bytes(raw[32:36], sys.byteorder)
 

@@ -364,8 +364,7 @@ def delete_matching(node: Node | None, table_dump: Request) -> Conversation:
 def flush(family: int | str | None) -> Conversation:
     """Empties the table, or deletes entry by entry what one family has in it.
 
-    A flush of one family needs nfgenmsg version 1 (Linux 5.3+); kernels that do not know it, and
-    all kernels with version 0, flush the whole table instead.
+    The kernel's own flush of one family is not used: a kernel without it empties the whole table.
     """
     number = family_number(family)
     if number:
