@@ -86,6 +86,19 @@ def test_all_labels_of_a_list_count() -> None:
     assert count("-l", "7") == 0
 
 
+@pytest.mark.parametrize("lines", [1, 12000])
+def test_adding_in_a_file_leaves_what_exists_alone(lines: int) -> None:
+    flow = "-s 9.1.1.1 -d 9.1.1.2 -p udp --sport 1 --dport 2 -t 99"
+    new = "\n".join(f"-A -s 9.2.{n >> 8}.{n & 255} -d 9.1.1.2 -p udp --sport 1 --dport 2 -t 99"
+                    for n in range(lines))  # fmt: skip
+    assert ours("-R", "-", stdin=f"{new}\n-A {flow} -m 3\n-A {flow} -m 4\n").rc == 0
+    assert (count("-s", "9.1.1.1", "-m", "3"), count("-s", "9.2.0.0/16")) == (1, lines)
+    refused = ours("-R", "-", stdin=f"{new}\n-A {flow}\n-I {flow}\n")
+    assert (refused.rc, refused.err.count("line ")) == (1, 1)
+    assert f"line {lines + 2}:" in refused.err
+    assert count("-s", "9.1.1.1", "-m", "3") == 1
+
+
 def test_each_line_of_a_file_has_its_own_mark() -> None:
     lines = "-U -s 1.1.1.9 -m 21\n-U -s 1.1.2.2 -m 22\n-D -p udplite\n"
     assert ours("-R", "-", stdin=lines).rc == 0

@@ -17,7 +17,7 @@ from pyconntrack.cli.build import flow_values
 from pyconntrack.cli.load import Checked, _BadLine, words
 from pyconntrack.cli.parse import UsageError, parse
 from pyconntrack.errors import ConntrackError
-from pyconntrack.request import create
+from pyconntrack.request import add, create
 from pyconntrack.session import BATCH_MESSAGES
 from pyconntrack.wire.consts import NLM_F_ACK, NLM_F_REQUEST
 from pyconntrack.wire.frame import message, split
@@ -40,7 +40,7 @@ def by_parser(data: bytes) -> Steps:
                 out.append((number, words(line)))
                 continue
             values, family = flow_values(command)
-            request = create(values, family, exclusive=command.verb == "create")
+            request = (create if command.verb == "create" else add)(values, family)
         except (UsageError, ConntrackError):
             return [(number, b"bad")]
         flags = request.flags | NLM_F_REQUEST

@@ -59,6 +59,17 @@ def create(values: Mapping[str, Any], family: int, *, exclusive: bool = True) ->
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), flags, family, encode(CONNTRACK, values, family))
 
 
+def add(values: Mapping[str, Any], family: int) -> Request:
+    """A new flow; where there is one already it stays as it is, which a batch does not count as
+    a failure.
+
+    ctnetlink ignores NLM_F_APPEND, and hands it back in the error (see session.refused()).
+    """
+    request = create(values, family)
+    request.flags |= c.NLM_F_APPEND
+    return request
+
+
 def update(values: Mapping[str, Any], family: int) -> Request:
     """A change of a flow that exists; ENOENT where it does not."""
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, family, encode(CONNTRACK, values, family))

@@ -196,7 +196,7 @@ class Checked:
                 predicate(command)  # a wrong expression must be found before anything is sent
             return parts
         values, family = flow_values(command)
-        request = ask.create(values, family, exclusive=command.verb == "create")
+        request = (ask.create if command.verb == "create" else ask.add)(values, family)
         if shapes is not None:
             shapes.learn(rest, command)
         flags = request.flags | NLM_F_REQUEST

@@ -116,7 +116,7 @@ def add(runner: Runner, command: Command) -> int:
     """-A: a new flow; one that exists stays as it is, and is no error."""
     added = 1
     try:
-        call(runner.transport, converse(ask.create(*flow_values(command)), "adding"))
+        call(runner.transport, converse(ask.add(*flow_values(command)), "adding"))
     except KernelError as error:
         if error.errno != errno.EEXIST:
             raise

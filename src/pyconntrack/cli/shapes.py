@@ -83,11 +83,9 @@ class Plan:
 
     __slots__ = ("places", "whole")
 
-    def __init__(
-        self, options: list[str], values: list[str], command: Command, exclusive: bool
-    ) -> None:
+    def __init__(self, options: list[str], values: list[str], command: Command) -> None:
         fields, family = flow_values(command)
-        request = ask.create(fields, family, exclusive=exclusive)
+        request = (ask.create if command.verb == "create" else ask.add)(fields, family)
         whole = message(
             request.kind, request.flags | NLM_F_REQUEST, 0, request.family, request.payload
         )
@@ -126,7 +124,7 @@ def plan(words: list[str], command: Command) -> Plan | None:
         or command.warnings
     ):
         return None
-    found = Plan(options, values, command, command.verb == "create")
+    found = Plan(options, values, command)
     # a value may have been read otherwise than here (an address with a mask...)
     try:
         same = Encoder(found).encode(values, b"\0\0\0\0") == found.whole
