@@ -107,8 +107,8 @@ def test_any_pieces(messages: list[bytes], seed: int) -> None:
 _LABELS = {0: "zero", 5: "a&b"}
 WRITERS: dict[str, Pieces] = {
     "plain": lambda layout: text.flow(layout, (), {}),
-    "extended": lambda layout: text.flow(layout, ("extended", "id", "labels"), _LABELS),
-    "xml": lambda layout: xml.flow(layout, ("labels", "ktimestamp"), _LABELS),
+    "extended": lambda layout: text.flow(layout, ("extended", "id"), _LABELS),
+    "xml": lambda layout: xml.flow(layout, ("ktimestamp",), _LABELS),
     "save": lambda layout: save.flow(layout, "-A", _LABELS),
 }
 

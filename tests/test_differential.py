@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,12 +14,16 @@ from typing import NamedTuple
 import pytest
 
 from support import traffic
-from support.ctool import Result, Stream, c_tool, normalise, ours, ours_argv, theirs
+from support.ctool import Result, Stream, c_tool, normalise, ours, ours_argv, run, theirs
 from support.netns import Namespace, fresh_netns, sysctl, unavailable, why_not
-from support.traffic import Flows, joined
+from support.traffic import Flows, joined, nft
 
 CASES = Path(__file__).parent / "cases"
 TABLE = (CASES / "table.txt").read_text(encoding="utf-8")
+#: a rule that uses labels has the kernel keep them
+LABELS = "table inet l { chain c { type filter hook output priority 0; ct label set 5; }; }"
+#: runs a command with a map of labels where conntrack(8) looks for it
+LABELLED = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc && exec "$@"']
 
 
 class Case(NamedTuple):
@@ -59,7 +64,8 @@ def places() -> Iterator[dict[str, Namespace]]:
     c_tool()
     with ExitStack() as stack:
         found = {}
-        for group, fill in (("table", fill_table), ("empty", track), ("real", fill_real)):
+        fills = {"table": fill_table, "empty": track, "real": fill_real, "labels": fill_labels}
+        for group, fill in fills.items():
             inside = ExitStack()
             found[group] = inside.enter_context(fresh_netns())
             fill(inside)
@@ -81,6 +87,13 @@ def track(_: ExitStack) -> None:
 def fill_table(stack: ExitStack) -> None:
     track(stack)
     assert theirs("-R", "-", stdin=TABLE).rc == 0
+
+
+def fill_labels(stack: ExitStack) -> None:
+    track(stack)
+    nft(LABELS)
+    # the C tool cannot load labels
+    assert ours("-R", str(CASES / "labels.txt")).rc == 0
 
 
 def fill_real(stack: ExitStack) -> None:
@@ -117,23 +130,42 @@ def in_two(case: Case) -> tuple[Result, Result, str, str]:
     """A changing line in a fresh table for each tool, and the tables afterwards."""
     results: list[Result] = []
     after: list[str] = []
-    for tool in (ours, theirs):
+    for tool in (ours_argv(), [c_tool()]):
         with fresh_netns(), ExitStack() as stack:
-            fill_table(stack)
-            results.append(told(tool(*shlex.split(case.line))))
-            after.append(told(theirs("-L", "-o", "extended")).out)
+            labels = case.group == "change labels"
+            (fill_labels if labels else fill_table)(stack)
+            results.append(told(run([*prefix(case.group), *tool, *shlex.split(case.line)])))
+            show = "extended,labels" if labels else "extended"
+            after.append(told(run([*prefix(case.group), c_tool(), "-L", "-o", show])).out)
     return results[0], results[1], after[0], after[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def etc(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tools see in /etc where labels have names."""
+    etc = tmp_path_factory.mktemp("etc")
+    (etc / "xtables").mkdir()
+    for source, name in ((CASES / "connlabel.conf", "xtables"), (Path("/etc/protocols"), ".")):
+        shutil.copy(source, etc / name)
+    del LABELLED[5:]
+    LABELLED.append(str(etc))
+
+
+def prefix(group: str) -> list[str]:
+    """What the tools of a group are started by."""
+    return LABELLED if "labels" in group else []
 
 
 @pytest.mark.parametrize("case", ALL, ids=[f"{case.group} {case.line}" for case in ALL])
 def test_case(case: Case, places: dict[str, Namespace]) -> None:
     words = shlex.split(case.line)
     mine_after = their_after = ""
-    if case.group == "change":
+    if case.group.startswith("change"):
         mine, other, mine_after, their_after = in_two(case)
     else:
         with places[case.group].entered():
-            mine, other = told(ours(*words)), told(theirs(*words))
+            both = (ours_argv(), [c_tool()])
+            mine, other = (told(run([*prefix(case.group), *tool, *words])) for tool in both)
     if case.reason:
         assert (mine, mine_after) != (other, their_after), f"no longer: {case.reason}"
         return

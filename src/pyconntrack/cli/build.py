@@ -129,8 +129,8 @@ def _label_changes(opts: dict[str, Any], was: bytes) -> dict[str, Any]:
         gone = label_words(remove) if remove else b"\xff" * 16
     kept = bytes(a & ~b & 0xFF for a, b in zip(was, gone, strict=True))
     labels = label_words(opts.get("label_add", []), kept)
-    if labels == was:
-        return {}
+    if labels == was and not ("label_add" in opts or (remove and any(was))):
+        return {}  # what changes nothing counts as an update elsewhere, as in conntrack(8)
     mask = bytes(a ^ b for a, b in zip(labels, was, strict=True))
     # the kernel computes (old & ~mask) ^ labels: a bit outside the mask would be turned over
     return {"labels": bytes(a & b for a, b in zip(labels, mask, strict=True)), "labels_mask": mask}

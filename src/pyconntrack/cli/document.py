@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 def writer_of(command: Command, save: str = "-A", *, events: bool = False) -> Writer:
     """The writer that the words of -o choose; `save`: the command of -o save."""
-    labels = {}
-    if "labels" in command.output or "save" in command.output:
+    labels = None
+    # whatever needs the map of labels shows them, but -D (as conntrack(8) has it)
+    if command.labelmap is not None and (command.verb != "delete" or "save" in command.output):
         from .values import label_names
 
         labels = label_names(command.labelmap)

@@ -243,8 +243,9 @@ class _Reader:
             return
         elif kind in ("labels", "labels?"):
             bits = opts.setdefault(row.field, [])
-            known = self.labelmap()
-            for name in [] if given is None else text.split(","):
+            names = [] if given is None else text.split(",")
+            known = self.labelmap(needed=not names or not all(map(str.isdecimal, names)))
+            for name in names:
                 bit = known.get(name)
                 if bit is None:  # the number of a bit without a name, as -o save writes them
                     bit = values.number(name)
@@ -316,14 +317,15 @@ class _Reader:
             off |= bits[1] if word == name else bits[0]
         self.statuses.append((on, off))
 
-    def labelmap(self) -> dict[str, int]:
+    def labelmap(self, *, needed: bool = True) -> dict[str, int]:
         path = self.command.opts.get("labelmap", grammar.LABELMAP)
         if self.labels is None:
             try:
                 self.labels = values.read_labelmap(path)
             except OSError as error:
                 # not remembered: each use of a missing map warns
-                self.command.warnings.append(f"nfct_labelmap_new: {error.strerror}")
+                if needed:
+                    self.command.warnings.append(f"nfct_labelmap_new: {error.strerror}")
                 return {}
             self.command.labelmap = path
         return self.labels

@@ -226,6 +226,6 @@ def read_labelmap(path: str) -> dict[str, int]:
     return bits
 
 
-def label_names(path: str | None) -> dict[int, str]:
+def label_names(path: str) -> dict[int, str]:
     """Read the label map the other way round: the name of each bit."""
-    return {} if path is None else {bit: name for name, bit in read_labelmap(path).items()}
+    return {bit: name for name, bit in read_labelmap(path).items()}

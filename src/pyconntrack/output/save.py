@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import vocab
 from ..wire import consts as c
 from .pieces import Addr, Call, Flag, Made, Num, Word
-from .text import GRE, PORT_PROTOCOLS, STATES, LabelNames, trim
+from .text import GRE, PORT_PROTOCOLS, STATES, label_bits, trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class _Labels:
     __slots__ = ("names",)
 
     def __init__(self, names: Mapping[int, str]) -> None:
-        self.names = LabelNames(names, ",")
+        self.names = names
 
     def __call__(self, raw: bytes) -> str:
-        text = self.names(raw)
+        text = ",".join(self.names.get(bit, str(bit)) for bit in label_bits(raw))
         return f"--label-add {text} " if text else ""

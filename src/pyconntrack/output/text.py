@@ -28,8 +28,11 @@ STATES = {
 }
 
 
-def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str]) -> list[Piece]:
-    """The segments of a conntrack entry; `options` are words of ``-o``."""
+def flow(
+    layout: Layout, options: Collection[str], labels: Mapping[int, str] | None
+) -> list[Piece]:
+    """The segments of a conntrack entry; `options` are words of ``-o``, `labels` the names of
+    labels where they are shown."""
     has = layout.slots
     out: list[Piece] = []
     if "extended" in options:
@@ -64,8 +67,8 @@ def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str]) ->
         out += ["use=", Num("use"), " "]
     if "id" in options and "id" in has:
         out += ["id=", Num("id"), " "]
-    if "labels" in options and "labels" in has:
-        out += ["labels=", Call(LabelNames(labels, ","), "labels"), " "]
+    if labels is not None and "labels" in has:
+        out += ["labels", Call(_Labels(labels), "labels"), " "]
     return trim(out)
 
 
@@ -191,17 +194,16 @@ def _text(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
 
-class LabelNames:
-    """Turns a label bitmap into names joined by `comma`; a bit without a name is its number."""
+class _Labels:
+    # a bit without a name is not told, as conntrack(8) has it
+    __slots__ = ("names",)
 
-    __slots__ = ("comma", "names")
-
-    def __init__(self, names: Mapping[int, str], comma: str) -> None:
-        self.names, self.comma = names, comma
+    def __init__(self, names: Mapping[int, str]) -> None:
+        self.names = names
 
     def __call__(self, raw: bytes) -> str:
-        """The names of the bitmap `raw`."""
-        return self.comma.join(self.names.get(bit, str(bit)) for bit in label_bits(raw))
+        names = ",".join(self.names[bit] for bit in label_bits(raw) if bit in self.names)
+        return names and "=" + names
 
 
 def label_bits(raw: bytes) -> list[int]:

@@ -28,7 +28,8 @@ class Writer:
     """Formats entries of one table by the words of ``-o``.
 
     `head` and `foot` frame the document, `separator` stands before each entry but the first;
-    `framed`: the frame is there even around nothing.  `event`: "" for a listing, else new, update
+    `framed`: the frame is there even around nothing.  `labels`: the names of labels; None where
+    they are not shown.  `event`: "" for a listing, else new, update
     or destroy.
     """
 
@@ -36,7 +37,7 @@ class Writer:
                  "separator")  # fmt: skip
 
     def __init__(
-        self, options: Collection[str], labels: Mapping[int, str], *, expect: bool = False,
+        self, options: Collection[str], labels: Mapping[int, str] | None, *, expect: bool = False,
         command: str = "-A", events: bool = False,
     ) -> None:  # fmt: skip
         self.options = frozenset(options)
@@ -82,7 +83,8 @@ class Writer:
         if self.format == "save" and not self.expect:
             from . import save
 
-            return save.flow(layout, _SAVE_COMMANDS[event] if event else self.command, self.labels)
+            command = _SAVE_COMMANDS[event] if event else self.command
+            return save.flow(layout, command, self.labels or {})
         from . import text
 
         out = text.expect(layout) if self.expect else text.flow(layout, self.options, self.labels)

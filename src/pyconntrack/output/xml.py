@@ -18,9 +18,10 @@ HEAD = b'<?xml version="1.0" encoding="utf-8"?>\n'
 
 
 def flow(
-    layout: Layout, options: Collection[str], labels: Mapping[int, str], event: str = ""
+    layout: Layout, options: Collection[str], labels: Mapping[int, str] | None, event: str = ""
 ) -> list[Piece]:
-    """The element of a conntrack entry; `event` is new, update or destroy for an event."""
+    """The element of a conntrack entry; `labels`: their names where they are shown; `event` is
+    new, update or destroy for an event."""
     out: list[Piece] = [f'<flow type="{event}">' if event else "<flow>"]
     for side, direction in (("orig", "original"), ("reply", "reply")):
         out += [f'<meta direction="{direction}">', *_tuple(layout, side)]
@@ -32,13 +33,11 @@ def flow(
                 Num(f"{side}_bytes"), "</bytes></counters>",
             ]  # fmt: skip
         out.append("</meta>")
-    out += ['<meta direction="independent">', *_independent(layout, options), "</meta>"]
+    out += ['<meta direction="independent">', *_independent(layout, options, labels), "</meta>"]
     if "timestamp" in options:
         out.append(Call(_when))
     if "helper" in layout.slots:
         out += ["<helper>", Call(_text, "helper"), "</helper>"]
-    if "labels" in options and "labels" in layout.slots:
-        out += ["<labels>", Call(_Labels(labels), "labels"), "</labels>"]
     return [*out, "</flow>"]
 
 
@@ -74,15 +73,21 @@ def _tuple(layout: Layout, side: str) -> list[Piece]:
     return out
 
 
-def _independent(layout: Layout, options: Collection[str]) -> list[Piece]:
+def _independent(
+    layout: Layout, options: Collection[str], labels: Mapping[int, str] | None
+) -> list[Piece]:
     has = layout.slots
     out: list[Piece] = []
     for name, words in STATES.items():
         if name in has:
             out += ["<state>", Word(name, words), "</state>"]
-    for name in ("timeout", "mark", "secmark"):
+    for name in ("timeout", "mark"):
         if name in has:
             out += [f"<{name}>", Num(name), f"</{name}>"]
+    if labels is not None and "labels" in has:
+        out += ["<labels>", Call(_Labels(labels), "labels"), "</labels>"]
+    if "secmark" in has:
+        out += ["<secmark>", Num("secmark"), "</secmark>"]
     if "secctx" in has:
         out += ["<secctx>", Call(_text, "secctx"), "</secctx>"]
     for name in ("zone", "use", "id"):
@@ -125,7 +130,7 @@ class _Labels:
         self.names = names
 
     def __call__(self, raw: bytes) -> str:
-        names = (self.names.get(bit, str(bit)) for bit in label_bits(raw))
+        names = (self.names[bit] for bit in label_bits(raw) if bit in self.names)
         return "".join(f"<label>{escape(name)}</label>" for name in names)
 
 
