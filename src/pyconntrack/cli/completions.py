@@ -109,12 +109,15 @@ def _bracketed(text: str) -> str:
 def fish() -> str:
     """Write the completion for fish."""
     lines = ["complete -c conntrack -f"]
+    takers = ""
     for verb in grammar.VERBS:
-        extra = {"[TABLE]": f" -a '{' '.join(grammar.TABLES)}'", "FILE": " -r -F"}
-        lines.append(
-            f"complete -c conntrack -s {verb.short} -l {verb.long}"
-            f"{extra.get(verb.operand, '')} -d '{_fish(verb.help)}'"
-        )
+        names = f"-s {verb.short} -l {verb.long}"
+        file = " -r -F" if verb.operand == "FILE" else ""
+        lines.append(f"complete -c conntrack {names}{file} -d '{_fish(verb.help)}'")
+        if verb.operand == "[TABLE]":
+            takers += f" -s {verb.short} {verb.long}"
+    tables = " ".join(grammar.TABLES)
+    lines.append(f"complete -c conntrack -n '__fish_contains_opt{takers}' -a '{tables}'")
     for row in _rows():
         line = "complete -c conntrack" + (f" -s {row.short}" if row.short else "")
         line += "".join(f" -l {name}" for name in row.long)

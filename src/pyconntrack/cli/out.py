@@ -85,7 +85,7 @@ _WORDS = {
     errno.ENOENT: "such conntrack doesn't exist",
     errno.EEXIST: "Such conntrack exists, try -U to update",
     errno.EINVAL: "invalid parameters",
-    errno.ENOMEM: "not enough memory",
+    errno.ENOMEM: "not enough memory (is the table full? see net.netfilter.nf_conntrack_max)",
     errno.EPROTONOSUPPORT: "protocol not supported",
 }
 
