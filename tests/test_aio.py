@@ -21,9 +21,11 @@ from pyconntrack import (
     KernelError,
     RequestError,
     Tuple,
+    verbs,
 )  # fmt: skip
 from pyconntrack.aio import AsyncDump, AsyncEvents
 from pyconntrack.sync import Dump, Events
+from pyconntrack.table import Builder
 from pyconntrack.testing import ENOBUFS, ScriptedKernel, Step, ack, done, dump_of
 from support.netns import Namespace
 from test_sync import udp
@@ -65,6 +67,7 @@ def test_verbs(netns: Namespace) -> None:
             with pytest.raises(KernelError):
                 await conntrack.get(row)
             assert await conntrack.load([udp(n, mark=n % 2) for n in range(600)]) == []
+            assert len(await conntrack.table()) == 600
             assert len(await conntrack.table(Filter(mark=1))) == 300
             assert len(await conntrack.delete_matching(Filter(mark=1))) == 300
             assert await conntrack.count() == (await conntrack.stats()).entries == 300
@@ -88,6 +91,67 @@ def test_tasks_side_by_side(netns: Namespace) -> None:
 
             found = await asyncio.gather(rows(), rows(), conntrack.count())
             assert list(found) == [2000, 2000, 2000]
+
+    asyncio.run(main())
+
+
+def long_answer() -> ScriptedKernel:
+    """A kernel with a dump of 50 datagrams."""
+    return ScriptedKernel([Step(*[dump_of(udp(n)) for n in range(50)], done())])
+
+
+@pytest.mark.parametrize("verb", ["dump", "table", "delete_matching"])
+def test_a_long_answer_leaves_other_tasks_their_turn(verb: str) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        task = asyncio.create_task(other())
+        async with AsyncConntrack(transport=long_answer()) as conntrack:
+            nothing = Filter(orig_dport=1)
+            if verb == "dump":
+                assert len([flow async for flow in conntrack.dump()]) == 50
+            elif verb == "table":
+                assert len(await conntrack.table(nothing)) == 0
+            else:
+                assert await conntrack.delete_matching(nothing) == []
+        task.cancel()
+
+    asyncio.run(main())
+    assert turns >= 50
+
+
+def test_a_table_is_decoded_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, waiting, add = long_answer(), [], Builder.add
+
+    def noting(self: Builder, data: bytes, end: int) -> None:
+        waiting.append(len(kernel.queue))
+        add(self, data, end)
+
+    async def main() -> None:
+        async with AsyncConntrack(transport=kernel) as conntrack:
+            assert len(await conntrack.table(Filter(orig_dport=53))) == 50
+
+    monkeypatch.setattr(verbs, "_GATHERED", 1)
+    monkeypatch.setattr(Builder, "add", noting)
+    asyncio.run(main())
+    assert waiting == [*range(50, 0, -1)]
+
+
+def test_a_long_answer_can_be_given_up() -> None:
+    async def main() -> None:
+        kernel = long_answer()
+        async with AsyncConntrack(transport=kernel) as conntrack:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await conntrack.table(Filter(orig_dport=53))
+            assert not kernel.finished
+            assert kernel.closed == 1
 
     asyncio.run(main())
 

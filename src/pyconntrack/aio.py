@@ -180,7 +180,8 @@ class AsyncConntrack:
     """Connection tracking of a network namespace, for asyncio.
 
     The verbs and their arguments are those of :class:`~pyconntrack.Conntrack`.  Tasks may use one
-    object at the same time: each running verb has a socket of its own.
+    object at the same time: each running verb has a socket of its own, and a long answer leaves
+    the others their turn.
     """
 
     __slots__ = ("_closed", "_held", "_idle", "_open")
@@ -233,30 +234,20 @@ class AsyncConntrack:
             self._idle.append(transport)
 
     async def _call(self, conversation: Conversation) -> Any:
-        transport = self._take()
-        try:
-            answer: Any = None
-            while True:
-                try:
-                    effect = conversation.send(answer)
-                except StopIteration as stop:
-                    result = stop.value
-                    break
-                answer = None
-                if effect is RECV:
-                    answer = await _recv(transport)
-                elif isinstance(effect, bytes):
-                    await _send(transport, effect)
-        except BaseException:
-            transport.close()
-            raise
-        self._give_back(transport)
-        return result
+        results: list[Any] = []
+
+        def kept() -> Conversation:
+            results.append((yield from conversation))
+
+        async for _ in self._batches(kept()):
+            pass
+        return results[0]
 
     async def _batches(self, conversation: Conversation) -> AsyncGenerator[Any, None]:
         transport = self._take()
         try:
             answer: Any = None
+            first = True
             while True:
                 try:
                     effect = conversation.send(answer)
@@ -264,6 +255,9 @@ class AsyncConntrack:
                     break
                 answer = None
                 if effect is RECV:
+                    if not first:  # a long answer is always there: let other tasks have their turn
+                        await asyncio.sleep(0)
+                    first = False
                     answer = await _recv(transport)
                 elif isinstance(effect, bytes):
                     await _send(transport, effect)
@@ -306,17 +300,24 @@ class AsyncConntrack:
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """The flows that meet `filter` as columns: see :meth:`pyconntrack.Conntrack.table`."""
+        from contextlib import aclosing
+        from functools import partial
+
         from .columns import mask
-        from .table import FlowTable
+        from .table import Builder, FlowTable
 
         node = as_node(filter)
         verbs.check_on_interrupt(on_interrupt)
         wanted = verbs.dump_request("conntrack", node)
         conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
-        batches = verbs.gathered([batch async for batch in self._batches(conversation)])
         if node is None:
-            return FlowTable.from_batches(batches)
-        return FlowTable.from_batches(batches, select=lambda group: mask(node, group))
+            builder = Builder(expect=await self.count())
+        else:
+            builder = Builder(select=partial(mask, node))
+        async with aclosing(self._batches(verbs.gathered(conversation))) as batches:
+            async for batch in batches:
+                builder.add(batch.data, batch.end)
+        return builder.table(FlowTable)
 
     async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """The flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""

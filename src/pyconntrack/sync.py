@@ -278,17 +278,22 @@ class Conntrack:
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
+        from functools import partial
+
         from .columns import mask
-        from .table import FlowTable
+        from .table import Builder, FlowTable
 
         node = as_node(filter)
         verbs.check_on_interrupt(on_interrupt)
         wanted = verbs.dump_request("conntrack", node)
         conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
-        batches = verbs.gathered(self._batches(conversation))
         if node is None:
-            return FlowTable.from_batches(batches, expect=self.count())
-        return FlowTable.from_batches(batches, select=lambda group: mask(node, group))
+            builder = Builder(expect=self.count())
+        else:
+            builder = Builder(select=partial(mask, node))
+        for batch in self._batches(verbs.gathered(conversation)):
+            builder.add(batch.data, batch.end)
+        return builder.table(FlowTable)
 
     def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """The flow as it is now, found by the original tuple, zone and (where known) id.

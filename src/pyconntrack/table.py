@@ -101,9 +101,9 @@ class FlowTable:
         be used again once the next batch is asked for.  Raises
         :class:`~pyconntrack.errors.DecodeError`.
         """
-        builder = _Builder(None if columns is None else frozenset(columns), expect)
+        builder = Builder(columns, select, expect)
         for buffer, end in batches:
-            builder.add(buffer, end, select)
+            builder.add(buffer, end)
         return builder.table(cls)
 
     @classmethod
@@ -383,13 +383,22 @@ def _empty(like: Column, count: int) -> Column:
     return np.full(shape, None, object) if like.dtype == object else np.zeros(shape, like.dtype)
 
 
-class _Builder:
-    """Columns that grow: room doubles, and what is not written yet takes no memory."""
+class Builder:
+    """Columns that grow: room doubles, and what is not written yet takes no memory.
 
-    __slots__ = ("_columns", "_count", "_numbers", "_only", "_room", "_shape", "_texts")
+    The arguments are those of :meth:`FlowTable.from_batches`.
+    """
 
-    def __init__(self, only: frozenset[str] | None, expect: int) -> None:
-        self._only = only
+    __slots__ = ("_columns", "_count", "_numbers", "_only", "_room", "_select", "_shape", "_texts")
+
+    def __init__(
+        self,
+        columns: Iterable[str] | None = None,
+        select: Callable[[Group], Bools] | None = None,
+        expect: int = 0,
+    ) -> None:
+        self._only = None if columns is None else frozenset(columns)
+        self._select = select
         self._room = max(expect, _FIRST_ROOM)
         self._count = 0
         self._columns: dict[str, Column] = {"family": np.zeros(self._room, np.uint8)}
@@ -397,8 +406,9 @@ class _Builder:
         self._numbers: dict[frozenset[str], int] = {}
         self._texts: dict[bytes, str] = {}
 
-    def add(self, buffer: Buffer, end: int, select: Callable[[Group], Bools] | None = None) -> None:
-        """Appends the messages in ``buffer[:end]`` that `select` takes."""
+    def add(self, buffer: Buffer, end: int) -> None:
+        """Appends the messages in ``buffer[:end]`` that are selected."""
+        select = self._select
         at = starts(buffer, end)
         shapes = groups(buffer, at)
         count = len(at)
@@ -439,14 +449,14 @@ class _Builder:
     def _put(self, group: Group, rows: Ints | slice) -> None:
         layout = group.layout
         found: tuple[frozenset[str], list[tuple[str, Slot]]] | None
-        found = layout.writers.get((_Builder, self._only))
+        found = layout.writers.get((Builder, self._only))
         if found is None:
             only = self._only
             fields = [
                 (name, slot) for name, slot in layout.slots.items() if only is None or name in only
             ]
             found = (frozenset(["family", *(name for name, _ in fields)]), fields)
-            layout.writers[_Builder, self._only] = found
+            layout.writers[Builder, self._only] = found
         names, fields = found
         self._shape[rows] = self._numbers.setdefault(names, len(self._numbers))
         self._columns["family"][rows] = layout.family

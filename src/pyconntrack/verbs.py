@@ -19,12 +19,12 @@ from .wire.tlv import attr, nest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from .filter import Node
     from .request import Request
-    from .session import Batch, Conversation
+    from .session import Conversation
 
 TABLES = ("conntrack", "dying", "unconfirmed")
 ON_INTERRUPT = ("raise", "retry", "accept")
@@ -529,16 +529,25 @@ def flush_expectations() -> Conversation:
 _GATHERED = 1 << 20
 
 
-def gathered(batches: Iterable[Batch]) -> Iterator[tuple[bytes, int]]:
-    """The batches of a dump, many joined to one: columns cost by the batch, not by the entry."""
+def gathered(inner: Conversation) -> Conversation:
+    """A dump with its batches joined to large ones: columns cost by the batch, not by the entry."""
     parts: list[bytes] = []
     size = 0
-    for batch in batches:
-        parts.append(batch.data[: batch.end])
-        size += batch.end
+    answer = None
+    while True:
+        try:
+            effect = inner.send(answer)
+        except StopIteration as stop:
+            if parts:
+                yield session.Batch(b"".join(parts), size)
+            return stop.value
+        if not isinstance(effect, session.Batch):
+            answer = yield effect
+            continue
+        answer = None
+        parts.append(effect.data[: effect.end])
+        size += effect.end
         if size >= _GATHERED:
-            yield b"".join(parts), size
+            yield session.Batch(b"".join(parts), size)
             parts.clear()
             size = 0
-    if parts:
-        yield b"".join(parts), size
