@@ -1,6 +1,7 @@
 """Values to messages: attributes written in kernel order, by the rows of the schema.
 
-Owns the way from named raw values to bytes.  Addresses are packed bytes, texts str, the rest int.
+Owns the way from named raw values to bytes.  Addresses are packed bytes, texts str, the rest int;
+bytes of the right size are taken as they are.
 """
 
 from __future__ import annotations
@@ -59,16 +60,15 @@ def pack(row: Attr, value: Any, name: str) -> bytes:
         if not 0 <= value <= kind.limit:
             raise RequestError(f"{name}: {value} is not in 0..{kind.limit}")
         return value.to_bytes(kind.size)
-    if kind is HOST32:
+    if kind is HOST32 and isinstance(value, int):
         import sys
 
-        return int(value).to_bytes(4, sys.byteorder)
-    if kind is TEXT:
-        if not isinstance(value, str) or "\0" in value:
-            raise RequestError(f"{name}: a text is wanted, not {value!r}")
+        return value.to_bytes(4, sys.byteorder)
+    if kind is TEXT and isinstance(value, str) and "\0" not in value:
         return value.encode() + b"\0"
     if not isinstance(value, (bytes, bytearray)):
-        raise RequestError(f"{name}: bytes are wanted, not {value!r}")
+        what = "a text is" if kind is TEXT else "bytes are"
+        raise RequestError(f"{name}: {what} wanted, not {value!r}")
     if kind.size and len(value) != kind.size:
         raise RequestError(f"{name}: {kind.size} bytes are wanted, not {len(value)}")
     return bytes(value)

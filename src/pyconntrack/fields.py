@@ -11,21 +11,18 @@ class Kind:
     """A kind of value.
 
     `size`: bytes on the wire, 0 where it varies; `code`: the struct code in a big-endian struct
-    ("" where the size varies: ``s`` then); `number`: whether the value is an int.
+    ("" where the size varies: ``s`` then); `number`: whether the value is an int, from 0 to
+    `limit`.
     """
 
-    __slots__ = ("code", "name", "number", "size")
+    __slots__ = ("code", "limit", "name", "number", "size")
 
     def __init__(self, name: str, size: int, code: str, number: bool) -> None:
         self.name, self.size, self.code, self.number = name, size, code, number
+        self.limit = (1 << 8 * size) - 1
 
     def __repr__(self) -> str:
         return self.name
-
-    @property
-    def limit(self) -> int:
-        """The largest value of a number."""
-        return (1 << 8 * self.size) - 1
 
 
 U8 = Kind("U8", 1, "B", True)

@@ -30,6 +30,7 @@ from .wire.tlv import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from .schema import Rows
@@ -122,6 +123,10 @@ class Layout:
             if slot.kind is TEXT:
                 raw[name] = text(raw[name])
         return raw
+
+    def part(self, names: Iterable[str]) -> Struct:
+        """What unpacks the fields `names` alone, which are in kernel order."""
+        return _compile([self.slots[name] for name in names], self.length)
 
     def kept(self, message: bytes) -> tuple[tuple[tuple[int, ...], bytes], ...]:
         """The unknown attributes of a proven message: (path of attribute numbers, payload)."""

@@ -3,6 +3,10 @@
 Owns the tables; how a writer pads or brackets a word is the writer's.
 """
 
+from .wire.consts import AF_INET, AF_INET6
+
+FAMILY = {AF_INET: "ipv4", AF_INET6: "ipv6"}
+
 PROTO = {
     1: "icmp",
     6: "tcp",
@@ -76,6 +80,9 @@ DCCP_STATE = {
     9: "INVALID",
 }
 DCCP_ROLE = {0: "CLIENT", 1: "SERVER"}
+
+#: field -> its vocabulary, of the protocols that have a state
+STATES = {"tcp_state": TCP_STATE, "sctp_state": SCTP_STATE, "dccp_state": DCCP_STATE}
 
 #: NF_CT_EXPECT_*
 EXPECT_FLAGS = {0x1: "PERMANENT", 0x2: "INACTIVE", 0x4: "USERSPACE"}

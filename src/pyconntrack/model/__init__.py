@@ -1,0 +1,48 @@
+"""Typed values: flows, tuples, expectations, events, statistics.
+
+A :class:`Flow` is a proven message: it keeps the kernel's bytes and their layout, and a field is
+read out of them when somebody asks for it.  Values made by hand are encoded to the same bytes,
+which is also what checks them.
+
+General layout, each importing only what stands above it: ``names`` (the schema by name),
+``convert`` (one value), ``make`` (values to a message), ``value`` (a message and its fields),
+``tuple``, ``plain`` (the JSON form), ``entry`` (what flows and expectations share), ``flow``,
+``expect``, ``event``, ``stats``, ``batch`` (many messages); ``given`` has types for checkers.
+
+Owns what a user sees of a message: names, words, identity, the JSON form.  Sends nothing.
+Everything here is immutable; absent is None and zero is zero.
+"""
+
+from __future__ import annotations
+
+from .batch import decode, meets
+from .convert import FAMILIES, packed, to_raw
+from .event import Event
+from .expect import Expect
+from .flow import Flow
+from .names import FIELDS, TUPLE_NAMES, flatten
+from .plain import plain
+from .stats import CpuStats, Stats
+from .tuple import Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .given import Changes as Changes
+
+__all__ = [
+    "FAMILIES",
+    "FIELDS",
+    "TUPLE_NAMES",
+    "CpuStats",
+    "Event",
+    "Expect",
+    "Flow",
+    "Stats",
+    "Tuple",
+    "decode",
+    "flatten",
+    "meets",
+    "packed",
+    "plain",
+    "to_raw",
+]

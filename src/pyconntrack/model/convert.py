@@ -1,0 +1,179 @@
+"""One value of one field: from what a user writes to what the wire carries, and back.
+
+Owns addresses, words, labels and their checks; an error names the field and what would be right.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+from .. import vocab
+from ..errors import RequestError
+from ..fields import IPV4, IPV6, TEXT
+from ..filter import label_byte
+from ..layout import text
+from .names import FIELDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from ..schema import Attr
+    from .given import AddressLike
+
+FAMILIES = vocab.FAMILY
+_FLAGS = (vocab.STATUS, vocab.EXPECT_FLAGS)
+_LABELS = ("labels", "labels_mask")
+_LABEL_BYTES = 16  # NF_CT_LABELS_MAX_SIZE
+#: id of a vocabulary -> word in capitals -> number
+_NUMBERS = {
+    id(row.words): {word.upper(): number for number, word in row.words.items()}
+    for fields in FIELDS.values()
+    for rows in fields.values()
+    for row in rows
+    if row.words is not None
+}
+
+
+# -- to the wire --------------------------------------------------------------------------------
+
+
+def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
+    """A user's value as `encode` wants it; RequestError names the field and what would be right."""
+    kind = rows[0].kind
+    if kind.number:
+        if value.__class__ is int and 0 <= value <= kind.limit:
+            return value
+        return _number(rows, name, value)
+    if kind is IPV4 or kind is IPV6:
+        return packed(value, name)
+    if kind is TEXT:
+        if not isinstance(value, str) or "\0" in value:
+            raise RequestError(f"{name}: a text is wanted, not {value!r}")
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    if name in _LABELS:
+        return _label_bytes(value, name)
+    if isinstance(value, str):
+        try:
+            return bytes.fromhex(value)
+        except ValueError:
+            pass
+    raise RequestError(f"{name}: bytes or hexadecimal text are wanted, not {value!r}")
+
+
+def _number(rows: tuple[Attr, ...], name: str, value: Any) -> int:
+    words = rows[0].words
+    if words is not None and not isinstance(value, int):
+        return _number_of_words(words, name, value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RequestError(f"{name}: a whole number is wanted, not {value!r}")
+    limit = max(row.kind.limit for row in rows)
+    if not 0 <= value <= limit:
+        raise RequestError(f"{name}: {value} is not in 0..{limit}")
+    return value
+
+
+def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
+    if isinstance(value, str):
+        number = _NUMBERS[id(words)].get(value.upper())
+        if number is not None:
+            return number
+        raise RequestError(f"{name}: {value!r} is none of {', '.join(words.values())}")
+    if words not in _FLAGS or not hasattr(value, "__iter__"):
+        known = ", ".join(words.values())
+        raise RequestError(f"{name}: a number or one of {known} is wanted, not {value!r}")
+    total = 0
+    for word in value:
+        total |= word if isinstance(word, int) else _number_of_words(words, name, word)
+    return total
+
+
+def packed(value: AddressLike, name: str) -> bytes:
+    """An address in packed form, from text, packed bytes or an ``ipaddress`` value."""
+    if isinstance(value, str):
+        family = AF_INET6 if ":" in value else AF_INET
+        try:
+            return inet_pton(family, value)
+        except (OSError, ValueError):
+            pass
+    else:
+        raw = getattr(value, "packed", value)
+        if isinstance(raw, bytes) and len(raw) in (4, 16):
+            return raw
+    raise RequestError(f"{name}: an IPv4 or IPv6 address is wanted, not {value!r}")
+
+
+def family_number(value: Any) -> int:
+    """A layer 3 family, from its number or word; 0 where it does not matter (None)."""
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        for number, word in FAMILIES.items():
+            if value == word:
+                return number
+        raise RequestError(f"family: {value!r} is none of {', '.join(FAMILIES.values())}")
+    if not isinstance(value, int) or isinstance(value, bool) or value not in (0, *FAMILIES):
+        raise RequestError(f"family: {value!r} is none of 2 (ipv4), 10 (ipv6)")
+    return value
+
+
+def _label_bytes(value: Any, name: str) -> bytes:
+    raw = bytearray(_LABEL_BYTES)
+    try:
+        bits = list(value)
+    except TypeError:
+        bits = [None]
+    for bit in bits:
+        if not isinstance(bit, int) or isinstance(bit, bool) or not 0 <= bit < 8 * _LABEL_BYTES:
+            raise RequestError(f"{name}: label numbers 0..{8 * _LABEL_BYTES - 1} are wanted, "
+                               f"not {value!r}")  # fmt: skip
+        raw[label_byte(bit // 8)] |= 1 << bit % 8
+    return bytes(raw)
+
+
+# -- from the wire ------------------------------------------------------------------------------
+
+
+def unpacked(raw: bytes) -> str:
+    """The text of a packed address."""
+    return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
+
+
+def bits_of(value: int) -> Iterator[int]:
+    """The numbers of the bits that are set, from the lowest on."""
+    while value:
+        low = value & -value
+        yield low.bit_length() - 1
+        value ^= low
+
+
+def labels_of(raw: bytes) -> tuple[int, ...]:
+    """The numbers of the labels that are set in a CTA_LABELS bitmap."""
+    order = bytes(raw[label_byte(number)] for number in range(len(raw)))
+    return tuple(bits_of(int.from_bytes(order, "little")))
+
+
+def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
+    """The words of the bits set in `value`; a bit without a word stays a number."""
+    return [words.get(1 << bit, 1 << bit) for bit in bits_of(value)]
+
+
+def told(row: Attr, name: str) -> Callable[[Any], Any] | None:
+    """What makes the JSON value of field `name` of its raw value; None: it is the raw value."""
+    kind, words = row.kind, row.words
+    if kind is IPV4 or kind is IPV6:
+        return unpacked
+    if kind is TEXT:
+        return text
+    if name in _LABELS:
+        return lambda raw: list(labels_of(raw))
+    if not kind.number:
+        return bytes.hex
+    if words is None:
+        return None
+    if words in _FLAGS:
+        return lambda value: words_of(words, value)
+    return lambda value: words.get(value, value)

@@ -1,0 +1,162 @@
+"""Entries of a table: what flows and expectations have in common.
+
+Owns making one by hand, changing, comparing and telling it.
+"""
+
+from __future__ import annotations
+
+from ..errors import RequestError
+from ..layout import find
+from ..wire.frame import message as frame
+from ..wire.tlv import attr, nest
+from .convert import family_number, to_raw
+from .make import make
+from .names import FIELDS, TUPLE_NAMES
+from .plain import fields, plain
+from .tuple import Tuple, identity
+from .value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Self
+
+    from ..schema import Attr, Rows
+
+
+class Entry(Value):
+    """A value that a program may also make: Flow and Expect."""
+
+    __slots__ = ()
+
+    _rows: Rows
+    _kind: int
+    _fields: dict[str, tuple[Attr, ...]]
+    #: the part that identifies it
+    _part: str
+
+    def __init_subclass__(cls) -> None:
+        cls._fields = FIELDS[id(cls._rows)]
+
+    def _build(
+        self,
+        given: Mapping[str, Any],
+        raw: dict[str, Any] | None = None,
+        family: int = 0,
+        kept: Iterable[tuple[tuple[int, ...], bytes]] = (),
+    ) -> None:
+        """Makes the message of `raw`, what `given` says in its stead, and `kept` attributes."""
+        raw = {} if raw is None else raw
+        known = self._fields
+        for name, value in given.items():
+            rows = known.get(name)
+            if value is None:
+                raw.pop(name, None)
+            elif rows is not None:
+                raw[name] = to_raw(rows, name, value)
+            elif name == "family":
+                family = family_number(value)
+            elif f"{name}_src" not in known:
+                raise RequestError(f"no such field: {name}")
+            elif not isinstance(value, Tuple):
+                raise RequestError(f"{name}: a Tuple is wanted, not {value!r}")
+            else:
+                raw.update(value._values(name + "_"))
+        message = make(self._kind, raw, family)
+        for path, data in kept:
+            part = attr(path[-1], data)
+            for number in reversed(path[:-1]):
+                part = nest(number, part)
+            message = frame(self._kind, 0, 0, message[16], message[20:] + part)
+        self._message = message
+        self._layout = find(message)
+
+    @classmethod
+    def from_raw(cls, values: Mapping[str, Any], family: int) -> Self:
+        """The value of raw field values (addresses packed, flags and states as numbers)."""
+        self = cls.__new__(cls)
+        self._build(values, family=family)
+        return self
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The value of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
+        if not isinstance(data, dict):
+            raise RequestError(f"an object is wanted, not {data!r}")
+        given, kept = fields(data, cls._rows)
+        self = cls.__new__(cls)
+        self._build(given, kept=kept)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: see :func:`plain`."""
+        return plain(self._layout, self._message)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with fields changed (by schema name, or ``orig=Tuple(...)``); None removes one.
+
+        Raises :class:`~pyconntrack.RequestError` for a name or value that does not fit.
+        """
+        layout = self._layout
+        raw = dict(zip(layout.names, layout.struct.unpack(self._message), strict=True))
+        for name in changes:
+            if f"{name}_src" in self._fields:
+                for inner in TUPLE_NAMES:
+                    raw.pop(f"{name}_{inner}", None)
+        new = type(self).__new__(type(self))
+        new._build(changes, raw, 0 if "family" in changes else self.family, self.unknown)
+        return new
+
+    @property
+    def unknown(self) -> tuple[tuple[tuple[int, ...], bytes], ...]:
+        """Attributes that the schema does not know: (path of attribute numbers, payload)."""
+        return self._layout.kept(self._message)
+
+    @property
+    def key(self) -> tuple[bytes | None, ...]:
+        """What identifies the entry: a tuple and the zone, packed; fit for a dictionary."""
+        return identity(self._layout, self._message, self._part)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        mine, theirs = self.raw("id"), other.raw("id")
+        if mine is not None and theirs is not None and mine != theirs:
+            return False
+        return self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def same_as(self, other: object) -> bool:
+        """Whether `other` is equal in every field, unlike ``==`` which asks for identity."""
+        return (
+            type(self) is type(other)
+            and isinstance(other, Entry)
+            and self.family == other.family
+            and self._values() == other._values()
+            and set(self.unknown) == set(other.unknown)
+        )
+
+    def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
+        """Field name -> (here, there) of every field that differs, as raw values."""
+        mine, theirs = self._values(), other._values()
+        return {
+            name: (mine.get(name), theirs.get(name))
+            for name in (*mine, *(name for name in theirs if name not in mine))
+            if mine.get(name) != theirs.get(name)
+        }
+
+    def __repr__(self) -> str:
+        data = self.to_dict()
+        parts = []
+        for name, value in data.items():
+            if isinstance(value, dict):
+                view = Tuple._view(self._layout, self._message, name + "_")
+                parts.append(f"{name}={view!r}")
+                parts += [f"{name}_{k}={value[k]}" for k in ("packets", "bytes") if k in value]
+            elif name == "status":
+                parts.append("status=" + "|".join(map(str, value)))
+            elif name != "family":
+                parts.append(f"{name}={value}")
+        return f"{type(self).__name__}({', '.join(parts)})"

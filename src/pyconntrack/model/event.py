@@ -1,0 +1,129 @@
+"""Events: what happened to an entry, and when."""
+
+from __future__ import annotations
+
+import sys
+from time import time_ns
+
+from ..errors import RequestError
+from .expect import Expect
+from .flow import Flow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_EVENTS = ("NEW", "UPDATE", "DESTROY")
+
+
+class Event:
+    """Something that happened to a flow or an expectation.
+
+    `kind`: ``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``; `flow` or `expect`: the entry as the event
+    tells it (an update may carry only what changed); `synthetic`: whether it was found by a dump
+    instead of reported (``events(resync=True)``); `time`: when it was seen, ns since 1970 (None:
+    now).
+    """
+
+    __slots__ = ("_entry", "_kind", "_synthetic", "_time")
+
+    _entry: Flow | Expect
+    _kind: str
+    _synthetic: bool
+    _time: int
+
+    def __init__(
+        self,
+        kind: str,
+        entry: Flow | Expect,
+        *,
+        synthetic: bool = False,
+        time: int | None = None,
+    ) -> None:
+        if kind not in _EVENTS:
+            raise RequestError(f"kind: {kind!r} is none of {', '.join(_EVENTS)}")
+        self._kind, self._entry, self._synthetic = kind, entry, synthetic
+        self._time = time_ns() if time is None else time
+
+    @property
+    def kind(self) -> str:
+        """``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``."""
+        return self._kind
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a dump found it, instead of the kernel reporting it."""
+        return self._synthetic
+
+    @property
+    def flow(self) -> Flow | None:
+        """The flow concerned; None where it is an expectation."""
+        return self._entry if isinstance(self._entry, Flow) else None
+
+    @property
+    def expect(self) -> Expect | None:
+        """The expectation concerned; None where it is a flow."""
+        return self._entry if isinstance(self._entry, Expect) else None
+
+    @property
+    def entry(self) -> Flow | Expect:
+        """The flow or expectation concerned."""
+        return self._entry
+
+    @property
+    def time(self) -> int:
+        """When it happened, ns since 1970, or else when it was seen.
+
+        The kernel tells it from Linux 6.14 on, with nf_conntrack_timestamp=1; where it does not,
+        ``flow.timestamp_event`` is None.
+        """
+        told = self._entry.timestamp_event if isinstance(self._entry, Flow) else None
+        return self._time if told is None else told
+
+    @property
+    def portid(self) -> int:
+        """The netlink port of the program that caused it; 0 for packets and the kernel."""
+        return int.from_bytes(self._entry.message[12:16], sys.byteorder)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, as ``conntrack -E -o json`` writes it: the entry's after ``event``,
+        ``time`` (and ``synthetic``, which the command has not).
+        """
+        head: dict[str, Any] = {"event": self._kind.lower(), "time": self.time}
+        if self._synthetic:
+            head["synthetic"] = True
+        return head | self._entry.to_dict()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Event:
+        """The event of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
+        rest = dict(data)
+        word, time = rest.pop("event", None), rest.pop("time", None)
+        synthetic = bool(rest.pop("synthetic", False))
+        known = {kind.lower(): kind for kind in _EVENTS}
+        if not isinstance(word, str) or word not in known:
+            raise RequestError(f"event: {word!r} is none of {', '.join(known)}")
+        if time is not None and (not isinstance(time, int) or isinstance(time, bool)):
+            raise RequestError(f"time: a whole number is wanted, not {time!r}")
+        entry: type[Flow | Expect] = Expect if "tuple" in rest else Flow
+        return cls(known[word], entry.from_dict(rest), synthetic=synthetic, time=time)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Event):
+            return NotImplemented
+        return (
+            self._kind == other._kind
+            and self._synthetic == other._synthetic
+            and self._entry.same_as(other._entry)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self._kind, self._entry))
+
+    def __repr__(self) -> str:
+        mark = ", synthetic=True" if self._synthetic else ""
+        return f"Event({self._kind!r}, {self._entry!r}{mark})"
+
+    def __str__(self) -> str:
+        return f"[{self._kind}]{'*' if self._synthetic else ''} {self._entry}"

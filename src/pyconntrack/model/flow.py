@@ -1,0 +1,203 @@
+"""Flows: connections as the kernel tracks them."""
+
+from __future__ import annotations
+
+from .. import vocab
+from ..schema import CONNTRACK
+from ..wire import consts as c
+from .convert import words_of
+from .entry import Entry
+from .tuple import Part
+from .value import Address, Labels, Number, Octets, String
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from .given import FlowFields
+    from .tuple import Tuple
+
+
+class Flag:
+    """Whether a bit of ``status`` is set; False where there is no status."""
+
+    __slots__ = ("bit",)
+
+    def __init__(self, bit: int) -> None:
+        self.bit = bit
+
+    def __get__(self, value: Flow | None, owner: type | None = None) -> bool:
+        if value is None:
+            return self  # type: ignore[return-value]
+        return bool((value.status or 0) & self.bit)
+
+
+class Flow(Entry):
+    """A connection as the kernel tracks it.
+
+    Made by the kernel's messages, or by hand: ``Flow(Tuple(...), mark=5, timeout=60,
+    status="ASSURED", tcp_state="ESTABLISHED", labels=[1, 7])``.  Every field of the schema is an
+    attribute under its schema name; None where it is absent.  Times are nanoseconds since 1970
+    (``timestamp_*``) or seconds that are left (``timeout``).
+
+    ``==`` and ``hash`` go by the identity of the connection: the original tuple and its zone, and
+    the kernel's id where both sides have one.  :meth:`same_as` compares every field.
+    Wrong names and values raise :class:`~pyconntrack.RequestError`.
+    """
+
+    __slots__ = ()
+    _rows = CONNTRACK
+    _kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
+    _part = "orig_"
+
+    orig = Part()
+    reply = Part()
+    master = Part()
+
+    orig_src = Address()
+    orig_dst = Address()
+    orig_proto = Number()
+    orig_sport = Number()
+    orig_dport = Number()
+    orig_icmp_id = Number()
+    orig_icmp_type = Number()
+    orig_icmp_code = Number()
+    orig_zone = Number()
+    reply_src = Address()
+    reply_dst = Address()
+    reply_proto = Number()
+    reply_sport = Number()
+    reply_dport = Number()
+    reply_icmp_id = Number()
+    reply_icmp_type = Number()
+    reply_icmp_code = Number()
+    reply_zone = Number()
+    status = Number()
+    tcp_state = Number()
+    tcp_wscale_orig = Number()
+    tcp_wscale_reply = Number()
+    tcp_flags_orig = Number()
+    tcp_flags_reply = Number()
+    dccp_state = Number()
+    dccp_role = Number()
+    dccp_handshake_seq = Number()
+    sctp_state = Number()
+    sctp_vtag_orig = Number()
+    sctp_vtag_reply = Number()
+    helper = String()
+    helper_info = Octets()
+    src_nat_min_addr = Address()
+    src_nat_max_addr = Address()
+    src_nat_min_port = Number()
+    src_nat_max_port = Number()
+    timeout = Number()
+    mark = Number()
+    orig_packets = Number()
+    orig_bytes = Number()
+    reply_packets = Number()
+    reply_bytes = Number()
+    use = Number()
+    id = Number()
+    dst_nat_min_addr = Address()
+    dst_nat_max_addr = Address()
+    dst_nat_min_port = Number()
+    dst_nat_max_port = Number()
+    master_src = Address()
+    master_dst = Address()
+    master_proto = Number()
+    master_sport = Number()
+    master_dport = Number()
+    master_icmp_id = Number()
+    master_icmp_type = Number()
+    master_icmp_code = Number()
+    master_zone = Number()
+    orig_seqadj_correction_pos = Number()
+    orig_seqadj_offset_before = Number()
+    orig_seqadj_offset_after = Number()
+    reply_seqadj_correction_pos = Number()
+    reply_seqadj_offset_before = Number()
+    reply_seqadj_offset_after = Number()
+    secmark = Number()
+    zone = Number()
+    secctx = String()
+    timestamp_start = Number()
+    timestamp_stop = Number()
+    mark_mask = Number()
+    labels = Labels()
+    labels_mask = Labels()
+    synproxy_isn = Number()
+    synproxy_its = Number()
+    synproxy_tsoff = Number()
+    filter_orig_flags = Octets()
+    filter_reply_flags = Octets()
+    status_mask = Number()
+    timestamp_event = Number()
+
+    expected = Flag(c.IPS_EXPECTED)
+    seen_reply = Flag(c.IPS_SEEN_REPLY)
+    assured = Flag(c.IPS_ASSURED)
+    confirmed = Flag(c.IPS_CONFIRMED)
+    is_src_nat = Flag(c.IPS_SRC_NAT)
+    is_dst_nat = Flag(c.IPS_DST_NAT)
+    is_seq_adjusted = Flag(c.IPS_SEQ_ADJUST)
+    dying = Flag(c.IPS_DYING)
+    fixed_timeout = Flag(c.IPS_FIXED_TIMEOUT)
+    offloaded = Flag(c.IPS_OFFLOAD)
+    hw_offloaded = Flag(c.IPS_HW_OFFLOAD)
+
+    def __init__(
+        self,
+        orig: Tuple | None = None,
+        reply: Tuple | None = None,
+        master: Tuple | None = None,
+        **fields: Unpack[FlowFields],
+    ) -> None:
+        self._build({"orig": orig, "reply": reply, "master": master, **fields})
+
+    @property
+    def status_words(self) -> list[str | int]:
+        """The words of ``status``; a bit that has none stays a number."""
+        return words_of(vocab.STATUS, self.status or 0)
+
+    @property
+    def state(self) -> str | None:
+        """The word of the TCP, SCTP or DCCP state; None where the protocol has none."""
+        for name, words in vocab.STATES.items():
+            raw = self.raw(name)
+            if raw is not None:
+                number = int.from_bytes(raw)
+                return words.get(number, str(number))
+        return None
+
+    @property
+    def proto(self) -> str | None:
+        """The protocol as a word; its number as text where it has none."""
+        number = self.orig_proto
+        return None if number is None else vocab.PROTO.get(number, str(number))
+
+    def __str__(self) -> str:
+        """One line, much as ``conntrack -L -o id`` writes it."""
+        parts = [f"{self.proto or '?':8} {self.orig_proto or 0}"]
+        if self.timeout is not None:
+            parts.append(str(self.timeout))
+        if self.state is not None:
+            parts.append(self.state)
+        for name in ("orig", "reply"):
+            one: Tuple | None = getattr(self, name)
+            if one is not None:
+                parts.append(str(one))
+            for counter in ("packets", "bytes"):
+                number = getattr(self, f"{name}_{counter}")
+                if number is not None:
+                    parts.append(f"{counter}={number}")
+            if name == "orig" and self.status is not None and not self.seen_reply:
+                parts.append("[UNREPLIED]")
+        if self.assured:
+            parts.append("[ASSURED]")
+        for name in ("mark", "secctx", "zone", "use", "id", "helper"):
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f"{name}={value}")
+        if self.labels:
+            parts.append("labels=" + ",".join(map(str, self.labels)))
+        return " ".join(parts)

@@ -1,0 +1,77 @@
+"""Values made by hand: from checked values to the message that carries them.
+
+The first message with certain fields is written attribute by attribute.  Its layout then is a
+mould for all that have the same fields and sizes: their values are packed at once, and the
+headers between them are the mould's.  Whoever reads the message proves its layout as always.
+
+Owns moulds and the choice of the family; the values were checked before (``convert``).
+"""
+
+from __future__ import annotations
+
+from _operator import itemgetter
+
+from ..encode import encode
+from ..errors import RequestError
+from ..layout import find, rows_of
+from ..wire.frame import message as frame
+from .convert import FAMILIES, unpacked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from struct import Struct
+    from typing import Any
+
+    Mould = tuple[Callable[[Any], Any], Struct, int]
+
+#: moulds kept; each order of the fields and each size of a text has one
+LIMIT = 4096
+_moulds: dict[tuple[Any, ...], Mould] = {}
+
+
+def make(kind: int, values: dict[str, Any], family: int, prefix: str = "") -> bytes:
+    """A message of type `kind` with `values`: `prefix` + name -> raw value.
+
+    A family of 0 is that of the addresses.  Raises RequestError where they are of another one.
+    """
+    sizes = []
+    for name, value in values.items():
+        if value.__class__ is str:
+            values[name] = value = value.encode() + b"\0"
+        if value.__class__ is bytes:
+            sizes.append(len(value))
+    key = (kind, family, *values, *sizes)
+    mould = _moulds.get(key)
+    if mould is None:
+        mould = _mould(kind, values, family, prefix)
+        if len(_moulds) >= LIMIT:
+            _moulds.clear()
+        _moulds[key] = mould
+    order, struct, headers = mould
+    packed = int.from_bytes(struct.pack(*order(tuple(values.values()))))
+    return (packed | headers).to_bytes(struct.size)
+
+
+def _mould(kind: int, values: dict[str, Any], family: int, prefix: str) -> Mould:
+    """How to order the values, how to pack them, and the bytes between them."""
+    family = _family(values, family)
+    named = {prefix + name: value for name, value in values.items()}
+    message = frame(kind, 0, 0, family, encode(rows_of(kind), named, family))
+    layout = find(message)
+    places = [list(named).index(name) for name in layout.names]
+    order = itemgetter(*places) if len(places) > 1 else tuple
+    packed = int.from_bytes(layout.struct.pack(*order(tuple(values.values()))))
+    return order, layout.struct, int.from_bytes(message) ^ packed
+
+
+def _family(values: dict[str, Any], family: int) -> int:
+    """The family of all addresses."""
+    for name, value in values.items():
+        if isinstance(value, bytes) and name.endswith(("src", "dst", "addr")):
+            here = 2 if len(value) == 4 else 10
+            if family not in (0, here):
+                words = FAMILIES[family]
+                raise RequestError(f"{name}: {unpacked(value)} is not an {words} address")
+            family = here
+    return family

@@ -1,0 +1,123 @@
+"""Statistics of connection tracking, of the whole table and of each CPU."""
+
+from __future__ import annotations
+
+from ..errors import RequestError
+from ..schema import STATS_CPU
+from .value import Number, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+class CpuStats(Value):
+    """Counters of one CPU since the namespace was made.  Source: CTA_STATS_*, CTA_STATS_EXP_*.
+
+    Counters that the running kernel does not keep are None.
+    """
+
+    __slots__ = ()
+
+    searched = Number()
+    found = Number()
+    new = Number()
+    invalid = Number()
+    ignore = Number()
+    delete = Number()
+    delete_list = Number()
+    insert = Number()
+    insert_failed = Number()
+    drop = Number()
+    early_drop = Number()
+    error = Number()
+    search_restart = Number()
+    clash_resolve = Number()
+    chain_toolong = Number()
+    create = Number()
+
+    @property
+    def cpu(self) -> int:
+        """The number of the CPU."""
+        return int.from_bytes(self._message[18:20])
+
+    def to_dict(self) -> dict[str, int]:
+        """The counters by name, with ``cpu`` first."""
+        return {"cpu": self.cpu, **self._values()}
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CpuStats):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.to_dict().items()))
+
+    def __repr__(self) -> str:
+        return f"CpuStats({', '.join(f'{k}={v}' for k, v in self.to_dict().items())})"
+
+
+class Stats:
+    """Statistics of connection tracking: `entries` of at most `max_entries`, counters by CPU."""
+
+    __slots__ = ("_cpus", "_entries", "_expect_cpus", "_max")
+
+    def __init__(
+        self,
+        entries: int,
+        max_entries: int | None,
+        cpus: Iterable[CpuStats] = (),
+        expect_cpus: Iterable[CpuStats] = (),
+    ) -> None:
+        self._entries, self._max = entries, max_entries
+        self._cpus, self._expect_cpus = tuple(cpus), tuple(expect_cpus)
+
+    @property
+    def entries(self) -> int:
+        """The number of flows in the table."""
+        return self._entries
+
+    @property
+    def max_entries(self) -> int | None:
+        """The limit (nf_conntrack_max); None before Linux 4.18."""
+        return self._max
+
+    @property
+    def cpus(self) -> tuple[CpuStats, ...]:
+        """The counters of each CPU."""
+        return self._cpus
+
+    @property
+    def expect_cpus(self) -> tuple[CpuStats, ...]:
+        """The counters of expectations of each CPU."""
+        return self._expect_cpus
+
+    def total(self, name: str) -> int:
+        """The sum of one counter over all CPUs.  Raises RequestError for a name that is none."""
+        if name not in {row.name for row in STATS_CPU.values()}:
+            raise RequestError(f"no such counter: {name}")
+        return sum(getattr(cpu, name) or 0 for cpu in self._cpus)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "entries": self._entries,
+            "max_entries": self._max,
+            "cpus": [cpu.to_dict() for cpu in self._cpus],
+            "expect_cpus": [cpu.to_dict() for cpu in self._expect_cpus],
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stats):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self._entries, self._max, self._cpus, self._expect_cpus))
+
+    def __repr__(self) -> str:
+        return (
+            f"Stats(entries={self._entries}, max_entries={self._max}, "
+            f"cpus={self._cpus!r}, expect_cpus={self._expect_cpus!r})"
+        )

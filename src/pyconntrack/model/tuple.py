@@ -1,0 +1,191 @@
+"""Tuples: one direction of a connection.
+
+Owns what a tuple is, alone or as a part of a flow or an expectation, and the key it makes.
+"""
+
+from __future__ import annotations
+
+from .. import vocab
+from ..errors import RequestError
+from ..layout import find
+from ..schema import TUPLE
+from ..wire import consts as c
+from .convert import to_raw, told
+from .make import make
+from .names import FIELDS, TUPLE_NAMES
+from .value import Address, Named, Number, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ..layout import Layout
+    from .given import AddressLike
+
+_GET = c.ct_msg(c.IPCTNL_MSG_CT_GET)
+_FIELDS = FIELDS[id(TUPLE)]
+#: what answers an ICMP type, by family
+_ANSWERS = {
+    c.AF_INET: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17},
+    c.AF_INET6: {128: 129, 129: 128, 139: 140, 140: 139},
+}
+
+
+class Tuple(Value):
+    """One direction of a connection: addresses, protocol, ports or ICMP fields, zone.
+
+    `src`, `dst`: text, packed bytes or ``ipaddress`` values; `proto`: a number or a word such as
+    ``"tcp"``; `sport`, `dport`: 0..65535; `icmp_id`, `icmp_type`, `icmp_code`; `zone`: of this
+    direction alone.  Source: CTA_TUPLE_*.
+    """
+
+    __slots__ = ("_prefix",)
+
+    src = Address()
+    dst = Address()
+    proto = Number()
+    sport = Number()
+    dport = Number()
+    icmp_id = Number()
+    icmp_type = Number()
+    icmp_code = Number()
+    zone = Number()
+
+    def __init__(
+        self,
+        src: AddressLike | None = None,
+        dst: AddressLike | None = None,
+        proto: int | str | None = None,
+        sport: int | None = None,
+        dport: int | None = None,
+        *,
+        icmp_id: int | None = None,
+        icmp_type: int | None = None,
+        icmp_code: int | None = None,
+        zone: int | None = None,
+    ) -> None:
+        given = (src, dst, proto, sport, dport, icmp_id, icmp_type, icmp_code, zone)
+        raw = {
+            name: to_raw(rows, name, value)
+            for (name, rows), value in zip(_FIELDS.items(), given, strict=True)
+            if value is not None
+        }
+        self._message = make(_GET, raw, 0, "orig_")
+        self._layout = find(self._message)
+        self._prefix = "orig_"
+
+    @classmethod
+    def _view(cls, layout: Layout, message: bytes, prefix: str) -> Tuple:
+        self = cls.__new__(cls)
+        self._layout, self._message, self._prefix = layout, message, prefix
+        return self
+
+    def _values(self, prefix: str = "") -> dict[str, Any]:
+        """`prefix` + field name -> raw value."""
+        layout, here = self._layout, self._prefix
+        plan = layout.writers.get((Tuple, here, prefix))
+        if plan is None:
+            names = [name for name in layout.slots
+                     if name.startswith(here) and name[len(here) :] in TUPLE_NAMES]  # fmt: skip
+            plan = layout.writers[Tuple, here, prefix] = (
+                [prefix + name[len(here) :] for name in names],
+                layout.part(names).unpack,
+            )
+        names, unpack = plan
+        return dict(zip(names, unpack(self._message), strict=True))
+
+    @property
+    def key(self) -> tuple[bytes | None, ...]:
+        """The values that make this tuple what it is, packed; fit for a dictionary."""
+        return identity(self._layout, self._message, self._prefix, own=True)
+
+    @property
+    def proto_name(self) -> str | None:
+        """The protocol as a word; its number as text where it has none."""
+        number = self.proto
+        return None if number is None else vocab.PROTO.get(number, str(number))
+
+    def inverted(self) -> Tuple:
+        """The tuple of the answer: ends exchanged, ICMP requests turned to replies."""
+        kind = self.icmp_type
+        if kind is not None:
+            kind = _ANSWERS[self.family or c.AF_INET].get(kind, kind)
+        return Tuple(
+            self.raw("dst"), self.raw("src"), self.proto, self.dport, self.sport,
+            icmp_id=self.icmp_id, icmp_type=kind, icmp_code=self.icmp_code,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: ``{"src": ..., "dst": ..., "proto": "tcp", "sport": ...}``."""
+        found = self._values()
+        for name, value in found.items():
+            convert = told(_FIELDS[name][0], name)
+            if convert is not None:
+                found[name] = convert(value)
+        return found
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Tuple:
+        """The tuple of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
+        wrong = set(data) - set(_FIELDS)
+        if wrong:
+            raise RequestError(f"no such field: {', '.join(sorted(wrong))}")
+        return cls(**data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tuple):
+            return NotImplemented
+        return self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_tuple_of, (self._message, self._prefix))
+
+    def __repr__(self) -> str:
+        parts = (f"{name}={value!r}" for name, value in self.to_dict().items())
+        return f"Tuple({', '.join(parts)})"
+
+    def __str__(self) -> str:
+        data = self.to_dict()
+        data.pop("proto", None)
+        return " ".join(f"{name}={value}" for name, value in data.items())
+
+
+def _tuple_of(message: bytes, prefix: str) -> Tuple:
+    return Tuple._view(find(message), message, prefix)
+
+
+class Part(Named):
+    """A tuple inside a message; None where it is absent."""
+
+    __slots__ = ()
+
+    def __get__(self, value: Value | None, owner: type | None = None) -> Tuple | None:
+        if value is None:
+            return self  # type: ignore[return-value]
+        layout, prefix = value._layout, self.name + "_"
+        if any(prefix + name in layout.slots for name in ("src", "proto", "dst")):
+            return Tuple._view(layout, value._message, prefix)
+        return None
+
+
+def identity(
+    layout: Layout, message: bytes, prefix: str, *, own: bool = False
+) -> tuple[bytes | None, ...]:
+    """What tells a tuple from others, packed; the zone is the entry's where it has none itself."""
+    plan = layout.writers.get((identity, prefix, own))
+    if plan is None:
+        slots = [layout.slots.get(prefix + name) for name in TUPLE_NAMES]
+        # a zone of this direction, or of both; 0 is what it is to have none
+        if slots[-1] is None and not own:
+            slots[-1] = layout.slots.get("zone")
+        plan = layout.writers[identity, prefix, own] = [
+            (slot.offset, slot.offset + slot.size) if slot else (0, 0) for slot in slots
+        ]
+    parts: list[bytes | None] = [message[at:end] or None for at, end in plan]
+    if parts[-1] == b"\0\0":
+        parts[-1] = None
+    return tuple(parts)

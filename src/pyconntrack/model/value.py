@@ -1,0 +1,136 @@
+"""What all values have in common: a proven message, and reading fields out of it.
+
+A value keeps the kernel's bytes and their layout; a field is read when somebody asks for it.  So
+a dump costs little an entry, and whatever a newer kernel adds is kept.
+
+Owns reading: :class:`Value`, and the descriptors that are its attributes.
+"""
+
+from __future__ import annotations
+
+from ..layout import find, text
+from .convert import labels_of, unpacked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol, Self, TypeVar
+
+    from ..layout import Layout
+
+    T_co = TypeVar("T_co", covariant=True)
+
+    class Reads(Protocol[T_co]):
+        """A descriptor, by the type that it reads."""
+
+        name: str
+
+        def read(self, raw: bytes, /) -> T_co:
+            """The value of the bytes of a field."""
+
+
+class Value:
+    """A message, its layout, and what its fields' names begin with."""
+
+    __slots__ = ("_layout", "_message")
+
+    _layout: Layout
+    _message: bytes
+    _prefix = ""
+
+    @classmethod
+    def from_message(cls, message: bytes) -> Self:
+        """The value of a netlink message (from its nlmsghdr on); DecodeError if it is broken."""
+        self = cls.__new__(cls)
+        self._layout = find(message)
+        self._message = message
+        return self
+
+    @property
+    def message(self) -> bytes:
+        """The netlink message that this value is made of."""
+        return self._message
+
+    @property
+    def family(self) -> int:
+        """The layer 3 family: 2 (AF_INET) or 10 (AF_INET6); 0 where it does not matter."""
+        return self._layout.family
+
+    def raw(self, name: str) -> bytes | None:
+        """The bytes of field `name` as the kernel sent them; None where it is absent."""
+        slot = self._layout.slots.get(self._prefix + name)
+        if slot is None:
+            return None
+        return self._message[slot.offset : slot.offset + slot.size]
+
+    def _values(self) -> dict[str, Any]:
+        """Field name -> raw value."""
+        return self._layout.values(self._message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self).from_message, (self._message,))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Named:
+    """A descriptor that knows its field: the attribute ``class_`` is the field ``class``."""
+
+    __slots__ = ("name",)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name.removesuffix("_")
+
+
+class Field(Named):
+    """A field of a message; None where it is absent."""
+
+    __slots__ = ()
+
+    def __get__(
+        self: Reads[T_co], value: Value | None, owner: type | None = None
+    ) -> T_co | None:
+        if value is None:
+            return self  # type: ignore[return-value]
+        slot = value._layout.slots.get(value._prefix + self.name)
+        if slot is None:
+            return None
+        return self.read(value._message[slot.offset : slot.offset + slot.size])
+
+
+class Number(Field):
+    """A numeric field of a message; None where it is absent."""
+
+    __slots__ = ()
+    read = staticmethod(int.from_bytes)
+
+
+class Octets(Field):
+    """A field of bytes; None where it is absent."""
+
+    __slots__ = ()
+    read = staticmethod(bytes)
+
+
+class Address(Field):
+    """An address as text; None where it is absent."""
+
+    __slots__ = ()
+    read = staticmethod(unpacked)
+
+
+class String(Field):
+    """A text of the kernel; None where it is absent."""
+
+    __slots__ = ()
+    read = staticmethod(text)
+
+
+class Labels(Field):
+    """The numbers of the labels that are set; None where the field is absent."""
+
+    __slots__ = ()
+    read = staticmethod(labels_of)
