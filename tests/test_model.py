@@ -6,15 +6,19 @@ import copy
 import ipaddress
 import json
 import pickle
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from pyconntrack import Event, Expect, Flow, RequestError, Stats, Tuple
+from pyconntrack.encode import encode
 from pyconntrack.model import plain
-from pyconntrack.schema import CONNTRACK
-from pyconntrack.wire.consts import ct_msg
+from pyconntrack.schema import CONNTRACK, EXPECT
+from pyconntrack.wire import frame
+from pyconntrack.wire.consts import ct_msg, exp_msg
 from test_layout import messages
 
 TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
@@ -37,6 +41,7 @@ JSON = {
 # mistakes that a type checker would see as well
 LooseTuple: Any = Tuple
 LooseFlow: Any = Flow
+LooseExpect: Any = Expect
 
 
 def test_fields() -> None:
@@ -53,6 +58,32 @@ def test_fields() -> None:
     assert FLOW.family == 2
     assert Flow(TCP, mark=0).mark == 0
     assert Flow(TCP).mark is None
+
+
+@given(st.data())
+def test_values_made_by_hand_are_what_the_schema_says(data: Any) -> None:
+    """The first of a kind, and those that follow in its mould."""
+    for rows, kind, cls in ((CONNTRACK, ct_msg(0), Flow), (EXPECT, exp_msg(0), Expect)):
+        one = cls.from_message(data.draw(messages(rows, kind)))
+        values = one._values()
+        for _ in range(2):
+            order = data.draw(st.permutations(list(values)))
+            made = cls.from_raw({name: values[name] for name in order}, one.family)
+            payload = encode(rows, values, one.family)
+            assert made.message == frame.message(kind, 0, 0, one.family, payload)
+            assert made.same_as(one)
+            values = {
+                name: value ^ 1 if isinstance(value, int) else value
+                for name, value in values.items()
+            }
+            one = cls.from_message(frame.message(kind, 0, 0, one.family, encode(
+                rows, values, one.family)))  # fmt: skip
+
+
+def test_flags_of_filters_are_bytes() -> None:
+    flags = (3).to_bytes(4, sys.byteorder)
+    assert LooseFlow(filter_orig_flags=flags).filter_orig_flags == flags
+    assert LooseFlow(filter_orig_flags=flags.hex()).filter_orig_flags == flags
 
 
 def test_json_form() -> None:
@@ -164,10 +195,15 @@ def test_event_json() -> None:
         (lambda: LooseFlow(TCP, status="SEEN"), "status: 'SEEN' is none of EXPECTED"),
         (lambda: LooseFlow(TCP, tcp_state="OPEN"), "tcp_state: 'OPEN' is none of NONE"),
         (lambda: LooseFlow(TCP, tcp_state=["NONE"]), "tcp_state: a number or one of"),
+        (lambda: LooseFlow(TCP, mark=TCP), "mark: a whole number"),
         (lambda: LooseFlow(TCP, helper=5), "helper: a text is wanted"),
+        (lambda: LooseFlow(TCP, helper="\ud800"), "helper: a text is wanted"),
         (lambda: LooseFlow(TCP, labels=[128]), r"labels: label numbers 0\.\.127"),
         (lambda: LooseFlow(TCP, labels=5), "labels: label numbers"),
         (lambda: LooseFlow(TCP, colour=5), "no such field: colour"),
+        (lambda: LooseFlow(TCP, tcp=TCP), "no such field: tcp"),
+        (lambda: LooseFlow(TCP, filter_orig_flags=b"1"), "filter_orig_flags: 4 bytes are wanted"),
+        (lambda: LooseExpect(5), "tuple: a Tuple is wanted"),
         (lambda: LooseFlow("10.0.0.1"), "orig: a Tuple is wanted"),
         (lambda: LooseFlow(TCP, family="ipx"), "family: 'ipx' is none of"),
         (lambda: LooseFlow(TCP, family=10), "not an ipv6 address"),

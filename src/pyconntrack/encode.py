@@ -39,7 +39,7 @@ def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes
             name = prefix + row.name
             if name in todo and (not row.only or not family or row.only == family):
                 value = todo[name]
-                if isinstance(value, bytes) and row.kind.size and len(value) != row.kind.size:
+                if row.only and isinstance(value, bytes) and len(value) != row.kind.size:
                     continue  # the other family's row of the same name
                 parts.append(attr(row.number, pack(row, value, name)))
                 del todo[name]

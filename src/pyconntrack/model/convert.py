@@ -49,9 +49,13 @@ def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
     if kind is IPV4 or kind is IPV6:
         return packed(value, name)
     if kind is TEXT:
-        if not isinstance(value, str) or "\0" in value:
-            raise RequestError(f"{name}: a text is wanted, not {value!r}")
-        return value
+        if isinstance(value, str) and "\0" not in value:
+            try:
+                value.encode()
+                return value
+            except UnicodeEncodeError:  # a lone surrogate
+                pass
+        raise RequestError(f"{name}: a text is wanted, not {value!r}")
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
     if name in _LABELS:

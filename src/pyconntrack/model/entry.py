@@ -62,14 +62,13 @@ class Entry(Value):
                 raise RequestError(f"{name}: a Tuple is wanted, not {value!r}")
             else:
                 raw.update(value._values(name + "_"))
-        message = make(self._kind, raw, family)
+        self._message, self._layout = make(self._kind, raw, family)
         for path, data in kept:
             part = attr(path[-1], data)
             for number in reversed(path[:-1]):
                 part = nest(number, part)
-            message = frame(self._kind, 0, 0, message[16], message[20:] + part)
-        self._message = message
-        self._layout = find(message)
+            self._message = frame(self._kind, 0, 0, self.family, self._message[20:] + part)
+            self._layout = find(self._message)
 
     @classmethod
     def from_raw(cls, values: Mapping[str, Any], family: int) -> Self:

@@ -2,7 +2,7 @@
 
 The first message with certain fields is written attribute by attribute.  Its layout then is a
 mould for all that have the same fields and sizes: their values are packed at once, and the
-headers between them are the mould's.  Whoever reads the message proves its layout as always.
+headers between them are the mould's.
 
 Owns moulds and the choice of the family; the values were checked before (``convert``).
 """
@@ -20,18 +20,22 @@ from .convert import FAMILIES, unpacked
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from struct import Struct
     from typing import Any
 
-    Mould = tuple[Callable[[Any], Any], Struct, int]
+    from ..layout import Layout
+
+    #: the order of the values, the layout, the headers
+    Mould = tuple[Callable[[Any], Any], Layout, int]
 
 #: moulds kept; each order of the fields and each size of a text has one
 LIMIT = 4096
 _moulds: dict[tuple[Any, ...], Mould] = {}
 
 
-def make(kind: int, values: dict[str, Any], family: int, prefix: str = "") -> bytes:
-    """A message of type `kind` with `values`: `prefix` + name -> raw value.
+def make(
+    kind: int, values: dict[str, Any], family: int, prefix: str = ""
+) -> tuple[bytes, Layout]:  # fmt: skip
+    """A message of type `kind` with `values` (`prefix` + name: raw value), and its layout.
 
     A family of 0 is that of the addresses.  Raises RequestError where they are of another one.
     """
@@ -48,21 +52,23 @@ def make(kind: int, values: dict[str, Any], family: int, prefix: str = "") -> by
         if len(_moulds) >= LIMIT:
             _moulds.clear()
         _moulds[key] = mould
-    order, struct, headers = mould
-    packed = int.from_bytes(struct.pack(*order(tuple(values.values()))))
-    return (packed | headers).to_bytes(struct.size)
+    order, layout, headers = mould
+    whole = int.from_bytes(layout.struct.pack(*order(tuple(values.values())))) | headers
+    message = whole.to_bytes(layout.length)
+    if whole & layout.mask != layout.template:  # another protocol
+        layout = find(message)
+    return message, layout
 
 
 def _mould(kind: int, values: dict[str, Any], family: int, prefix: str) -> Mould:
-    """How to order the values, how to pack them, and the bytes between them."""
     family = _family(values, family)
     named = {prefix + name: value for name, value in values.items()}
     message = frame(kind, 0, 0, family, encode(rows_of(kind), named, family))
     layout = find(message)
     places = [list(named).index(name) for name in layout.names]
     order = itemgetter(*places) if len(places) > 1 else tuple
-    packed = int.from_bytes(layout.struct.pack(*order(tuple(values.values()))))
-    return order, layout.struct, int.from_bytes(message) ^ packed
+    packed = layout.struct.pack(*order(tuple(values.values())))
+    return order, layout, int.from_bytes(message) ^ int.from_bytes(packed)
 
 
 def _family(values: dict[str, Any], family: int) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _GET = c.ct_msg(c.IPCTNL_MSG_CT_GET)
 _FIELDS = FIELDS[id(TUPLE)]
+_ITEMS = tuple(_FIELDS.items())
 #: what answers an ICMP type, by family
 _ANSWERS = {
     c.AF_INET: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17},
@@ -68,11 +69,10 @@ class Tuple(Value):
         given = (src, dst, proto, sport, dport, icmp_id, icmp_type, icmp_code, zone)
         raw = {
             name: to_raw(rows, name, value)
-            for (name, rows), value in zip(_FIELDS.items(), given, strict=True)
+            for (name, rows), value in zip(_ITEMS, given, strict=True)
             if value is not None
         }
-        self._message = make(_GET, raw, 0, "orig_")
-        self._layout = find(self._message)
+        self._message, self._layout = make(_GET, raw, 0, "orig_")
         self._prefix = "orig_"
 
     @classmethod
