@@ -12,7 +12,7 @@ from . import request, session
 from .errors import DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import In, push_down
 from .layout import find
-from .model import CpuStats, Expect, Flow, Stats, Tuple, decode
+from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
 from .schema import CONNTRACK
 from .wire import consts as c
 from .wire.tlv import attr, nest
@@ -172,9 +172,9 @@ def _as_flow(target: object, zone: int | None) -> Flow:
 def _identity(flow: Flow, *, with_id: bool) -> dict[str, Any]:
     """The values that name a flow: its tuple, zone and id."""
     values = flow._values()
-    names = ["orig_" + name for name in _TUPLE_NAMES]
+    names = ["orig_" + name for name in TUPLE_NAMES]
     if "orig_src" not in values:
-        names = ["reply_" + name for name in _TUPLE_NAMES]
+        names = ["reply_" + name for name in TUPLE_NAMES]
     prefix = names[0].removesuffix("src")
     _check_tuple(values, prefix)
     found = {name: values[name] for name in names if name in values}
@@ -183,11 +183,6 @@ def _identity(flow: Flow, *, with_id: bool) -> dict[str, Any]:
     if with_id and "id" in values:
         found["id"] = values["id"]
     return found
-
-
-_TUPLE_NAMES = (
-    "src", "dst", "proto", "sport", "dport", "icmp_id", "icmp_type", "icmp_code", "zone",
-)  # fmt: skip
 
 
 def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
@@ -257,7 +252,7 @@ def _create_plan(flow: Flow) -> tuple[list[tuple[int, int]], Any, int | None]:
     values = flow._values()
     _check_tuple(values, "orig_")
     invert = None
-    if not any(name.startswith("reply_") and name[6:] in _TUPLE_NAMES for name in values):
+    if not any(name.startswith("reply_") and name[6:] in TUPLE_NAMES for name in values):
         invert = _inverter(flow)
     else:
         _check_tuple(values, "reply_")

@@ -88,7 +88,10 @@ class Entry(Value):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: see :func:`plain`."""
+        """The JSON form, as ``conntrack -o json`` writes it.
+
+        A tuple and its counters are an object; addresses and words are text; absent is absent.
+        """
         return plain(self._layout, self._message)
 
     def replace(self, **changes: Any) -> Self:
