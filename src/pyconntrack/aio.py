@@ -406,7 +406,7 @@ class AsyncConntrack:
             raise ConntrackError("this AsyncConntrack is closed")
         transport = self._open(self._held.path, rcvbuf=plan.rcvbuf, blocking=False)
         try:
-            transport.join(plan.groups)
+            following.subscribe(transport, plan)
             return AsyncEvents(transport, following.follow(plan))
         except BaseException:
             transport.close()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from .filter import Node
     from .session import Conversation
+    from .transport import Transport
 
 POLL: Literal["poll"] = "poll"
 DROPS: Literal["drops"] = "drops"
@@ -91,6 +92,19 @@ class Plan:
         self.groups = [GROUPS[word] for word in words]
         self.node, self.resync = node, resync
         self.rcvbuf, self.max_rcvbuf = rcvbuf, max(rcvbuf, max_rcvbuf)
+
+
+def subscribe(transport: Transport, plan: Plan) -> None:
+    """Joins the groups of `plan`, on a socket that is spared what nobody wants.
+
+    To resynchronise, all events must be seen: a flow that no longer is what was asked for ends.
+    """
+    if plan.node is not None and not plan.resync:
+        from .bpf import program
+
+        if code := program(plan.node):
+            transport.attach(code)
+    transport.join(plan.groups)
 
 
 def event_of(part: bytes, kind: int, flags: int) -> Event:

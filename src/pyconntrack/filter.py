@@ -18,7 +18,7 @@ from .wire import consts as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from .layout import Layout
@@ -283,18 +283,18 @@ def push_down(node: Node | None) -> PushDown:
     down = PushDown()
     if node is None:
         return down
-    terms = list(_terms(node))
-    for term in terms:
+    wanted = list(terms(node))
+    for term in wanted:
         if isinstance(term, In) and term.fields == ("family",) and len(term.ranges) == 1:
             low, high = term.ranges[0]
             if low == high:
                 down.family = low
                 down.terms.append(term)
     if not down.family:
-        sizes = {len(a) for t in terms if isinstance(t, Net) for a, _ in t.networks}
+        sizes = {len(a) for t in wanted if isinstance(t, Net) for a, _ in t.networks}
         if len(sizes) == 1:
             down.family = c.AF_INET if sizes == {4} else c.AF_INET6
-    for term in terms:
+    for term in wanted:
         if isinstance(term, Bits) and term.field in ("mark", "status") and term.mask:
             if term.field not in down.values and not term.want & ~term.mask:
                 down.values[term.field] = term.want
@@ -305,7 +305,7 @@ def push_down(node: Node | None) -> PushDown:
             down.terms.append(term)
     if down.family in (c.AF_INET, c.AF_INET6):
         for direction in ("orig", "reply"):
-            _push_tuple(down, terms, direction)
+            _push_tuple(down, wanted, direction)
     return down
 
 
@@ -328,17 +328,18 @@ def _single(term: In) -> int | None:
     return None
 
 
-def _terms(node: Node) -> Iterable[Node]:
+def terms(node: Node) -> Iterator[Node]:
+    """The predicates that all must hold for `node` to hold."""
     if isinstance(node, And):
         for inner in node.nodes:
-            yield from _terms(inner)
+            yield from terms(inner)
     else:
         yield node
 
 
-def _push_tuple(down: PushDown, terms: list[Node], direction: str) -> None:
+def _push_tuple(down: PushDown, wanted: list[Node], direction: str) -> None:
     found: dict[str, tuple[Any, Node]] = {}
-    for term in terms:
+    for term in wanted:
         if isinstance(term, Net) and len(term.networks) == 1:
             address, mask = term.networks[0]
             name = term.field.removeprefix(direction + "_")

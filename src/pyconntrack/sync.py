@@ -410,7 +410,7 @@ class Conntrack:
             raise ConntrackError("this Conntrack is closed")
         transport = self._open(self._held.path, rcvbuf=plan.rcvbuf, blocking=False)
         try:
-            transport.join(plan.groups)
+            following.subscribe(transport, plan)
             return Events(transport, following.follow(plan))
         except BaseException:
             transport.close()

@@ -82,6 +82,22 @@ class Transport:
             except OSError as error:
                 raise kernel_error(error.errno or 0, "subscribing to events") from None
 
+    def attach(self, program: bytes) -> None:
+        """Has the kernel drop datagrams that a classic BPF program (struct sock_filter) rejects.
+
+        A kernel that refuses it delivers them all.
+        """
+        from array import array
+        from struct import pack
+
+        code = array("B", program)
+        address, size = code.buffer_info()
+        try:
+            fprog = pack("@HP", size // 8, address)
+            self._sock.setsockopt(_socket.SOL_SOCKET, c.SO_ATTACH_FILTER, fprog)
+        except OSError:
+            pass
+
     def broadcast_error(self) -> None:
         """Has the kernel retry DESTROY events that found no room (NETLINK_BROADCAST_ERROR)."""
         self._sock.setsockopt(c.SOL_NETLINK, c.NETLINK_BROADCAST_ERROR, 1)

@@ -6,6 +6,7 @@ from .select import predicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..filter import Node
     from .parse import Command
     from .run import Runner
 
@@ -16,10 +17,7 @@ def explain(runner: Runner, command: Command) -> int:
 
     node = predicate(command)
     if command.verb == "event":
-        out = ["kernel: sends every event", "user space: takes every event"]
-        if node is not None:
-            users = [line for line in lines(node) if line.startswith(("kernel: ", "user"))]
-            out[1:] = [_of_event(line) for line in users[:-1] if "whole table" not in line]
+        out = _of_events(node, command.table)
     elif command.verb == "flush" and not ("undo" in command.opts or "dry_run" in command.opts):
         out = ["kernel: empties the table at one request" + (
             ", of one family" if command.family else "")]  # fmt: skip
@@ -31,8 +29,19 @@ def explain(runner: Runner, command: Command) -> int:
     return 0
 
 
-def _of_event(line: str) -> str:
-    """A term that a dump would have pushed down: events are all checked here."""
-    if line.startswith("kernel: "):
-        return f"user space: {line[8:].partition(' (')[0]} (events are not filtered by the kernel)"
-    return line
+def _of_events(node: Node | None, table: str) -> list[str]:
+    from ..bpf import judges
+    from ..filter import terms
+    from ..where import show
+
+    if node is None:
+        return ["kernel: sends every event", "user space: takes every event"]
+    kernel, user = [], []
+    for term in terms(node):
+        if table == "conntrack" and judges(term):
+            kernel.append(f"kernel: {show(term)} (a filter on the socket)")
+        else:
+            user.append(f"user space: {show(term)}")
+    if not kernel:
+        return ["kernel: sends every event", *user]
+    return [*kernel, *user, "user space checks again what the kernel was asked to filter"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 
-from ..filter import And, Bits, In, Net, Node, bind
+from ..filter import And, Bits, In, Net, Node, bind, terms
 from .load import words
 from .out import say
 from .parse import UsageError, parse
@@ -233,7 +233,7 @@ class Lines:
             raise UsageError("a filter is expected: this would delete every entry")
         exact: dict[Key, Value] = {}
         rest: list[Node] = []
-        for term in _terms(node):
+        for term in terms(node):
             key, value = _exact(term)
             if key is None or key in exact:
                 rest.append(term)
@@ -266,14 +266,6 @@ class Lines:
     def report(self, what: str) -> None:
         """A line for each filter: how many entries it matched that were deleted."""
         say("".join(f"line {line}: {count} {what}\n" for line, count in self.counts.items()))
-
-
-def _terms(node: Node) -> Iterator[Node]:
-    if isinstance(node, And):
-        for inner in node.nodes:
-            yield from _terms(inner)
-    else:
-        yield node
 
 
 def _exact(term: Node) -> tuple[Key | None, Value]:

@@ -65,7 +65,13 @@ def watch(runner: Runner, command: Command) -> int:
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     _signal.signal(_signal.SIGTERM, _signal.default_int_handler)
     document = Document(runner.out, writer_of(command, events=True))
-    lines = EventLines(document.writer, predicate(command))
+    node = predicate(command)
+    lines = EventLines(document.writer, node)
+    if node is not None and command.table == "conntrack":
+        from ..bpf import program
+
+        if code := program(node):
+            transport.attach(code)
     transport.join(groups[word] for word in groups if word in wanted)
     reader = _Reader(transport, lines, document)
     closed = False

@@ -1,0 +1,186 @@
+"""The program on an event socket rejects only what the predicate is false of."""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+import pytest
+from hypothesis import given
+
+from pyconntrack.bpf import judges, program
+from pyconntrack.cli.parse import parse
+from pyconntrack.cli.select import predicate
+from pyconntrack.filter import And, Bits, In, Net, Node, Not, Or, Text, bind, terms
+from pyconntrack.layout import find
+from pyconntrack.transport import Transport
+from pyconntrack.wire import consts as c
+from pyconntrack.wire.frame import message
+from support.ctool import ours, theirs
+from test_columns import BATCHES, NODES
+
+
+def run(code: bytes, data: bytes) -> bool:
+    """Whether the program passes a datagram: classic BPF as net/core/filter.c runs it."""
+    program = [struct.unpack_from("=HBBI", code, at) for at in range(0, len(code), 8)]
+    a = x = at = 0
+    sizes = {0x30: 1, 0x28: 2, 0x20: 4, 0x50: 1, 0x48: 2, 0x40: 4}
+    while True:
+        op, jt, jf, k = program[at]
+        at += 1
+        if op == 0x20 and k >= 0xFFFFF000:
+            a = attribute(data, a, x, nested=k == 0xFFFFF000 + 16)
+        elif op in sizes:
+            begin = k + (x if op >= 0x40 else 0)
+            if begin + sizes[op] > len(data):
+                return False
+            a = int.from_bytes(data[begin : begin + sizes[op]])
+        elif op in (0x00, 0x01, 0x07, 0x54):
+            a, x = {0x00: (k, x), 0x01: (a, k), 0x07: (a, a), 0x54: (a & k, x)}[op]
+        elif op == 0x05:
+            at += k
+        elif op in (0x15, 0x25, 0x35, 0x45):
+            true = {0x15: a == k, 0x25: a > k, 0x35: a >= k, 0x45: bool(a & k)}[op]
+            at += jt if true else jf
+        else:
+            assert op == 0x06, op
+            return bool(k)
+
+
+def attribute(data: bytes, a: int, x: int, *, nested: bool) -> int:
+    """bpf_skb_get_nlattr and bpf_skb_get_nlattr_nest."""
+    end = len(data)
+    if len(data) < 4 or a > end - 4:
+        return 0
+    if nested:
+        size = int.from_bytes(data[a : a + 2], sys.byteorder)
+        if size > end - a:
+            return 0
+        a, end = a + 4, a + size
+    while end - a >= 4:
+        size, kind = struct.unpack_from("=HH", data, a)
+        if not 4 <= size <= end - a:
+            return 0
+        if kind & c.NLA_TYPE_MASK == x:
+            return a
+        a += (size + 3) & ~3
+    return 0
+
+
+def as_event(part: bytes) -> bytes:
+    """A dumped message as an event: not one of many."""
+    return part[:6] + bytes(2) + part[8:]
+
+
+def holds(node: Node, part: bytes) -> bool:
+    layout = find(part)
+    test = bind(node, layout)
+    return test if isinstance(test, bool) else test(layout.unpack(part))
+
+
+@given(BATCHES, NODES)
+def test_rejects_only_what_is_false(messages: list[bytes], node: Node) -> None:
+    code = program(node)
+    assert len(code) <= 4096 * 8
+    for part in map(as_event, messages):
+        if code and not run(code, part):
+            assert not holds(node, part)
+
+
+#: the message type of a flow
+SUBSYSTEM = c.ct_msg(0).to_bytes(2, sys.byteorder)
+EXACT = [
+    "-p tcp", "-p udp --dport 53", "-s 10.0.0.0/8", "-d 2001:db8::/33", "-m 5/0xf", "-w 3",
+    "-f ipv6", "-p tcp --state ESTABLISHED", "-p icmp --icmp-type 8", "-p tcp --sport 1024-2047",
+    "--orig-zone 2", "-q 10.1.2.3",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", EXACT)
+@given(messages=BATCHES)
+def test_decides_what_it_can(options: str, messages: list[bytes]) -> None:
+    node = predicate(parse(["-E", *options.split()]))
+    assert node is not None
+    assert all(map(judges, terms(node)))
+    code = program(node)
+    for part in map(as_event, messages):
+        # what is no attribute as the kernel sends it may be read in two ways
+        if part[4:6] == SUBSYSTEM and not find(part).unknown:
+            assert run(code, part) == holds(node, part)
+
+
+def test_what_is_no_event_passes() -> None:
+    code = program(In("orig_proto", (6, 6)))
+    assert not run(code, message(c.ct_msg(0), 0, 1, 2, b""))
+    for other in (
+        message(c.ct_msg(0), c.NLM_F_MULTI, 1, 2, b""), message(c.exp_msg(0), 0, 1, 2, b""),
+        message(c.NLMSG_ERROR, 0, 1, 2, b""), message(c.NLMSG_DONE, 0, 1, 2, b""),
+    ):  # fmt: skip
+        assert run(code, other)
+
+
+def test_nothing_to_reject_is_no_program() -> None:
+    unsure = Text("helper", "ftp")
+    tcp = In("orig_proto", (6, 6))
+    assert program(None) == b""
+    for node in (unsure, Not(unsure), Or((tcp, unsure)), Not(And((tcp, unsure))), And(())):
+        assert program(node) == b""
+    assert program(And((tcp, unsure)))
+    assert (judges(tcp), judges(unsure)) == (True, False)
+
+
+def test_long_predicates_stay_within_the_kernels_limit() -> None:
+    ports = In("orig_dport", *((n, n) for n in range(0, 65536, 7)))
+    assert program(ports) == b""
+    tcp = In("orig_proto", (6, 6))
+    assert program(And((tcp, ports)))
+    nets = [Net("orig_src", (bytes([n % 256, n >> 8, 0, 0]), b"\xff\xff\0\0")) for n in range(9000)]
+    assert program(Or(nets)) == b""
+    assert 0 < len(program(And([tcp, *map(Not, nets[:2000])]))) <= 4096 * 8
+    assert program(Bits("mark", 1, 1))
+
+
+@pytest.mark.usefixtures("netns")
+def test_the_kernel_runs_it() -> None:
+    def seen(options: str) -> list[int]:
+        """Destination ports of the events that reach a socket with the program of `options`."""
+        transport = Transport(blocking=False)
+        node = predicate(parse(["-E", *options.split()]))
+        transport.attach(program(node))
+        transport.join([c.NFNLGRP_CONNTRACK_NEW])
+        for port, proto in ((53, "udp"), (443, "tcp --state ESTABLISHED"), (80, "udplite")):
+            words = f"-I -s 10.1.1.1 -d 10.1.1.2 -p {proto} --sport 9 --dport {port} -t 9 -m {port}"
+            assert ours(*words.split()).rc == 0
+        six = "-I -s fd00::1 -d fd00::2 -p udp --sport 9 --dport 53 -t 9 -w 3"
+        assert ours(*six.split()).rc == 0
+        assert theirs("-F").rc == 0
+        found = []
+        while True:
+            try:
+                part = transport.recv()
+            except BlockingIOError:
+                break
+            found.append(find(part).values(part)["orig_dport"])
+        transport.close()
+        return sorted(found)
+
+    assert seen("") == [53, 53, 80, 443]
+    assert seen("-p udp") == [53, 53]
+    assert seen("-p udp -f ipv4") == [53]
+    assert seen("-s 10.1.0.0/16 -p tcp") == [443]
+    assert seen("-s fd00::/8") == [53]
+    assert seen("-d fd00::3") == []
+    assert seen("-m 0x50/0xf0") == [80]
+    assert seen("-w 3") == [53]
+    assert seen("-p tcp --state CLOSE") == []
+    assert seen("-p tcp --state ESTABLISHED --dport 443") == [443]
+
+
+def test_explain_tells_what_the_socket_filters() -> None:
+    lines = ours("-E", "--explain", "--where", "proto == tcp and helper == ftp and bytes > 5").out
+    assert lines.splitlines()[:3] == [
+        "kernel: orig.proto == tcp (a filter on the socket)",
+        'user space: helper == "ftp"',
+        "user space: bytes >= 6",
+    ]
+    assert ours("-E", "--explain").out.startswith("kernel: sends every event\n")
