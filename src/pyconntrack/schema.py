@@ -20,7 +20,7 @@ from .wire.consts import AF_INET, AF_INET6
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .fields import Kind
 
@@ -216,3 +216,14 @@ STATS_EXP_CPU = _rows(
     Attr(2, "CTA_STATS_EXP_CREATE", "create", U32),
     Attr(3, "CTA_STATS_EXP_DELETE", "delete", U32),
 )
+
+
+def leaves(rows: Rows, prefix: str = "", part: str = "") -> Iterator[tuple[str, str, Attr]]:
+    """(public name, the tuple or counters that it lies in or "", row) of every leaf, in order."""
+    for row in rows.values():
+        if isinstance(row, Attr):
+            yield prefix + row.name, part, row
+        else:
+            name = prefix + row.name + "_" if row.name else prefix
+            inner = name[:-1] if row.rows is TUPLE or row.rows is COUNTERS else part
+            yield from leaves(row.rows, name, inner)

@@ -10,8 +10,8 @@ import os
 
 from ..output.pieces import address
 from ..output.text import L3_NAMES, label_bits
-from ..where_lex import meant
-from ..where_names import ADDRESS, FAMILY, LABEL, STRING, field_of, spellings
+from ..where.lex import meant
+from ..where.names import ADDRESS, FAMILY, LABEL, STRING, field_of, spellings
 from .document import Document, writer_of
 from .matches import Formatter, Found, matches
 from .select import predicate
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..layout import Layout
-    from ..where_names import Field
+    from ..where.names import Field
     from .parse import Command
     from .run import Runner
 

@@ -1,35 +1,26 @@
 """The names of an expression: fields, drawn from the schema, and flags.
 
-Owns what a name means and how it is spelled; values and grammar are :mod:`pyconntrack.where`'s.
+Owns what a name means and how it is spelled; knows neither values nor grammar.
 """
 
 from __future__ import annotations
 
-from . import vocab
-from .fields import BYTES, HOST32, IPV4, IPV6, TEXT
-from .filter import And, Bits, Differ, Or
-from .schema import CONNTRACK, Attr
-from .wire import consts as c
+from .. import vocab
+from ..fields import BYTES, HOST32, IPV4, IPV6, TEXT
+from ..filter import And, Bits, Differ, Or
+from ..schema import CONNTRACK, leaves
+from ..wire import consts as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .filter import Node
-    from .schema import Rows
+    from ..filter import Node
 
 NUMBER, ADDRESS, STRING, FAMILY, STATE, LABEL = (
     "number", "address", "text", "family", "state", "label",
 )  # fmt: skip
 
-FAMILIES = {"ipv4": c.AF_INET, "ipv6": c.AF_INET6, "inet": c.AF_INET, "inet6": c.AF_INET6}
-FAMILY_WORDS = {c.AF_INET: "ipv4", c.AF_INET6: "ipv6"}
-#: field -> its vocabulary; ``state`` is any of them
-STATES = {
-    "tcp_state": vocab.TCP_STATE,
-    "sctp_state": vocab.SCTP_STATE,
-    "dccp_state": vocab.DCCP_STATE,
-}
 TIME = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 SIZE = {
     "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
@@ -42,6 +33,12 @@ _GROUPS = ("orig_seqadj", "reply_seqadj", "orig", "reply", "master", "tcp", "sct
 #: parts of requests that no entry carries
 _REQUESTS = ("filter_", "src_nat_", "dst_nat_", "mark_mask", "status_mask")
 _ALIASES = ("src", "dst", "sport", "dport", "proto", "icmp_type", "icmp_code", "icmp_id")
+
+
+_WANTED = {
+    ADDRESS: "an address", STRING: "a text", FAMILY: "ipv4 or ipv6",
+    STATE: "the word of a state", LABEL: "the number of a label, 0 to 127",
+}  # fmt: skip
 
 
 class Field:
@@ -71,16 +68,8 @@ class Field:
     @property
     def wanted(self) -> str:
         """What a value of it is, for messages."""
-        if self.kind == ADDRESS:
-            return "an address"
-        if self.kind == STRING:
-            return "a text"
-        if self.kind == FAMILY:
-            return "ipv4 or ipv6"
-        if self.kind == STATE:
-            return "the word of a state"
-        if self.kind == LABEL:
-            return "the number of a label, 0 to 127"
+        if self.kind in _WANTED:
+            return _WANTED[self.kind]
         words = "a word or " if self.words else ""
         units = f", with or without a unit ({' '.join(self.units)})" if self.units else ""
         return f"{words}a number from 0 to {self.limit}{units}"
@@ -94,12 +83,9 @@ def dotted(name: str) -> str:
     return name
 
 
-def _walk(rows: Rows, prefix: str, found: dict[str, Field]) -> None:
-    for row in rows.values():
-        if not isinstance(row, Attr):
-            _walk(row.rows, prefix + row.name + "_" if row.name else prefix, found)
-            continue
-        name = prefix + row.name
+def _table() -> dict[str, Field]:
+    found: dict[str, Field] = {}
+    for name, _, row in leaves(CONNTRACK):
         if name.startswith(_REQUESTS) or row.kind in (BYTES, HOST32) or name in found:
             continue
         if row.kind in (IPV4, IPV6):
@@ -109,17 +95,12 @@ def _walk(rows: Rows, prefix: str, found: dict[str, Field]) -> None:
         else:
             words = None if name == "status" else row.words
             found[name] = Field(dotted(name), (name,), NUMBER, row.kind.limit, words)
-
-
-def _table() -> dict[str, Field]:
-    found: dict[str, Field] = {}
-    _walk(CONNTRACK, "", found)
     for name in _ALIASES:
         found[name] = found["orig_" + name]
     for name in ("packets", "bytes"):
         found[name] = Field(name, ("orig_" + name, "reply_" + name), NUMBER, (1 << 64) - 1)
     found["family"] = Field("family", ("family",), FAMILY, 255)
-    found["state"] = Field("state", tuple(STATES), STATE, 255)
+    found["state"] = Field("state", tuple(vocab.STATES), STATE, 255)
     found["label"] = found["labels"] = Field("label", ("labels",), LABEL, 127)
     return found
 

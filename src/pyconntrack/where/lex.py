@@ -1,11 +1,12 @@
 """The words of an expression, and the error that points at one of them.
 
-Owns tokens and :class:`WhereError`; knows no field and no grammar.
+Owns tokens, reading them one after the other, and :class:`WhereError`; knows no field and no
+grammar.
 """
 
 from __future__ import annotations
 
-from .errors import RequestError
+from ..errors import RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +91,33 @@ def tokens(text: str) -> list[Token]:
             found.append(Token("op", op, start + 1))
     found.append(Token("end", "", end + 1))
     return found
+
+
+class Words:
+    """The tokens of an expression, read one after the other: `next` is the one ahead."""
+
+    __slots__ = ("at", "text", "tokens")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = tokens(text)
+        self.at = 0
+
+    @property
+    def next(self) -> Token:
+        """The token that :meth:`take` will take."""
+        return self.tokens[self.at]
+
+    def take(self) -> Token:
+        """The next token; the end stays where it is."""
+        token = self.tokens[self.at]
+        if token.kind != "end":
+            self.at += 1
+        return token
+
+    def error(self, reason: str, at: Token | int) -> WhereError:
+        """The error that points at a token or a column."""
+        return WhereError(reason, self.text, at if isinstance(at, int) else at.column)
 
 
 def meant(word: str, known: Iterable[str]) -> str:

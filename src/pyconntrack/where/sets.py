@@ -1,0 +1,33 @@
+"""Sets of values as predicates hold them: sorted ranges of numbers, networks of addresses."""
+
+from __future__ import annotations
+
+Ranges = list[tuple[int, int]]
+
+#: every IPv4 and every IPv6 address
+ANY = ((b"\0" * 4, b"\0" * 4), (b"\0" * 16, b"\0" * 16))
+
+
+def union(ranges: Ranges) -> Ranges:
+    """Sorted and joined; without those that are empty."""
+    found: Ranges = []
+    for low, high in sorted(ranges):
+        if low > high:
+            continue
+        if found and low <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(high, found[-1][1])
+        else:
+            found.append((low, high))
+    return found
+
+
+def rest(ranges: Ranges, limit: int) -> Ranges:
+    """What sorted `ranges` leave of 0..limit."""
+    found, start = [], 0
+    for low, high in ranges:
+        if low > start:
+            found.append((start, low - 1))
+        start = high + 1
+    if start <= limit:
+        found.append((start, limit))
+    return found

@@ -1,0 +1,218 @@
+"""The values of a comparison: numbers, ranges, words, networks, states, families.
+
+Owns how a value is written, and what is said of one that is wrong; knows no node.
+"""
+
+from __future__ import annotations
+
+from _socket import inet_pton
+
+from .. import vocab
+from ..wire import consts as c
+from .lex import meant
+from .names import field_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .lex import Token, WhereError, Words
+    from .names import Field
+    from .sets import Ranges
+
+KEYWORDS = ("and", "or", "not", "in")
+#: families that a part can match, as bits
+V4, V6, BOTH = 1, 2, 3
+FAMILY_BITS = {c.AF_INET: V4, c.AF_INET6: V6}
+_FAMILIES = {"ipv4": V4, "ipv6": V6, "inet": V4, "inet6": V6, "2": V4, "10": V6}
+
+
+def one(words: Words) -> Token:
+    """One value; a range may have spaces around its dash or dots."""
+    token = words.take()
+    if token.kind not in ("word", "string") or token.text.lower() in KEYWORDS:
+        if token.is_op("{"):
+            raise words.error("a set needs `in'", token)
+        raise words.error(f"a value is expected, not {token}", token)
+    while (
+        token.kind == "word"
+        and words.next.kind == "word"
+        and (token.text.endswith(("-", "..")) or words.next.text.startswith(("-", "..")))
+    ):
+        more = words.take()
+        token = type(token)("word", token.text + more.text, token.column)
+    return token
+
+
+def several(words: Words) -> list[Token]:
+    """What follows `in`: ``{a, b}``, ``a, b`` or one value."""
+    brace = words.next
+    if brace.is_op("{"):
+        words.take()
+        if words.next.is_op("}"):
+            raise words.error("an empty set matches nothing", brace)
+    elif brace.is_op("("):
+        raise words.error("a set has braces: {80, 443}", brace)
+    values = [one(words)]
+    while words.next.is_op(","):
+        words.take()
+        values.append(one(words))
+    if brace.is_op("{"):
+        if words.next.kind == "end":
+            raise words.error("this set is never closed", brace)
+        if not words.next.is_op("}"):
+            raise words.error(f"a comma or `}}' is expected, not {words.next}", words.next)
+        words.take()
+    return values
+
+
+def named(token: Token) -> Field | None:
+    """The field that a value names."""
+    return field_of(token.text) if token.kind == "word" else None
+
+
+def wrong(words: Words, field: Field, token: Token) -> WhereError:
+    """The error of a value that is not one of `field`."""
+    if named(token):
+        return words.error(f"{token} is a field: only `!=' compares two of them", token)
+    hint = meant(token.text, field.words.values()) if field.words else ""
+    return words.error(f"{field.name} is {field.wanted}, not {token}{hint}", token)
+
+
+# -- numbers ------------------------------------------------------------------------------------
+
+
+def numbers(
+    words: Words, field: Field, token: Token, *, ranges: bool = False, ordered: bool = False
+) -> tuple[int, int]:
+    """A number or word, or a range of numbers where `ranges` are allowed: its ends."""
+    text = token.text
+    known = _of_word(field, text)
+    if known is not None:
+        if ordered:
+            raise words.error(f"{token} is a word without order: compare with == or in", token)
+        return known, known
+    if token.kind == "string":
+        raise wrong(words, field, token)
+    low_text, dots, high_text = text.partition("..")
+    if not dots:
+        low_text, dots, high_text = text.partition("-")
+    low = _of_digits(field, low_text)
+    high = _of_digits(field, high_text) if dots else low
+    if low is None or high is None:
+        if text.isdigit() and text.startswith("0"):
+            raise words.error(f"{token} begins with 0: decimal has none, octal is not read",
+                              token)  # fmt: skip
+        raise wrong(words, field, token)
+    if dots and not ranges:
+        raise words.error(f"{token} is a range: ranges need `in'", token)
+    if max(low, high) > field.limit:
+        raise wrong(words, field, token)
+    if low > high:
+        raise words.error(f"the range {token} ends before it begins", token)
+    return low, high
+
+
+def _of_word(field: Field, text: str) -> int | None:
+    """The number of a word of the field's vocabulary."""
+    if not field.words or text.isdigit():
+        return None
+    for number, word in field.words.items():
+        if word.lower() == text.lower():
+            return number
+    if field.name.endswith("proto") and text[:1].isalpha():
+        from _socket import getprotobyname
+
+        try:
+            return getprotobyname(text)
+        except (OSError, ValueError):
+            pass
+    return None
+
+
+def _of_digits(field: Field, text: str) -> int | None:
+    if not text.isascii():
+        return None
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text[len(digits) :].lower()
+    if text[:2] in ("0x", "0X"):
+        digits, unit = text[2:], ""
+        if not digits.isalnum() or len(digits) > 20:
+            return None
+        try:
+            return int(digits, 16)
+        except ValueError:
+            return None
+    if not digits.isdigit() or len(digits) > 20 or (len(digits) > 1 and digits[0] == "0"):
+        return None
+    if unit and unit not in field.units:
+        return None
+    return int(digits) * (field.units[unit] if unit else 1)
+
+
+# -- addresses ----------------------------------------------------------------------------------
+
+
+def packed(text: str) -> bytes | None:
+    """An address; None where `text` is none."""
+    for number in FAMILY_BITS:
+        try:
+            return inet_pton(number, text)
+        except (OSError, ValueError):
+            pass
+    return None
+
+
+def network(words: Words, field: Field, token: Token, *, nets: bool) -> tuple[bytes, bytes]:
+    """An address, or a network where `nets` are allowed, and its mask."""
+    text, slash, length = token.text.partition("/")
+    address = packed(text) if token.kind == "word" else None
+    if address is None:
+        left = token.text.partition("-" if "-" in token.text else "..")[0]
+        if token.kind == "word" and packed(left):
+            raise words.error("a range of addresses is not known: write a network, as in "
+                              "10.0.0.0/8", token)  # fmt: skip
+        raise wrong(words, field, token)
+    size = bits = 8 * len(address)
+    if slash:
+        if not nets:
+            raise words.error(f"{token} is a network: networks need `in'", token)
+        if not (length.isdigit() and length.isascii() and len(length) < 4 and int(length) <= size):
+            raise words.error(
+                f"a prefix length from 0 to {size} is expected, not `{length}'",
+                token.column + len(text) + 1,
+            )
+        bits = int(length)
+    mask = (1 << size) - (1 << size - bits)
+    number = int.from_bytes(address) & mask
+    return number.to_bytes(size // 8), mask.to_bytes(size // 8)
+
+
+# -- words --------------------------------------------------------------------------------------
+
+
+def states(words: Words, values: list[Token]) -> dict[str, Ranges]:
+    """The numbers that the words of states have, by field."""
+    found: dict[str, Ranges] = {name: [] for name in vocab.STATES}
+    for token in values:
+        known = [(name, number) for name, table in vocab.STATES.items()
+                 for number, word in table.items() if word == token.text.upper()]  # fmt: skip
+        for name, number in known:
+            found[name].append((number, number))
+        if known:
+            continue
+        if token.text.isdigit():
+            raise words.error("the number of a state depends on the protocol: write "
+                              f"`tcp.state == {token.text}' or a word", token)  # fmt: skip
+        hint = meant(token.text, [w for table in vocab.STATES.values() for w in table.values()])
+        raise words.error(f"no protocol has a state {token}{hint}", token)
+    return found
+
+
+def families(words: Words, values: list[Token]) -> int:
+    """The families that words name, as bits."""
+    found = 0
+    for token in values:
+        bit = _FAMILIES.get(token.text.lower())
+        if bit is None:
+            raise words.error(f"family is ipv4 or ipv6, not {token}", token)
+        found |= bit
+    return found
