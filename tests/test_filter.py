@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pyconntrack import Filter, Flow, RequestError, Tuple
+from pyconntrack import Filter, Flow, RequestError, Tuple, keywords
+from pyconntrack.fields import BYTES, HOST32, IPV4, IPV6, TEXT
 from pyconntrack.filter import push_down
 from pyconntrack.keywords import as_node
-from pyconntrack.model import meets
+from pyconntrack.model import flatten, meets
+from pyconntrack.schema import CONNTRACK, EXPECT, Attr
+from pyconntrack.vocab import EXPECT_FLAGS, STATUS
 
 TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
 FLOW = Flow(TCP, TCP.inverted(), mark=5, zone=3, status=["ASSURED", "SEEN_REPLY"],
@@ -34,7 +39,8 @@ def match(flow: Flow, **keywords: Any) -> bool:
         {"status": "ASSURED"}, {"status": ["ASSURED", "SEEN_REPLY"]}, {"status": "!DYING"},
         {"status": "!UNREPLIED"}, {"state": "ESTABLISHED"}, {"tcp_state": [1, 3]},
         {"helper": "ftp"}, {"helper": ["sip", "ftp"]}, {"label": 7}, {"family": 2},
-        {"family": "ipv4"}, {"mark": None},
+        {"family": "ipv4"}, {"mark": None}, {"orig_src": ("::1", "10.0.0.1")},
+        {"proto": {"tcp": 6}.keys()}, {"status": {"ASSURED": 4}.keys()},
     ],
     ids=repr,
 )  # fmt: skip
@@ -113,3 +119,29 @@ def test_bad_keywords(keywords: dict[str, Any], words: str) -> None:
 def test_what_is_no_filter() -> None:
     with pytest.raises(RequestError, match="filter: a Filter is wanted"):
         as_node("proto == tcp")
+
+
+def test_the_types_of_keywords_follow_the_schema() -> None:
+    def type_of(row: Attr) -> str:
+        if row.words in (STATUS, EXPECT_FLAGS):
+            return "Words"
+        if row.kind in (IPV4, IPV6):
+            return "Networks"
+        if row.kind is TEXT:
+            return "Texts"
+        return "Numbers" if row.words is None else "Coded"
+
+    wanted = {"family": "int | str", "label": "int | Iterable[int]", "proto": "Coded",
+              "state": "Coded"}  # fmt: skip
+    for name, (row, *_) in {**flatten(EXPECT), **flatten(CONNTRACK)}.items():
+        if row.kind not in (BYTES, HOST32) and name != "class":  # which is no name in Python
+            wanted[name] = type_of(row)
+    tree = ast.parse(Path(keywords.__file__).read_text(encoding="utf-8"))
+    given = {
+        row.target.id: ast.unparse(row.annotation).removesuffix(" | None")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name == "FilterFields"
+        for row in node.body
+        if isinstance(row, ast.AnnAssign) and isinstance(row.target, ast.Name)
+    }
+    assert given == wanted

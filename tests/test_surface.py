@@ -43,7 +43,7 @@ def test_surface() -> None:
     for name in NAMES:
         assert getattr(pyconntrack, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = pyconntrack.nonsense
+        _ = pyconntrack.nonsense  # type: ignore[attr-defined]
 
 
 def test_version() -> None:

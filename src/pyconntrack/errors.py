@@ -61,6 +61,11 @@ class KernelError(ConntrackError, OSError):
     it gave none); `flow`: the flow concerned, where there is one.
     """
 
+    errno: int  # an OSError may lack it, this one never does
+    operation: str
+    ext_ack: str
+    flow: Flow | Expect | None
+
     def __init__(
         self,
         errno: int,

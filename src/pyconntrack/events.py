@@ -67,13 +67,19 @@ class Grow:
     __slots__ = ("size",)
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size: int = size
 
 
 class Plan:
     """What a caller wants to follow, checked: numbers of groups, predicate, buffer sizes."""
 
     __slots__ = ("groups", "max_rcvbuf", "node", "rcvbuf", "resync")
+
+    groups: list[int]
+    node: Node | None
+    resync: bool
+    rcvbuf: int
+    max_rcvbuf: int
 
     def __init__(
         self, groups: str | Iterable[str], node: Node | None, resync: bool,

@@ -17,9 +17,14 @@ class Kind:
 
     __slots__ = ("code", "limit", "name", "number", "size")
 
+    name: str
+    size: int
+    code: str
+    number: bool
+
     def __init__(self, name: str, size: int, code: str, number: bool) -> None:
         self.name, self.size, self.code, self.number = name, size, code, number
-        self.limit = (1 << 8 * size) - 1
+        self.limit: int = (1 << 8 * size) - 1
 
     def __repr__(self) -> str:
         return self.name

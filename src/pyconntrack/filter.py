@@ -57,7 +57,7 @@ class And(Node):
     __slots__ = ("nodes",)
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        self.nodes = tuple(nodes)
+        self.nodes: tuple[Node, ...] = tuple(nodes)
 
 
 class Or(Node):
@@ -66,7 +66,7 @@ class Or(Node):
     __slots__ = ("nodes",)
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        self.nodes = tuple(nodes)
+        self.nodes: tuple[Node, ...] = tuple(nodes)
 
 
 class Not(Node):
@@ -75,7 +75,7 @@ class Not(Node):
     __slots__ = ("node",)
 
     def __init__(self, node: Node) -> None:
-        self.node = node
+        self.node: Node = node
 
 
 class In(Node):
@@ -84,14 +84,17 @@ class In(Node):
     __slots__ = ("fields", "ranges")
 
     def __init__(self, fields: str | tuple[str, ...], *ranges: tuple[int, int]) -> None:
-        self.fields = (fields,) if isinstance(fields, str) else fields
-        self.ranges = ranges
+        self.fields: tuple[str, ...] = (fields,) if isinstance(fields, str) else fields
+        self.ranges: tuple[tuple[int, int], ...] = ranges
 
 
 class Net(Node):
     """The address `field` lies in one of `networks` (packed address, packed mask)."""
 
     __slots__ = ("field", "networks")
+
+    field: str
+    networks: tuple[tuple[bytes, bytes], ...]
 
     def __init__(self, field: str, *networks: tuple[bytes, bytes]) -> None:
         self.field, self.networks = field, networks
@@ -102,6 +105,10 @@ class Bits(Node):
 
     __slots__ = ("field", "mask", "want")
 
+    field: str
+    mask: int
+    want: int
+
     def __init__(self, field: str, mask: int, want: int) -> None:
         self.field, self.mask, self.want = field, mask, want
 
@@ -111,6 +118,9 @@ class Differ(Node):
 
     __slots__ = ("a", "b")
 
+    a: str
+    b: str
+
     def __init__(self, a: str, b: str) -> None:
         self.a, self.b = a, b
 
@@ -119,6 +129,9 @@ class Text(Node):
     """The text `field` is one of `words`."""
 
     __slots__ = ("field", "words")
+
+    field: str
+    words: tuple[str, ...]
 
     def __init__(self, field: str, *words: str) -> None:
         self.field, self.words = field, words
@@ -130,7 +143,7 @@ class Label(Node):
     __slots__ = ("bit",)
 
     def __init__(self, bit: int) -> None:
-        self.bit = bit
+        self.bit: int = bit
 
 
 def equals(field: str, value: int) -> In:
@@ -250,7 +263,7 @@ class PushDown:
     __slots__ = ("family", "terms", "values")
 
     def __init__(self) -> None:
-        self.family = 0
+        self.family: int = 0
         self.values: dict[str, Any] = {}
         self.terms: list[Node] = []
 

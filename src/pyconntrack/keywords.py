@@ -14,7 +14,128 @@ from .vocab import EXPECT_FLAGS, STATUS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable
+    from ipaddress import IPv4Network, IPv6Network
+    from typing import Any, TypedDict, Unpack
+
+    from .model.given import AddressLike, Words
+
+    Network = AddressLike | IPv4Network | IPv6Network
+    Networks = Network | Iterable[Network]
+    Numbers = int | Iterable[int | range]
+    Coded = int | str | Iterable[int | str | range]
+    Texts = str | Iterable[str]
+
+    class FilterFields(TypedDict, total=False):
+        """The keywords of a :class:`Filter`: for type checkers, held to the schema by a test."""
+
+        family: int | str | None
+        label: int | Iterable[int] | None
+        proto: Coded | None
+        state: Coded | None
+        orig_src: Networks | None
+        orig_dst: Networks | None
+        orig_proto: Coded | None
+        orig_sport: Numbers | None
+        orig_dport: Numbers | None
+        orig_icmp_id: Numbers | None
+        orig_icmp_type: Numbers | None
+        orig_icmp_code: Numbers | None
+        orig_zone: Numbers | None
+        reply_src: Networks | None
+        reply_dst: Networks | None
+        reply_proto: Coded | None
+        reply_sport: Numbers | None
+        reply_dport: Numbers | None
+        reply_icmp_id: Numbers | None
+        reply_icmp_type: Numbers | None
+        reply_icmp_code: Numbers | None
+        reply_zone: Numbers | None
+        status: Words | None
+        tcp_state: Coded | None
+        tcp_wscale_orig: Numbers | None
+        tcp_wscale_reply: Numbers | None
+        tcp_flags_orig: Numbers | None
+        tcp_flags_reply: Numbers | None
+        dccp_state: Coded | None
+        dccp_role: Coded | None
+        dccp_handshake_seq: Numbers | None
+        sctp_state: Coded | None
+        sctp_vtag_orig: Numbers | None
+        sctp_vtag_reply: Numbers | None
+        helper: Texts | None
+        src_nat_min_addr: Networks | None
+        src_nat_max_addr: Networks | None
+        src_nat_min_port: Numbers | None
+        src_nat_max_port: Numbers | None
+        timeout: Numbers | None
+        mark: Numbers | None
+        orig_packets: Numbers | None
+        orig_bytes: Numbers | None
+        reply_packets: Numbers | None
+        reply_bytes: Numbers | None
+        use: Numbers | None
+        id: Numbers | None
+        dst_nat_min_addr: Networks | None
+        dst_nat_max_addr: Networks | None
+        dst_nat_min_port: Numbers | None
+        dst_nat_max_port: Numbers | None
+        master_src: Networks | None
+        master_dst: Networks | None
+        master_proto: Coded | None
+        master_sport: Numbers | None
+        master_dport: Numbers | None
+        master_icmp_id: Numbers | None
+        master_icmp_type: Numbers | None
+        master_icmp_code: Numbers | None
+        master_zone: Numbers | None
+        orig_seqadj_correction_pos: Numbers | None
+        orig_seqadj_offset_before: Numbers | None
+        orig_seqadj_offset_after: Numbers | None
+        reply_seqadj_correction_pos: Numbers | None
+        reply_seqadj_offset_before: Numbers | None
+        reply_seqadj_offset_after: Numbers | None
+        secmark: Numbers | None
+        zone: Numbers | None
+        secctx: Texts | None
+        timestamp_start: Numbers | None
+        timestamp_stop: Numbers | None
+        mark_mask: Numbers | None
+        synproxy_isn: Numbers | None
+        synproxy_its: Numbers | None
+        synproxy_tsoff: Numbers | None
+        status_mask: Numbers | None
+        timestamp_event: Numbers | None
+        tuple_src: Networks | None
+        tuple_dst: Networks | None
+        tuple_proto: Coded | None
+        tuple_sport: Numbers | None
+        tuple_dport: Numbers | None
+        tuple_icmp_id: Numbers | None
+        tuple_icmp_type: Numbers | None
+        tuple_icmp_code: Numbers | None
+        tuple_zone: Numbers | None
+        mask_src: Networks | None
+        mask_dst: Networks | None
+        mask_proto: Coded | None
+        mask_sport: Numbers | None
+        mask_dport: Numbers | None
+        mask_icmp_id: Numbers | None
+        mask_icmp_type: Numbers | None
+        mask_icmp_code: Numbers | None
+        mask_zone: Numbers | None
+        flags: Words | None
+        nat_dir: Numbers | None
+        nat_tuple_src: Networks | None
+        nat_tuple_dst: Networks | None
+        nat_tuple_proto: Coded | None
+        nat_tuple_sport: Numbers | None
+        nat_tuple_dport: Numbers | None
+        nat_tuple_icmp_id: Numbers | None
+        nat_tuple_icmp_type: Numbers | None
+        nat_tuple_icmp_code: Numbers | None
+        nat_tuple_zone: Numbers | None
+        fn: Texts | None
 
 #: shorter names that people use
 _ALIASES = {"proto": "orig_proto", "state": "tcp_state"}
@@ -34,7 +155,7 @@ class Filter(And):
     - ``mark`` may be ``(value, mask)``, and so may any other number.
     - ``status`` and ``flags`` take words; ``"!WORD"`` is a bit that must not be set; a list of
       words means all of them.
-    - Elsewhere a list or a set means any of its items.
+    - Elsewhere a list, a set or another iterable means any of its items.
 
     A comparison with a field that an entry lacks is false; but a ``mark`` or ``zone`` of 0 holds
     where there is none.  Combine filters with ``&``, ``|`` and ``~``.  Raises
@@ -45,7 +166,7 @@ class Filter(And):
 
     __slots__ = ()
 
-    def __init__(self, **keywords: Any) -> None:
+    def __init__(self, **keywords: Unpack[FilterFields]) -> None:
         super().__init__(
             [_node(name, value) for name, value in keywords.items() if value is not None]
         )
@@ -103,7 +224,9 @@ def _node(keyword: str, value: Any) -> Node:
 
 
 def _items(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, set, frozenset)) else [value]
+    """What stands for several: any iterable but a text, an address, a range or a network."""
+    one = isinstance(value, (str, bytes, range)) or hasattr(value, "network_address")
+    return [value] if one or not hasattr(value, "__iter__") else list(value)
 
 
 def _any(nodes: list[Node]) -> Node:
@@ -143,7 +266,7 @@ def _flags(name: str, value: Any) -> Node:
             raise RequestError(f"{name}: {want:#x} has bits outside its mask {mask:#x}")
         return Bits(name, mask, want)
     mask = want = 0
-    for each in value if isinstance(value, (list, set, frozenset, tuple)) else [value]:
+    for each in _items(value):
         negated = isinstance(each, str) and each.startswith("!")
         word = each.removeprefix("!") if isinstance(each, str) else each
         if name == "status" and isinstance(word, str) and word.upper() == "UNREPLIED":

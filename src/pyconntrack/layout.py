@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from .fields import Kind
     from .schema import Rows
 
 #: where the attributes begin, counted from the nlmsghdr
@@ -45,6 +46,11 @@ class Slot:
     """Where a field lies: `offset` from the nlmsghdr, `size` in bytes, `kind`, schema row."""
 
     __slots__ = ("attr", "kind", "offset", "size")
+
+    offset: int
+    size: int
+    kind: Kind
+    attr: Attr
 
     def __init__(self, offset: int, size: int, attr: Attr) -> None:
         self.offset, self.size, self.kind, self.attr = offset, size, attr.kind, attr
@@ -66,12 +72,12 @@ class Layout:
     )  # fmt: skip
 
     def __init__(self, message: bytes, rows: Rows) -> None:
-        self.length = len(message)
+        self.length: int = len(message)
         self.slots: dict[str, Slot] = {}
         self.unknown: list[tuple[tuple[int, ...], int, int]] = []
         self.spans: dict[int, tuple[int, int]] = {}
         self.writers: dict[Any, Any] = {}
-        self.family = message[NLMSG_HDRLEN]
+        self.family: int = message[NLMSG_HDRLEN]
         self.shape: dict[str, int] = {"family": self.family}
         mask = bytearray(self.length)
         mask[NLMSG_HDRLEN] = 0xFF
@@ -81,11 +87,11 @@ class Layout:
                 self.shape[name] = int.from_bytes(message[slot.offset : slot.offset + slot.size])
                 mask[slot.offset : slot.offset + slot.size] = b"\xff" * slot.size
         order = sorted(self.slots.items(), key=_by_offset)
-        self.names = tuple(name for name, _ in order)
+        self.names: tuple[str, ...] = tuple(name for name, _ in order)
         self.slots = dict(order)
-        self.mask = int.from_bytes(mask)
-        self.template = int.from_bytes(message) & self.mask
-        self.struct = _compile([slot for _, slot in order], self.length)
+        self.mask: int = int.from_bytes(mask)
+        self.template: int = int.from_bytes(message) & self.mask
+        self.struct: Struct = _compile([slot for _, slot in order], self.length)
 
     def _walk(
         self, message: bytes, rows: Rows, prefix: str, path: tuple[int, ...],

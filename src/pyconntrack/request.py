@@ -33,6 +33,12 @@ class Request:
 
     __slots__ = ("family", "flags", "kind", "payload", "version")
 
+    kind: int
+    flags: int
+    family: int
+    payload: bytes
+    version: int
+
     def __init__(
         self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"", version: int = 0
     ) -> None:

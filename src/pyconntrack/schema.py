@@ -30,6 +30,14 @@ class Attr:
 
     __slots__ = ("cta", "kind", "name", "number", "only", "shape", "words")
 
+    number: int
+    cta: str
+    name: str
+    kind: Kind
+    words: Mapping[int, str] | None
+    only: int
+    shape: bool
+
     def __init__(
         self,
         number: int,
@@ -49,6 +57,11 @@ class Nest:
     """A nest: `number` and `cta`, the `name` that its fields begin with, its `rows` by number."""
 
     __slots__ = ("cta", "name", "number", "rows")
+
+    number: int
+    cta: str
+    name: str
+    rows: Rows
 
     def __init__(self, number: int, cta: str, name: str, rows: Rows) -> None:
         self.number, self.cta, self.name, self.rows = number, cta, name, rows

@@ -55,6 +55,9 @@ class Batch:
 
     __slots__ = ("data", "end")
 
+    data: bytes
+    end: int
+
     def __init__(self, data: bytes, end: int) -> None:
         self.data, self.end = data, end
 
@@ -63,6 +66,10 @@ class Failure:
     """One refused request of a batch: its `index`, the kernel's `errno` and `ext_ack` text."""
 
     __slots__ = ("errno", "ext_ack", "index")
+
+    index: int
+    errno: int
+    ext_ack: str
 
     def __init__(self, index: int, errno: int, ext_ack: str) -> None:
         self.index, self.errno, self.ext_ack = index, errno, ext_ack

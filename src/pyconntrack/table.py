@@ -21,6 +21,9 @@ from .layout import text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    import pandas
+    import polars
+
     from .columns import Bools, Buffer, Bytes, Column, Group, Ints
     from .layout import Slot
 
@@ -345,7 +348,7 @@ class FlowTable:
         np.cumsum(lengths, out=offsets[1:])
         return "large_" * large + kind, [valid, offsets, data], nulls
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> pandas.DataFrame:
         """A pandas.DataFrame: addresses as text, numbers that a row lacks as <NA>.
 
         Needs the extra ``pyconntrack[pandas]``.
@@ -365,7 +368,7 @@ class FlowTable:
                 columns[name] = pandas.arrays.IntegerArray(column, ~mask, copy=True)
         return pandas.DataFrame(columns)
 
-    def to_polars(self) -> Any:
+    def to_polars(self) -> polars.DataFrame:
         """A polars.DataFrame: addresses as text, what a row lacks as null.
 
         Needs the extra ``pyconntrack[polars]``.

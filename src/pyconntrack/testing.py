@@ -53,6 +53,9 @@ class Step:
 
     __slots__ = ("answers", "expect")
 
+    answers: tuple[Answer, ...]
+    expect: bytes | Callable[[bytes], bool] | None
+
     def __init__(
         self, *answers: Answer, expect: bytes | Callable[[bytes], bool] | None = None
     ) -> None:
@@ -70,13 +73,15 @@ class ScriptedKernel:
     def __init__(
         self, steps: Iterable[Step] = (), *, unasked: Iterable[Answer] = (), loss: int = 1
     ) -> None:
-        self.steps = list(steps)
+        self.steps: list[Step] = list(steps)
         self.requests: list[bytes] = []
         self.queue: list[Answer] = list(unasked)
-        self.loss, self.dropped = loss, 0
+        self.loss: int = loss
+        self.dropped: int = 0
         self.groups: list[int] = []
         self.sizes: list[int] = []
-        self.opened = self.closed = 0
+        self.opened: int = 0
+        self.closed: int = 0
         self._pipe = os.pipe()
         os.write(self._pipe[1], b"!")  # always readable: what there is to read is in the script
 

@@ -82,7 +82,7 @@ class DumpState:
     __slots__ = ("interrupted",)
 
     def __init__(self) -> None:
-        self.interrupted = False
+        self.interrupted: bool = False
 
 
 # -- dumps --------------------------------------------------------------------------------------
