@@ -1,8 +1,6 @@
 """``python -m pyconntrack`` is the command `conntrack`."""
 
-import sys
-
-from .cli.main import main
+from .cli.main import run_program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program()

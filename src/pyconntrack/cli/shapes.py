@@ -10,8 +10,8 @@ files go through :mod:`.blocks`, which takes its plans from here.
 
 from __future__ import annotations
 
+from _operator import itemgetter
 from _socket import AF_INET6, inet_aton, inet_pton
-from operator import itemgetter
 from struct import Struct
 
 from .. import request as ask

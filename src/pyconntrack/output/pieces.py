@@ -9,8 +9,8 @@ Owns the kinds of piece; which pieces a format has, and in which order, is the w
 
 from __future__ import annotations
 
+from _operator import itemgetter
 from _socket import AF_INET, AF_INET6, inet_ntoa, inet_ntop
-from operator import itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

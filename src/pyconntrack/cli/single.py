@@ -1,0 +1,104 @@
+"""-G, -I, -A and -F, and -D of an expectation: commands of one request.
+
+Owns what each asks and which summary it prints; what the options mean is :mod:`.build`'s.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from .. import request as ask
+from ..driver import call
+from ..errors import KernelError
+from ..layout import find
+from ..output.writer import Scalar
+from ..session import ask as converse
+from .build import expect_tuple, expect_values, flow_tuple, flow_values
+from .document import Document, writer_of
+from .out import complain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..request import Request
+    from .parse import Command
+    from .run import Runner
+
+
+def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
+    document = Document(runner.out, writer_of(command))
+    scalar = Scalar(document.writer, None)
+    for message in call(runner.transport, converse(request, "looking up")):
+        if "id" in command.opts and not _has_id(message, command.opts["id"]):
+            continue
+        line = scalar.line(message)
+        if line is not None:
+            document.add(line)
+    document.close()
+    runner.summary(document.count, f"{what} have been shown")
+    return 0 if document.count else 1
+
+
+def _has_id(message: bytes, number: int) -> bool:
+    layout = find(message)
+    return "id" in layout.slots and layout.values(message)["id"] == number
+
+
+def get(runner: Runner, command: Command) -> int:
+    """-G of a flow."""
+    return _one(runner, command, ask.get(*flow_tuple(command)), "flow entries")
+
+
+def get_expect(runner: Runner, command: Command) -> int:
+    """-G of an expectation."""
+    return _one(runner, command, ask.expect_get(*expect_tuple(command)), "expectations")
+
+
+def create(runner: Runner, command: Command) -> int:
+    """-I: a new flow."""
+    call(runner.transport, converse(ask.create(*flow_values(command)), "creating"))
+    runner.summary(1, "flow entries have been created")
+    return 0
+
+
+def add(runner: Runner, command: Command) -> int:
+    """-A: a new flow; one that exists stays as it is, and is no error."""
+    added = 1
+    try:
+        call(runner.transport, converse(ask.add(*flow_values(command)), "adding"))
+    except KernelError as error:
+        if error.errno != errno.EEXIST:
+            raise
+        added = 0
+    runner.summary(added, "flow entries have been added")
+    return 0
+
+
+def create_expect(runner: Runner, command: Command) -> int:
+    """-I of an expectation."""
+    call(runner.transport, converse(ask.expect_create(*expect_values(command)), "creating"))
+    return 0
+
+
+def delete_expect(runner: Runner, command: Command) -> int:
+    """-D of an expectation."""
+    call(runner.transport, converse(ask.expect_delete(*expect_tuple(command)), "deleting"))
+    runner.summary(1, "expectations have been deleted")
+    return 0
+
+
+def flush(runner: Runner, command: Command) -> int:
+    """-F: empties the table."""
+    if "undo" in command.opts or "dry_run" in command.opts:
+        from .change import flush as run
+
+        return run(runner, command)
+    call(runner.transport, converse(ask.flush(command.family), "flushing"))
+    complain("connection tracking table has been emptied.")
+    return 0
+
+
+def flush_expect(runner: Runner, command: Command) -> int:
+    """-F of expectations."""
+    call(runner.transport, converse(ask.expect_flush(command.family), "flushing"))
+    complain("expectation table has been emptied.")
+    return 0
