@@ -26,7 +26,15 @@ from pyconntrack import (
 from pyconntrack.aio import AsyncDump, AsyncEvents
 from pyconntrack.sync import Dump, Events
 from pyconntrack.table import Builder
-from pyconntrack.testing import ENOBUFS, ScriptedKernel, Step, ack, done, dump_of
+from pyconntrack.testing import (
+    ENOBUFS,
+    ScriptedKernel,
+    Step,
+    ack,
+    done,
+    dump_of,
+    event_message,
+)  # fmt: skip
 from support.netns import Namespace
 from test_sync import udp
 
@@ -124,6 +132,27 @@ def test_a_long_answer_leaves_other_tasks_their_turn(verb: str) -> None:
 
     asyncio.run(main())
     assert turns >= 50
+
+
+def test_many_events_leave_other_tasks_their_turn() -> None:
+    events = [event_message("NEW", udp(n)) for n in range(300)]
+    turns = []
+
+    async def other() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        task = asyncio.create_task(other())
+        kernel = ScriptedKernel(unasked=events)
+        async with AsyncConntrack(transport=kernel) as conntrack, conntrack.events() as stream:
+            for _ in events:
+                await anext(stream)
+        task.cancel()
+
+    asyncio.run(main())
+    assert len(turns) >= 4
 
 
 def test_a_table_is_decoded_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

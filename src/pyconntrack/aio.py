@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     Table = Literal["conntrack", "dying", "unconfirmed"]
 
 
+#: datagrams of events that are read before other tasks have their turn
+EVENTS_A_TURN = 64
+
+
 async def readable(fd: int) -> None:
     """Waits until `fd` has something to read."""
     loop = asyncio.get_running_loop()
@@ -111,12 +115,13 @@ class AsyncEvents:
     nothing.
     """
 
-    __slots__ = ("_answer", "_closed", "_conversation", "_transport", "_waiting")
+    __slots__ = ("_answer", "_closed", "_conversation", "_count", "_transport", "_waiting")
 
     def __init__(self, transport: Any, conversation: Conversation) -> None:
         self._transport, self._conversation = transport, conversation
         self._answer: Any = None
         self._waiting = self._closed = False
+        self._count = 0
 
     def __aiter__(self) -> AsyncIterator[Event | EventsLost]:
         return self
@@ -125,6 +130,10 @@ class AsyncEvents:
         transport = self._transport
         while not self._closed:
             if self._waiting:
+                self._count += 1
+                if self._count % EVENTS_A_TURN == 0:  # in a storm there always is one to read
+                    await asyncio.sleep(0)
+                    continue
                 answer = receive(transport)
                 if answer is None:
                     await readable(transport.fileno())
