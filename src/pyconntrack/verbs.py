@@ -192,7 +192,8 @@ def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
         raise RequestError(f"{prefix.rstrip('_')}: a Tuple with src, dst and proto is wanted; "
                            f"{names} is missing")  # fmt: skip
     proto = values[prefix + "proto"]
-    if proto in _WITH_PORTS and (prefix + "sport" not in values or prefix + "dport" not in values):
+    ports = sum(prefix + name in values for name in ("sport", "dport"))
+    if ports == 1 or (not ports and proto in _WITH_PORTS):
         raise RequestError(f"{prefix}sport, {prefix}dport: both ports are wanted for this protocol")
     icmp = {c.IPPROTO_ICMP: 4, c.IPPROTO_ICMPV6: 16}.get(proto)
     if icmp:
@@ -203,9 +204,8 @@ def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
                 raise RequestError(f"{prefix}{name}: a number is wanted for this protocol")
 
 
-_WITH_PORTS = (
-    c.IPPROTO_TCP, c.IPPROTO_UDP, c.IPPROTO_DCCP, c.IPPROTO_SCTP, c.IPPROTO_UDPLITE,
-)  # fmt: skip
+#: protocols that every kernel finds ports in; without its tracker another one has none
+_WITH_PORTS = (c.IPPROTO_TCP, c.IPPROTO_UDP)
 
 
 def get(target: Flow | Tuple, zone: int | None) -> Conversation:
@@ -221,6 +221,7 @@ def get(target: Flow | Tuple, zone: int | None) -> Conversation:
 def create_request(flow: object, *, exclusive: bool = True) -> Request:
     """What creates `flow`; its reply tuple is the inverted original one where it has none.
 
+    A flow that the kernel told becomes what it was, translated and with its TCP flags.
     The attributes are the flow's own bytes; what is to be checked and left out is a matter of
     the layout, so it is found once per shape.
     """
@@ -230,13 +231,20 @@ def create_request(flow: object, *, exclusive: bool = True) -> Request:
     plan = layout.writers.get(create_request)
     if plan is None:
         plan = layout.writers[create_request] = _create_plan(flow)
-    spans, invert, status = plan
+    spans, invert, status, masks = plan
+    bits = 0 if status is None else int.from_bytes(raw[status : status + 4])
+    if bits & (c.IPS_SRC_NAT | c.IPS_DST_NAT) and (asked := _translation(flow, bits)):
+        return create_request(flow.replace(**asked), exclusive=exclusive)
+    if masks:
+        open_ = bytearray(raw)
+        for at in masks:
+            open_[at] = open_[at] or 0xFF
+        raw = bytes(open_)
     parts = [raw[start:end] for start, end in spans]
     if invert is not None:
         parts.insert(1, invert(raw))
     if status is not None:
-        bits = int.from_bytes(raw[status : status + 4]) & ~_KERNEL_STATUS
-        parts.append(attr(3, (bits | c.IPS_CONFIRMED).to_bytes(4)))
+        parts.append(attr(3, (bits & ~_KERNEL_STATUS | c.IPS_CONFIRMED).to_bytes(4)))
     flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
     kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
     return request.Request(kind, flags, layout.family, b"".join(parts))
@@ -247,7 +255,7 @@ def create_request(flow: object, *, exclusive: bool = True) -> Request:
 _NOT_CREATED = (3, 9, 10, 11, 12, 17, 19, 20, 25, 26, 27)
 
 
-def _create_plan(flow: Flow) -> tuple[list[tuple[int, int]], Any, int | None]:
+def _create_plan(flow: Flow) -> tuple[list[tuple[int, int]], Any, int | None, list[int]]:
     layout = flow._layout
     values = flow._values()
     _check_tuple(values, "orig_")
@@ -264,7 +272,34 @@ def _create_plan(flow: Flow) -> tuple[list[tuple[int, int]], Any, int | None]:
         if number in CONNTRACK and number not in _NOT_CREATED
     ]
     status = layout.slots.get("status")
-    return spans, invert, status.offset if status else None
+    # the kernel tells flags without their mask, and sets none that are not in it
+    masks = [slot.offset + 1 for name, slot in layout.slots.items() if name in _TCP_FLAGS]
+    return spans, invert, status.offset if status else None, masks
+
+
+_TCP_FLAGS = ("tcp_flags_orig", "tcp_flags_reply")
+#: status bit, the request for the translation, the end that it translates, where that shows
+_NAT = ((c.IPS_SRC_NAT, "src_nat", "src", "dst"), (c.IPS_DST_NAT, "dst_nat", "dst", "src"))
+
+
+def _translation(flow: Flow, bits: int) -> dict[str, Any]:
+    """What asks for the translations that a flow of the kernel tells as done.
+
+    The kernel sets their bits itself, where the reply tuple is not translated yet.
+    """
+    values = flow._values()
+    asked: dict[str, Any] = {}
+    for bit, nat, near, far in _NAT:
+        if not bits & bit or f"{nat}_min_addr" in values or f"reply_{far}" not in values:
+            continue
+        places = [("min_addr", "max_addr", near, far)]
+        for here, there in ((near[0] + "port", far[0] + "port"), ("icmp_id", "icmp_id")):
+            if values.get("orig_" + here) != values.get("reply_" + there):
+                places.append(("min_port", "max_port", here, there))
+        for low, high, here, there in places:
+            asked[f"{nat}_{low}"] = asked[f"{nat}_{high}"] = values["reply_" + there]
+            asked["reply_" + there] = values["orig_" + here]
+    return asked
 
 
 def _inverter(flow: Flow) -> Callable[[bytes], bytes]:
@@ -314,6 +349,8 @@ def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -
         values = source._values()
     else:
         values = {name: v for name, v in flow._values().items() if name in CHANGEABLE}
+        if flow.fixed_timeout:
+            values.pop("timeout", None)  # the kernel refuses to change it
     if "status" in values:
         values["status"] |= (flow.status or 0) & _STICKY_STATUS | c.IPS_CONFIRMED
     if not values:
