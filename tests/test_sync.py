@@ -28,22 +28,6 @@ from pyconntrack.testing import ScriptedKernel
 from support.netns import Namespace, new_peer
 from support.traffic import Flows, eventually
 
-PORTS = {"sport": 1000, "dport": 80}
-PROTOCOLS: list[tuple[str, dict[str, int], dict[str, Any]]] = [
-    ("tcp", PORTS, {"tcp_state": "ESTABLISHED"}),
-    ("udp", PORTS, {}),
-    ("udplite", PORTS, {}),
-    ("sctp", PORTS, {"sctp_state": "ESTABLISHED", "sctp_vtag_orig": 1, "sctp_vtag_reply": 2}),
-    ("icmp", {"icmp_id": 7, "icmp_type": 8, "icmp_code": 0}, {}),
-    ("icmpv6", {"icmp_id": 7, "icmp_type": 128, "icmp_code": 0}, {}),
-]
-CASES = [
-    (name, family, fields, more)
-    for name, fields, more in PROTOCOLS
-    for family in (4, 6)
-    if (name, family) not in (("icmp", 6), ("icmpv6", 4))
-]
-
 
 def udp(number: int, **fields: Any) -> Flow:
     source = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
@@ -60,29 +44,20 @@ def many(count: int) -> Iterator[Flow]:
         yield Flow.from_message(message)
 
 
-@pytest.mark.parametrize(("proto", "family", "fields", "more"), CASES)
-def test_create_get_update_delete(
-    netns: Namespace, proto: str, family: int, fields: dict[str, Any], more: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("family", [4, 6])
+def test_create_get_update_delete(netns: Namespace, family: int) -> None:
+    """What each protocol and field comes back as is in test_round_trips."""
     ends = ("10.0.0.1", "10.0.0.2") if family == 4 else ("2001:db8::1", "2001:db8::2")
-    orig = Tuple(*ends, proto, **fields)
+    orig = Tuple(*ends, "udp", 1000, 80)
     with Conntrack() as conntrack:
-        flow = Flow(orig, timeout=100, mark=7, zone=5, status="ASSURED", **more)
+        flow = Flow(orig, timeout=100, mark=7, zone=5, status="ASSURED")
         conntrack.create(flow)
         assert conntrack.count() == 1
         found = conntrack.get(flow)
-        assert (found.orig, found.reply) == (orig, orig.inverted())
-        assert (found.mark, found.zone) == (7, 5)
-        assert found.confirmed
-        for name in more:
-            assert getattr(found, name) == getattr(flow, name)
         assert list(conntrack.dump()) == [found]
         assert conntrack.get(orig, zone=5) == found
         conntrack.update(found, mark=9, timeout=200)
-        again = conntrack.get(found)
-        assert again.mark == 9
-        assert again.timeout is not None
-        assert 190 < again.timeout <= 200
+        assert conntrack.get(found).mark == 9
         conntrack.update(found.replace(mark=10))
         assert conntrack.get(found).mark == 10
         conntrack.delete(found)
