@@ -12,6 +12,7 @@ from pathlib import Path
 
 BATCH = 64  # messages a send; one send creates or deletes, so this many events
 MOST_LATE = 0.002  # seconds
+MADE = 5000  # flows that a program makes by hand
 POOL = 4096  # entries that the generator uses in turn
 
 
@@ -55,6 +56,38 @@ def table() -> tuple[int, float]:
         return seen, time.perf_counter() - began
 
 
+def load() -> tuple[int, float]:
+    """Our library: flows made by hand, and created."""
+    from pyconntrack import Conntrack, Flow, Tuple
+
+    with Conntrack() as ct:
+        began = time.perf_counter()
+        failed = ct.load(
+            Flow(Tuple(f"10.0.{n >> 8}.{n & 255}", "192.0.2.1", 17, 1000, 53), timeout=60, mark=n)
+            for n in range(MADE)
+        )
+        took = time.perf_counter() - began
+        ct.flush()
+        return MADE - len(failed), took
+
+
+def pyroute2_load() -> tuple[int, float]:
+    """The same by pyroute2."""
+    from pyroute2 import NFCTSocket
+    from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
+
+    with NFCTSocket() as sock:
+        began = time.perf_counter()
+        for n in range(MADE):
+            made = NFCTAttrTuple(
+                saddr=f"10.0.{n >> 8}.{n & 255}", daddr="192.0.2.1", proto=17, sport=1000, dport=53
+            )
+            sock.entry("add", timeout=60, mark=n, tuple_orig=made, tuple_reply=made.reverse())
+        took = time.perf_counter() - began
+        sock.flush()
+        return MADE, took
+
+
 def generate(rate: str, seconds: str) -> tuple[int, float]:
     """Creates and deletes entries, `rate` events a second; the count is of events."""
     from bench import netlink
@@ -84,7 +117,7 @@ def generate(rate: str, seconds: str) -> tuple[int, float]:
     raise OSError("the kernel refused an entry of the generator")
 
 
-TASKS = {task.__name__: task for task in (floor, pyroute2, dump, table)}
+TASKS = {task.__name__: task for task in (floor, pyroute2, dump, table, load, pyroute2_load)}
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from . import child, measure, netlink
+from .child import MADE
 from .jobs import Row, Runner, alternating
 from .measure import NotAvailable, Sample, median
 
@@ -80,7 +81,7 @@ def startup(runner: Runner) -> Iterator[Row]:
 
 
 def library(runner: Runner) -> Iterator[Row]:
-    """dump() beside pyroute2, table() beside the bare dump; what is imported does not count."""
+    """dump() and load() beside pyroute2, table() beside the bare dump; imports do not count."""
 
     def task(name: str, expected: int) -> Take:
         def take() -> Sample:
@@ -96,6 +97,12 @@ def library(runner: Runner) -> Iterator[Row]:
     runner.table.fill(size)
     takes = {"ours": task("dump", size), "pyroute2": task("pyroute2", size)}
     got = turns(takes, runner.rounds, row)
+    row.theirs, row.ours = got.get("pyroute2"), got.get("ours")
+    yield row
+    row = Row(f"library: {MADE:,} flows made and created", "library", "pyroute2", target=1 / 20)
+    runner.table.empty()
+    got = turns({"ours": task("load", MADE), "pyroute2": task("pyroute2_load", MADE)},
+                runner.rounds, row)  # fmt: skip
     row.theirs, row.ours = got.get("pyroute2"), got.get("ours")
     yield row
     size = runner.size
