@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import ast
+import re
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pyconntrack
 
 ROOT = Path(pyconntrack.__file__).parent
 
-#: from the bottom up; a module may import from its own level only what stands in it as well
-LEVELS = [
-    {"version", "wire.consts", "vocab", "fields", "errors"},
-    {"wire.tlv"},
-    {"wire.frame"},
-    {"schema"},
-    {"encode", "layout"},
-    {"request", "filter"},
-    {"where"},
-    {"session"},
-    {"transport", "mmsg"},
-    {"ring"},
-    {"model"},
-    {"keywords", "columns"},
-    {"driver", "netns"},
-    {"verbs", "events", "table"},
-    {"sync", "aio", "testing"},
-    {"output"},
-    {"cli"},
-    {"__main__"},
-]
+def the_map() -> list[set[str]]:
+    """The lines of the map in ARCHITECTURE.md, from the bottom up: the modules of each."""
+    text = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = text.partition("## The map")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("    ")]
+    names = [re.split(r"\s{2,}", line.strip())[0] for line in lines]
+    return [{name.rstrip("/") for name in each.split(", ")} for each in reversed(names)]
+
+
+#: a module may import from its own level and from those below it
+LEVELS = [*the_map(), {"__main__"}]
 #: pairs that are within one level, or otherwise allowed, and why
 ALLOWED = {
     ("aio", "sync"): "reading a non-blocking socket stands once",
@@ -37,11 +30,17 @@ ALLOWED = {
 }
 
 
-def level(name: str) -> int | None:
-    for number, names in enumerate(LEVELS):
-        if name in names or name.split(".", maxsplit=1)[0] in names:
-            return number
-    return None
+def level(name: str) -> int:
+    """The line of the map that a module stands in, counted from the bottom."""
+    top = name.split(".", maxsplit=1)[0]
+    found = [number for number, names in enumerate(LEVELS) if top in names]
+    assert len(found) == 1, f"{top} must stand in the map of ARCHITECTURE.md, once"
+    return found[0]
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imports() -> list[tuple[str, str]]:
@@ -52,7 +51,7 @@ def imports() -> list[tuple[str, str]]:
         if here == "__init__":
             continue  # lazy exports of everything
         package = parts[:-1]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom) and node.level:
                 base = (*package[: len(package) - node.level + 1],)
                 target = ".".join((*base, *(node.module or "").split("."))).strip(".")
@@ -66,8 +65,7 @@ def imports() -> list[tuple[str, str]]:
 
 def type_only(here: str, there: str) -> bool:
     """Whether `here` names `there` only under TYPE_CHECKING, for annotations."""
-    path = ROOT / f"{here.replace('.', '/')}.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(ROOT / f"{here.replace('.', '/')}.py")
     guarded = [
         inner
         for node in ast.walk(tree)
@@ -89,11 +87,18 @@ def test_imports_point_down() -> None:
     wrong = []
     for here, there in imports():
         mine, other = level(here), level(there)
-        if mine is None or other is None or here.split(".")[0] == there.split(".")[0]:
-            continue
         if other > mine and (here, there) not in ALLOWED and not type_only(here, there):
             wrong.append((here, there))
     assert wrong == []
+
+
+def test_imports_of_the_library_go_round_nowhere() -> None:
+    above: dict[str, set[str]] = {}
+    for here, there in set(imports()):
+        if here.split(".")[0] != "cli" and here != there and not type_only(here, there):
+            above.setdefault(here, set()).add(there)
+    assert len(above) > 40
+    TopologicalSorter(above).prepare()  # CycleError names the modules
 
 
 def test_only_the_transport_opens_netlink_sockets() -> None:

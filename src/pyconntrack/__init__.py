@@ -2,7 +2,7 @@
 
 General layout: :class:`Conntrack` (``sync.py``) and :class:`AsyncConntrack` (``aio.py``) run the
 same conversations (``verbs.py``, ``events.py``, ``session.py``), which do no I/O, over a socket
-(``transport.py``).  What they return are values (``model.py``) and whole tables as columns
+(``transport.py``).  What they return are values (``model/``) and whole tables as columns
 (``table.py``); ``keywords.py`` makes predicates (``filter.py``).  Below lies one schema of all
 attributes (``schema.py``), from which ``encode.py`` and ``layout.py`` derive both directions.
 

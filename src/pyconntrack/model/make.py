@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Mould = tuple[Callable[[Any], Any], Layout, int]
 
 #: moulds kept; each order of the fields and each size of a text has one
-LIMIT = 4096
+LIMIT = 1024
 _moulds: dict[tuple[Any, ...], Mould] = {}
 
 
