@@ -16,8 +16,10 @@ import os
 import sys
 from struct import Struct
 
+from .driver import stream
 from .errors import ConntrackError, KernelError
 from .session import RECV, done_at
+from .transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .session import Conversation
-    from .transport import Transport
 
 _SIZE = 8 << 20
 _SLOT = 65536  # room that a datagram must find; it takes what it needs
@@ -37,6 +38,30 @@ CHUNK = 1 << 20
 def worth_it() -> bool:
     """Whether a second process can run beside us."""
     return len(os.sched_getaffinity(0)) > 1
+
+
+def received(conversation: Conversation) -> Iterator[Any]:
+    """What a dump emits; a second process receives it, from now on, where there is a core for it.
+
+    Opens a socket of its own, in the current network namespace.
+    """
+    transport = Transport()
+    if not worth_it():
+        return stream(transport, conversation)
+    ring = Ring(transport)
+    try:
+        ring.start(conversation)
+    except BaseException:
+        ring.close()
+        raise
+    return _until_closed(ring)
+
+
+def _until_closed(ring: Ring) -> Iterator[Any]:
+    try:
+        yield from ring
+    finally:
+        ring.close()
 
 
 class Ring:

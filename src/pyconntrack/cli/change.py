@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 
 from .. import request as ask
-from ..driver import call, stream
+from ..driver import call
 from ..encode import encode
 from ..output.writer import Scalar
+from ..ring import received
 from ..schema import CONNTRACK
 from ..session import batch, dump
 from ..transport import Transport
@@ -306,10 +307,9 @@ class _Shown:
         assert self._keys is not None
         text = Formatter(self._document.writer.pieces)
         request = ask.dump("conntrack", self._change.command.family)
-        transport = self._change.runner.transport
         parts: list[bytes] = []
         size = 0
-        for part in stream(transport, dump(request, "listing", on_interrupt="accept")):
+        for part in received(dump(request, "listing", on_interrupt="accept")):
             parts.append(part.data[: part.end])
             size += part.end
             if size >= 1 << 20:

@@ -15,7 +15,6 @@ from ..layout import find
 from ..output.writer import Scalar
 from ..session import ask as converse
 from ..session import dump
-from ..transport import Transport
 from .document import Document, writer_of
 from .select import predicate
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from ..output.writer import Writer
     from ..request import Request
     from ..session import Batch
+    from ..transport import Transport
     from .parse import Command
     from .run import Runner
 
@@ -105,21 +105,11 @@ def table_size(transport: Transport) -> int:
 
 def large_listing(request: Request, node: Node | None, document: Document) -> None:
     """Formats a large table; a second process receives where there is a second core."""
-    from ..ring import Ring, worth_it
+    from ..ring import received
 
-    transport = Transport()
-    if not worth_it():
-        parts = stream(transport, dump(request, "listing", on_interrupt="accept"))
-        _rest(parts, bulk_format(document.writer, node), document)
-        return
-    ring = Ring(transport)
-    try:
-        ring.start(dump(request, "listing", on_interrupt="accept"))
-        lines = bulk_format(document.writer, node)
-        for part in ring:
-            document.raw(*lines(part.data, part.end))
-    finally:
-        ring.close()
+    parts = received(dump(request, "listing", on_interrupt="accept"))
+    # numpy is imported while the kernel fills the ring
+    _rest(parts, bulk_format(document.writer, node), document)
 
 
 def _rest(parts: Iterator[Batch], lines: Format, document: Document) -> None:

@@ -13,9 +13,8 @@ from .. import request as ask
 from ..driver import stream
 from ..filter import bind, push_down
 from ..layout import find
-from ..ring import Ring, worth_it
+from ..ring import received
 from ..session import dump
-from ..transport import Transport
 from ..wire.frame import split
 from .listing import LARGE as MANY
 from .listing import table_size
@@ -87,15 +86,11 @@ def matches(
     else:
         request = ask.dump(command.table, down.family or command.family, down.payload)
     # a table this large is received by a second process, while this one works
-    if command.table == "conntrack" and worth_it() and table_size(runner.transport) >= MANY:
-        ring = Ring(Transport())
-        try:
-            ring.start(dump(request, "listing", on_interrupt="accept"))
-            yield from _select(iter(ring), node, lines, progress)
-        finally:
-            ring.close()
-        return
-    source = stream(runner.transport, dump(request, "listing", on_interrupt="accept"))
+    conversation = dump(request, "listing", on_interrupt="accept")
+    if command.table == "conntrack" and table_size(runner.transport) >= MANY:
+        source = received(conversation)
+    else:
+        source = stream(runner.transport, conversation)
     yield from _select(source, node, lines, progress)
 
 
