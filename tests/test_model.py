@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from pyconntrack import Event, Expect, Flow, RequestError, Stats, Tuple
 from pyconntrack.encode import encode
-from pyconntrack.model import plain
+from pyconntrack.model import flatten, plain
 from pyconntrack.schema import CONNTRACK, EXPECT
+from pyconntrack.verbs import CHANGEABLE
 from pyconntrack.wire import frame
 from pyconntrack.wire.consts import ct_msg, exp_msg
 from test_layout import messages
@@ -231,3 +232,10 @@ def test_the_writers_json_is_the_librarys() -> None:
     layout = flow._layout
     line = compile_line(writer.flow(layout), layout)(layout.unpack(flow.message))
     assert json.loads(line) == plain(layout, flow.message)
+
+
+def test_what_checkers_are_told_is_what_the_schema_has() -> None:
+    from pyconntrack.model.given import Changes, FlowFields
+
+    assert set(Changes.__annotations__) == set(CHANGEABLE)
+    assert set(FlowFields.__annotations__) - {"family"} <= set(flatten(CONNTRACK))
