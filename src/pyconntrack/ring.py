@@ -23,7 +23,7 @@ from .transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from .session import Conversation
@@ -47,21 +47,24 @@ def received(conversation: Conversation) -> Iterator[Any]:
     """
     transport = Transport()
     if not worth_it():
-        return stream(transport, conversation)
+        return _closing(transport, stream(transport, conversation))
     ring = Ring(transport)
     try:
         ring.start(conversation)
     except BaseException:
         ring.close()
+        transport.close()
         raise
-    return _until_closed(ring)
+    return _closing(transport, ring, ring)
 
 
-def _until_closed(ring: Ring) -> Iterator[Any]:
+def _closing(transport: Transport, parts: Iterable[Any], ring: Ring | None = None) -> Iterator[Any]:
     try:
-        yield from ring
+        yield from parts
     finally:
-        ring.close()
+        if ring is not None:
+            ring.close()
+        transport.close()
 
 
 class Ring:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
+    from .blocks import Blocks
     from .parse import Command
     from .run import Runner
 
@@ -127,17 +128,12 @@ class Checked:
     def read(self, file: IO[bytes]) -> None:
         """Checks and keeps all lines; raises :class:`_BadLine`."""
         data = file.read(_BLOCK)
-        if len(data) < _BLOCK:
-            for number, raw in enumerate(data.split(b"\n"), 1):
+        blocks = self._blocks() if len(data) == _BLOCK else None
+        if blocks is None:
+            for number, raw in enumerate(_each_line(data, file), 1):
                 self.add(number, raw)
             self.flush()
             return
-        # numpy's linear algebra would start a thread for each processor
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        from .blocks import Blocks, keep_memory
-
-        keep_memory()
-        blocks = Blocks(self._encode, self._write, self._command)
         number = 1
         rest = b""
         while data:
@@ -150,6 +146,16 @@ class Checked:
             data = file.read(_BLOCK)
         if rest:
             blocks.add(number, _lines(rest))
+
+    def _blocks(self) -> Blocks | None:
+        # numpy's linear algebra would start a thread for each processor
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        try:
+            from .blocks import Blocks, keep_memory
+        except ImportError:
+            return None  # no numpy: line by line, to the same messages
+        keep_memory()
+        return Blocks(self._encode, self._write, self._command)
 
     def add(self, number: int, raw: bytes) -> None:
         """Checks and keeps one line; raises :class:`_BadLine`."""
@@ -243,6 +249,17 @@ class Checked:
                 yield number, data.decode("utf-8", "surrogateescape").split("\n")
             else:
                 yield number, data
+
+
+def _each_line(data: bytes, file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of `data`, and of what follows it in `file`."""
+    rest = b""
+    while data:
+        *lines, rest = (rest + data).split(b"\n")
+        yield from lines
+        data = file.read(_BLOCK)
+    if rest:
+        yield rest
 
 
 def _lines(data: bytes) -> bytes:

@@ -50,6 +50,10 @@ class Output:
                 data = data[os.write(1, data) :]
             except InterruptedError:
                 continue
+            except BlockingIOError:  # somebody made the pipe so, and it is full
+                import select
+
+                select.select([], [1], [])
             except BrokenPipeError:
                 raise
             except OSError as error:

@@ -1,0 +1,214 @@
+"""Bad conditions: none of them may change what is told, or go unreported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyconntrack import request, ring
+from pyconntrack.errors import ConntrackError, KernelError
+from pyconntrack.session import dump
+from pyconntrack.transport import Transport
+from support.ctool import environment, normalise, ours, ours_argv, theirs
+from support.netns import fresh_netns
+from support.traffic import eventually
+
+#: enough for the second process and for columns
+MANY = 25_000
+
+
+def flow(number: int, more: str = "") -> str:
+    address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+    return f"-s {address} -d 192.0.2.{number % 250} -p udp --sport 9 --dport 53 {more}".strip()
+
+
+TABLE = "".join(f"-I {flow(n, '-t 9000')} -m {n}\n" for n in range(MANY))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def large() -> Iterator[None]:
+    with fresh_netns():
+        assert ours("-R", "-", stdin=TABLE).rc == 0
+        yield
+
+
+def listed(*words: str, **more: object) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [*ours_argv(), *words], capture_output=True, text=True, timeout=60,
+        **{"env": environment(), **more},
+    )  # type: ignore[call-overload]  # fmt: skip
+    return done.returncode, normalise(done.stdout), done.stderr
+
+
+def test_the_second_process_changes_nothing() -> None:
+    done = theirs("-L")
+    assert listed("-L")[:2] == (0, normalise(done.out))
+
+
+def test_one_core() -> None:
+    core = {next(iter(os.sched_getaffinity(0)))}
+    alone = listed("-L", preexec_fn=lambda: os.sched_setaffinity(0, core))
+    assert alone == listed("-L")
+
+
+def test_one_core_has_no_second_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise AssertionError("forked")
+
+    monkeypatch.setattr(os, "fork", fork)
+    conversation = dump(request.dump(), "listing", on_interrupt="accept")
+    with pytest.raises(AssertionError, match="forked"):
+        ring.received(conversation)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    conversation = dump(request.dump(), "listing", on_interrupt="accept")
+    assert sum(part.end for part in ring.received(conversation)) > 100 * MANY
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["-L", "-L -o extended,id", "-L -o xml", "-L -o json", "-L -p udp --dport 53 -m 7"],
+)
+def test_numpy_is_missing(words: str, tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise ImportError('no numpy here')")
+    without = {**environment(), "PYTHONPATH": str(tmp_path)}
+    assert listed(*words.split(), env=without) == listed(*words.split())
+
+
+def test_numpy_is_missing_for_changes(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise ImportError('no numpy here')")
+    without = {**environment(), "PYTHONPATH": str(tmp_path)}
+    with fresh_netns():
+        assert listed("-R", "-", input=TABLE, env=without)[::2] == (0, "")
+        rc, out, err = listed("-U", "-m", "1", env=without)
+        assert (rc, out.count("mark=1 ")) == (0, MANY - 1), err
+        rc, out, err = listed("-D", "-d", "192.0.2.0/25", env=without)
+        assert (rc, out.count("\n")) == (0, sum(n % 250 < 128 for n in range(MANY))), err
+        assert ours("-C").out == f"{sum(n % 250 >= 128 for n in range(MANY))}\n"
+
+
+def test_a_table_that_changes_during_the_dump() -> None:
+    churn = "".join(
+        f"-I -s 172.16.{n >> 8}.{n & 255} -d 192.0.2.1 -p tcp --sport 1 --dport 2 -t 9"
+        " --state ESTABLISHED\n"
+        for n in range(5000)
+    )
+    drop = "-D -p tcp\n"
+    with subprocess.Popen(
+        [*ours_argv(), "-R", "-"], stdin=subprocess.PIPE, env=environment(),
+        stdout=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write((churn + drop) * 8)
+        process.stdin.close()
+        rounds = 0
+        while process.poll() is None or not rounds:
+            done = ours("-L", "-o", "extended")
+            lines = done.out.splitlines()
+            assert done.rc == 0, done.err
+            assert f" {len(lines)} flow entries have been shown." in done.err
+            assert all(line.startswith("ipv4     2 ") and " use=" in line for line in lines)
+            stable = {line.split(" src=")[1].split()[0] for line in lines if " udp " in line}
+            # the kernel may show an entry twice, but each one that stays must be there
+            assert len(stable) == MANY
+            rounds += 1
+    assert ours("-D", "-p", "tcp").rc in (0, 1)
+
+
+def test_a_kernel_that_refuses_a_part_of_a_batch() -> None:
+    """Every second line exists already: each is reported, by its number, and no other."""
+    number = 20_000
+    again = [n if n % 2 else MANY + n for n in range(number)]
+    done = ours("-R", "-", stdin="".join(f"-I {flow(n, '-t 9')}\n" for n in again))
+    failed = [line for line in done.err.splitlines() if "Such conntrack exists" in line]
+    assert done.rc == 1
+    told = [int(line.split("line ")[1].split(":")[0]) for line in failed]
+    assert told == [at + 1 for at in range(number) if at % 2]
+    assert ours("-C").out == f"{MANY + number // 2}\n"
+    done = ours("-D", "--where", "timeout < 100")
+    assert f" {number // 2} flow entries have been deleted." in done.err
+
+
+def test_a_full_receive_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors that found no room: the command says that it does not know, and does not hang."""
+    from pyconntrack.driver import call
+    from pyconntrack.session import batch
+
+    requests = [request.create({"orig_src": bytes(4)}, 2) for _ in range(256)]
+    transport = Transport()
+    transport.set_rcvbuf(1)
+    with pytest.raises(ConntrackError, match=r"ENOBUFS|buffer"):
+        call(transport, batch(requests))
+    transport.close()
+
+
+def test_a_pipe_that_closes() -> None:
+    command = subprocess.Popen([*ours_argv(), "-L"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=environment())  # fmt: skip
+    assert command.stdout is not None
+    assert command.stderr is not None
+    assert command.stdout.readline().startswith(b"udp ")
+    command.stdout.close()
+    assert command.wait(20) == -signal.SIGPIPE
+    assert command.stderr.read() == b""
+    command.stderr.close()
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocks", "is full"])
+def test_a_pipe_that_is_read_late(blocking: bool) -> None:
+    out, into = os.pipe()
+    os.set_blocking(into, blocking)
+    command = subprocess.Popen([*ours_argv(), "-L"], stdout=into, stderr=subprocess.PIPE,
+                               env=environment())  # fmt: skip
+    os.close(into)
+    time.sleep(0.7)  # the pipe and the ring are full by now
+    with open(out, "rb") as reader:
+        text = reader.read().decode()
+    assert command.stderr is not None
+    with command.stderr as err:
+        assert f" {MANY} flow entries have been shown." in err.read().decode()
+    assert command.wait(20) == 0
+    assert normalise(text) == normalise(theirs("-L").out)
+
+
+def children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+
+def test_the_receiver_dies_with_its_parent() -> None:
+    out, into = os.pipe()  # nobody reads: the command waits in the middle of its work
+    command = subprocess.Popen([*ours_argv(), "-L", "-o", "json"], stdout=into,
+                               stderr=subprocess.DEVNULL, env=environment())  # fmt: skip
+    try:
+        eventually(lambda: bool(children(command.pid)), "the receiver")
+        (receiver,) = children(command.pid)
+    finally:
+        command.kill()
+        command.wait(20)
+    gone = Path(f"/proc/{receiver}/cmdline")
+    eventually(lambda: not gone.exists() or not gone.read_bytes(), "the receiver's end")
+    os.close(out)
+    os.close(into)
+
+
+def test_the_receiver_reports_its_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Transport, __: memoryview) -> int:
+        raise KernelError(1, "reading from the kernel")
+
+    monkeypatch.setattr(Transport, "recv_into", refuse)
+    parts = ring.received(dump(request.dump(), "listing", on_interrupt="accept"))
+    with pytest.raises(KernelError, match="EPERM"):
+        list(parts)
+
+
+def test_the_receiver_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Transport, "recv_into", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    parts = ring.received(dump(request.dump(), "listing", on_interrupt="accept"))
+    with pytest.raises(ConntrackError, match="ended before the dump did"):
+        list(parts)
