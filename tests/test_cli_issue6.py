@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pyconntrack import Conntrack, Event
 from support.ctool import Result, ours, ours_argv
 from support.netns import Namespace
 
@@ -214,6 +215,18 @@ def test_ndjson_goes_round() -> None:
     text = ours("-L", "-o", "ndjson").out
     ours("-F")
     done = ours("-R", "-", stdin=text)
+    assert (done.rc, done.err) == (0, "")
+    assert _flows() == before
+
+
+def test_events_of_the_library_go_round() -> None:
+    _fill(1)
+    with Conntrack() as ct:
+        (flow,) = ct.dump()
+    line = json.dumps(Event("NEW", flow, synthetic=True).to_dict())
+    before = _flows()
+    ours("-F")
+    done = ours("-R", "-", stdin=line)
     assert (done.rc, done.err) == (0, "")
     assert _flows() == before
 

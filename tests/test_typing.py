@@ -23,7 +23,6 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / "tests/typing"
 #: what makes no promise of types: modules that serve the command, or that others wrap
 INTERNAL = {"cli", "output", "where", "mmsg"}
-INTERNAL.add("model")  # its fields await their annotations
 
 
 def checked(tool: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -122,7 +122,7 @@ def event_of(part: bytes, kind: int, flags: int) -> Event:
     return Event("DESTROY" if kind == _CT_DELETE else _new_or_update(flags), flow)
 
 
-def _new_or_update(flags: int) -> str:
+def _new_or_update(flags: int) -> Literal["NEW", "UPDATE"]:
     return "NEW" if flags & c.NLM_F_CREATE else "UPDATE"
 
 

@@ -1,7 +1,7 @@
 """A user's program about values: fields, how they are made, filters and errors."""
 
 from ipaddress import IPv4Address, IPv6Network, ip_address
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import pyconntrack
 from pyconntrack import (
@@ -86,7 +86,7 @@ def expectations(one: Tuple) -> None:
 
 
 def events(event: Event) -> None:
-    assert_type(event.kind, str)
+    assert_type(event.kind, Literal["NEW", "UPDATE", "DESTROY"])
     assert_type(event.flow, Flow | None)
     assert_type(event.expect, Expect | None)
     assert_type(event.entry, Flow | Expect)

@@ -13,7 +13,7 @@ from .. import request as ask
 from ..errors import RequestError
 from ..fields import BYTES, HOST32, IPV4, IPV6, TEXT
 from ..output.json import OBJECTS
-from ..schema import CONNTRACK, Attr
+from ..schema import CONNTRACK, Attr, leaves
 from ..wire import consts as c
 from .build import _ICMP_ANSWERS, _ICMPV6_ANSWERS, TURNED, label_words
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..request import Request
-    from ..schema import Rows
 
 _FAMILIES = {"ipv4": c.AF_INET, "ipv6": c.AF_INET6}
 #: what a flow has and a request has not
@@ -38,22 +37,12 @@ _NAT = ((c.IPS_SRC_NAT, "src_nat", "src", "dst"), (c.IPS_DST_NAT, "dst_nat", "ds
 _EVENTS = ("new", "update", "destroy")
 
 
-def _walk(rows: Rows, prefix: str, out: dict[str, Attr]) -> None:
-    for row in rows.values():
-        if isinstance(row, Attr):
-            out.setdefault(prefix + row.name, row)
-        else:
-            _walk(row.rows, prefix + row.name + "_" if row.name else prefix, out)
-
-
 def _rows() -> dict[str, Attr]:
     found: dict[str, Attr] = {}
-    _walk(CONNTRACK, "", found)
-    return {
-        name: row
-        for name, row in found.items()
-        if not name.startswith(_ONLY_ASKED) and row.kind is not HOST32
-    }
+    for name, _, row in leaves(CONNTRACK):
+        if not name.startswith(_ONLY_ASKED) and row.kind is not HOST32:
+            found.setdefault(name, row)
+    return found
 
 
 _ROWS = _rows()
@@ -68,7 +57,8 @@ def request_of(line: str) -> Request:
     """
     flow = _object(line)
     event = flow.pop("event", "new")
-    flow.pop("time", None)
+    for word in ("time", "synthetic"):  # of an event, not of its flow
+        flow.pop(word, None)
     if event not in _EVENTS:
         raise RequestError(f"event: {_shown(event)} is none of {', '.join(_EVENTS)}")
     if event == "destroy":

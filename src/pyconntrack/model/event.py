@@ -12,9 +12,11 @@ from .flow import Flow
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Literal
 
-_EVENTS = ("NEW", "UPDATE", "DESTROY")
+    Kind = Literal["NEW", "UPDATE", "DESTROY"]
+
+_EVENTS: tuple[Kind, ...] = ("NEW", "UPDATE", "DESTROY")
 
 
 class Event:
@@ -29,13 +31,13 @@ class Event:
     __slots__ = ("_entry", "_kind", "_synthetic", "_time")
 
     _entry: Flow | Expect
-    _kind: str
+    _kind: Kind
     _synthetic: bool
     _time: int
 
     def __init__(
         self,
-        kind: str,
+        kind: Kind,
         entry: Flow | Expect,
         *,
         synthetic: bool = False,
@@ -47,7 +49,7 @@ class Event:
         self._time = time_ns() if time is None else time
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``."""
         return self._kind
 
@@ -101,7 +103,7 @@ class Event:
         rest = dict(data)
         word, time = rest.pop("event", None), rest.pop("time", None)
         synthetic = bool(rest.pop("synthetic", False))
-        known = {kind.lower(): kind for kind in _EVENTS}
+        known: dict[str, Kind] = {kind.lower(): kind for kind in _EVENTS}
         if not isinstance(word, str) or word not in known:
             raise RequestError(f"event: {word!r} is none of {', '.join(known)}")
         if time is not None and (not isinstance(time, int) or isinstance(time, bool)):

@@ -44,7 +44,7 @@ class Changes(TypedDict, total=False):
 
 
 class FlowFields(Changes, total=False):
-    """The fields that a program may give a flow; any other schema name works as well."""
+    """The fields that a program may give a flow."""
 
     family: int | str | None
     zone: int | None

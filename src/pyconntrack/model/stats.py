@@ -20,22 +20,22 @@ class CpuStats(Value):
 
     __slots__ = ()
 
-    searched = Number()
-    found = Number()
-    new = Number()
-    invalid = Number()
-    ignore = Number()
-    delete = Number()
-    delete_list = Number()
-    insert = Number()
-    insert_failed = Number()
-    drop = Number()
-    early_drop = Number()
-    error = Number()
-    search_restart = Number()
-    clash_resolve = Number()
-    chain_toolong = Number()
-    create = Number()
+    searched: Number = Number()
+    found: Number = Number()
+    new: Number = Number()
+    invalid: Number = Number()
+    ignore: Number = Number()
+    delete: Number = Number()
+    delete_list: Number = Number()
+    insert: Number = Number()
+    insert_failed: Number = Number()
+    drop: Number = Number()
+    early_drop: Number = Number()
+    error: Number = Number()
+    search_restart: Number = Number()
+    clash_resolve: Number = Number()
+    chain_toolong: Number = Number()
+    create: Number = Number()
 
     @property
     def cpu(self) -> int:
@@ -80,7 +80,7 @@ class Stats:
 
     @property
     def max_entries(self) -> int | None:
-        """The limit (nf_conntrack_max); None before Linux 4.18."""
+        """The limit (nf_conntrack_max); None where the kernel does not tell."""
         return self._max
 
     @property

@@ -43,15 +43,15 @@ class Tuple(Value):
 
     __slots__ = ("_prefix",)
 
-    src = Address()
-    dst = Address()
-    proto = Number()
-    sport = Number()
-    dport = Number()
-    icmp_id = Number()
-    icmp_type = Number()
-    icmp_code = Number()
-    zone = Number()
+    src: Address = Address()
+    dst: Address = Address()
+    proto: Number = Number()
+    sport: Number = Number()
+    dport: Number = Number()
+    icmp_id: Number = Number()
+    icmp_type: Number = Number()
+    icmp_code: Number = Number()
+    zone: Number = Number()
 
     def __init__(
         self,

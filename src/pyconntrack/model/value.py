@@ -82,7 +82,7 @@ class Named:
     __slots__ = ("name",)
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name.removesuffix("_")
+        self.name: str = name.removesuffix("_")
 
 
 class Field(Named):
@@ -105,32 +105,32 @@ class Number(Field):
     """A numeric field of a message; None where it is absent."""
 
     __slots__ = ()
-    read = staticmethod(int.from_bytes)
+    read: staticmethod[[bytes], int] = staticmethod(int.from_bytes)
 
 
 class Octets(Field):
     """A field of bytes; None where it is absent."""
 
     __slots__ = ()
-    read = staticmethod(bytes)
+    read: staticmethod[[bytes], bytes] = staticmethod(bytes)
 
 
 class Address(Field):
     """An address as text; None where it is absent."""
 
     __slots__ = ()
-    read = staticmethod(unpacked)
+    read: staticmethod[[bytes], str] = staticmethod(unpacked)
 
 
 class String(Field):
     """A text of the kernel; None where it is absent."""
 
     __slots__ = ()
-    read = staticmethod(text)
+    read: staticmethod[[bytes], str] = staticmethod(text)
 
 
 class Labels(Field):
     """The numbers of the labels that are set; None where the field is absent."""
 
     __slots__ = ()
-    read = staticmethod(labels_of)
+    read: staticmethod[[bytes], tuple[int, ...]] = staticmethod(labels_of)
