@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
     from .session import Conversation
 
-_SIZE = 8 << 20
+_SIZE = 16 << 20  # what comes while numpy is imported
 _SLOT = 65536  # room that a datagram must find; it takes what it needs
-_READY = Struct("=Ii")  # where it begins; its size, or an errno below zero
+#: datagrams are told to the parent in stretches of this size: each costs two switches
+_STRETCH = 128 << 10
+_READY = Struct("=Ii")  # where a stretch begins; its size, or an errno below zero
 #: what one recv() hands over at most: large enough for columns, small enough for caches
 CHUNK = 1 << 20
 
@@ -117,26 +119,26 @@ class Ring:
 
     def _receive(self, seq: int, ready: int, free: int) -> None:
         view = memoryview(self._memory)
-        at = 0
-        used: list[int] = []  # sizes in order of use, wrap gaps included
+        used: list[int] = []  # sizes of the stretches that were told, wrap gaps included
         room = _SIZE
+        begin = at = 0  # what was filled since the last stretch was told
         last = False
         while not last:
-            gap = _SIZE - at if _SIZE - at < _SLOT else 0
-            while room < _SLOT + gap:
+            if _SIZE - at < _SLOT:
+                self._tell(ready, begin, at, used)
+                if used:  # else all that was told is free again, and so is the gap
+                    used[-1] += _SIZE - at
+                    room -= _SIZE - at
+                begin = at = 0
+            while room < _SLOT:
+                self._tell(ready, begin, at, used)
+                begin = at
                 credit = os.read(free, 8192)
                 if not credit:
                     return
                 for pos in range(0, len(credit), 4):
                     for _ in range(int.from_bytes(credit[pos : pos + 4])):
                         room += used.pop(0)
-            if gap:
-                at = 0
-                room -= gap
-                if used:
-                    used[-1] += gap
-                else:
-                    room += gap
             try:
                 size = self._transport.recv_into(view[at : at + _SLOT])
             except InterruptedError:
@@ -145,10 +147,17 @@ class Ring:
                 os.write(ready, _READY.pack(0, -(error.errno or 1)))
                 return
             last = done_at(bytes(view[at : at + size]), seq) is not None
-            os.write(ready, _READY.pack(at, size))
-            used.append(size)
             room -= size
             at += size
+            if last or at - begin >= _STRETCH:
+                self._tell(ready, begin, at, used)
+                begin = at
+
+    @staticmethod
+    def _tell(ready: int, begin: int, end: int, used: list[int]) -> None:
+        if end > begin:
+            os.write(ready, _READY.pack(begin, end - begin))
+            used.append(end - begin)
 
     def recv(self) -> bytes:
         """The next datagrams, back to back, as one."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from ..filter import Node
     from ..output.writer import Writer
-    from ..request import Request
     from ..session import Batch
     from ..transport import Transport
     from .parse import Command
@@ -66,24 +65,27 @@ def _show_flows(
 ) -> None:
     zero = "zero" in command.opts
     transport = runner.transport
-    large = table_size(transport) >= LARGE
+    large = not zero and table_size(transport) >= LARGE
     # a second dump costs a walk through the kernel's hash table: not for a small one
-    downs = push_downs(node) if large and not zero else [push_down(node)]
-    for down in downs:
+    for down in push_downs(node) if large else [push_down(node)]:
         payload = b"" if zero else down.payload
-        request = ask.dump("conntrack", down.family, payload, zero=zero)
+        conversation = dump(
+            ask.dump("conntrack", down.family, payload, zero=zero),
+            "listing", on_interrupt="accept",
+        )  # fmt: skip
         if large and not payload:
-            large_listing(request, node, document)
+            from ..ring import received
+
+            parts = received(conversation)
+            # numpy is imported while the kernel fills the ring
+            _rest(parts, bulk_format(document.writer, node), document)
         else:
-            _upgrading_listing(transport, request, node, document)
+            _upgrading_listing(stream(transport, conversation), node, document)
 
 
-def _upgrading_listing(
-    transport: Transport, request: Request, node: Node | None, document: Document
-) -> None:
+def _upgrading_listing(parts: Iterator[Batch], node: Node | None, document: Document) -> None:
     """Formats message by message, and goes over to columns when many arrive."""
     lines = scalar_format(document.writer, node)
-    parts = stream(transport, dump(request, "listing", on_interrupt="accept"))
     seen = 0
     for part in parts:
         document.raw(*lines(part.data, part.end))
@@ -101,15 +103,6 @@ def table_size(transport: Transport) -> int:
         return sum(int(find(answer).values(answer).get("entries", 0)) for answer in answers)
     except KernelError:
         return 0
-
-
-def large_listing(request: Request, node: Node | None, document: Document) -> None:
-    """Formats a large table; a second process receives where there is a second core."""
-    from ..ring import received
-
-    parts = received(dump(request, "listing", on_interrupt="accept"))
-    # numpy is imported while the kernel fills the ring
-    _rest(parts, bulk_format(document.writer, node), document)
 
 
 def _rest(parts: Iterator[Batch], lines: Format, document: Document) -> None:

@@ -11,7 +11,7 @@ import os
 
 from .. import request as ask
 from ..driver import stream
-from ..filter import bind, push_down
+from ..filter import bind, push_down, push_downs
 from ..layout import find
 from ..ring import received
 from ..session import dump
@@ -80,18 +80,20 @@ def matches(
     progress: Progress | None = None,
 ) -> Iterator[Found]:  # fmt: skip
     """What `node`, and any of `lines`, says yes to."""
-    down = push_down(node) if command.table == "conntrack" else push_down(None)
-    if "zero" in command.opts:  # clears what it shows, and so must not be asked for less
-        request = ask.dump(command.table, command.family, zero=True)
+    flows = command.table == "conntrack"
+    zero = "zero" in command.opts  # clears what it shows, and so must not be asked for less
+    large = flows and table_size(runner.transport) >= MANY
+    if zero or not flows:
+        downs = [push_down(None)]
     else:
-        request = ask.dump(command.table, down.family or command.family, down.payload)
-    # a table this large is received by a second process, while this one works
-    conversation = dump(request, "listing", on_interrupt="accept")
-    if command.table == "conntrack" and table_size(runner.transport) >= MANY:
-        source = received(conversation)
-    else:
-        source = stream(runner.transport, conversation)
-    yield from _select(source, node, lines, progress)
+        downs = push_downs(node) if large else [push_down(node)]
+    for down in downs:
+        family = down.family or command.family
+        request = ask.dump(command.table, family, down.payload, zero=zero)
+        conversation = dump(request, "listing", on_interrupt="accept")
+        # a table this large is received by a second process, while this one works
+        source = received(conversation) if large else stream(runner.transport, conversation)
+        yield from _select(source, node, lines, progress)
 
 
 def _select(
