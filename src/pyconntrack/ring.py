@@ -18,7 +18,7 @@ from struct import Struct
 
 from .driver import stream
 from .errors import ConntrackError, KernelError
-from .session import RECV, done_at
+from .session import RECV, DoneAt
 from .transport import Transport
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ class Ring:
     def send(self, data: bytes) -> None:
         """Sends the dump request and starts the receiver."""
         self._transport.send(data)
-        seq = int.from_bytes(data[8:12], sys.byteorder)
+        done_at = DoneAt(int.from_bytes(data[8:12], sys.byteorder))
         ready_out, ready_in = os.pipe()
         free_out, free_in = os.pipe()
         self._pid = os.fork()
@@ -91,7 +91,7 @@ class Ring:
             try:
                 os.close(ready_out)
                 os.close(free_in)
-                self._receive(seq, ready_in, free_out)
+                self._receive(done_at, ready_in, free_out)
                 code = 0
             finally:
                 os._exit(code)
@@ -117,7 +117,7 @@ class Ring:
         except StopIteration:
             return
 
-    def _receive(self, seq: int, ready: int, free: int) -> None:
+    def _receive(self, done_at: DoneAt, ready: int, free: int) -> None:
         view = memoryview(self._memory)
         used: list[int] = []  # sizes of the stretches that were told, wrap gaps included
         room = _SIZE
@@ -146,7 +146,7 @@ class Ring:
             except KernelError as error:
                 os.write(ready, _READY.pack(0, -(error.errno or 1)))
                 return
-            last = done_at(bytes(view[at : at + size]), seq) is not None
+            last = done_at(bytes(view[at : at + size])) is not None
             room -= size
             at += size
             if last or at - begin >= _STRETCH:

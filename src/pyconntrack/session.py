@@ -47,6 +47,9 @@ BATCH_MESSAGES = 256
 BATCH_BYTES = 128 * 1024
 
 _DONE = Struct("=HHI")
+#: the flags that the message may carry besides
+_VARIANTS = (0, NLM_F_DUMP_INTR, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR | NLM_F_ACK_TLVS)
+_LAST = {kind.to_bytes(2, sys.byteorder) for kind in (NLMSG_ERROR, NLMSG_DONE)}
 _DONE_TAIL = 256
 
 
@@ -92,9 +95,10 @@ def dump(
         request.kind, NLM_F_REQUEST | NLM_F_DUMP | ack_flags, seq, request.family, request.payload
     )
     interrupted = False
+    done_at = DoneAt(seq)
     while True:
         data = yield RECV
-        end = done_at(data, seq)
+        end = done_at(data)
         if end is None:
             yield Batch(data, len(data))
             continue
@@ -111,22 +115,32 @@ def dump(
         return interrupted
 
 
-def done_at(data: bytes, seq: int) -> int | None:
-    """Where the message that ends a dump begins in `data`; None if the dump goes on.
+class DoneAt:
+    """Finds the message that ends a dump.
 
     Only the first message and the tail are looked at: a DONE follows the last message of a dump,
     or comes alone, and `seq` is not to be guessed by who writes payloads.
     """
-    if len(data) < NLMSG_HDRLEN:
-        raise DecodeError(f"a datagram of {len(data)} bytes")
-    kind = int.from_bytes(data[4:6], sys.byteorder)
-    if kind in (NLMSG_ERROR, NLMSG_DONE):
-        return 0
-    for flags in (0, NLM_F_DUMP_INTR, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR | NLM_F_ACK_TLVS):
-        at = data.rfind(_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq), len(data) - _DONE_TAIL)
-        if at >= 4:
-            return at - 4
-    return None
+
+    __slots__ = ("_marks",)
+
+    _marks: tuple[bytes, ...]
+
+    def __init__(self, seq: int) -> None:
+        self._marks = tuple(_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq) for flags in _VARIANTS)
+
+    def __call__(self, data: bytes) -> int | None:
+        """Where it begins in the datagram `data`; None where it is not there."""
+        if len(data) < NLMSG_HDRLEN:
+            raise DecodeError(f"a datagram of {len(data)} bytes")
+        if data[4:6] in _LAST:
+            return 0
+        tail = len(data) - _DONE_TAIL
+        for mark in self._marks:
+            at = data.rfind(mark, tail)
+            if at >= 4:
+                return at - 4
+        return None
 
 
 def ask(request: Request, operation: str) -> Conversation:
