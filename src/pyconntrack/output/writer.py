@@ -5,7 +5,6 @@ Owns the choice among formats; each format's own file owns its order and quirks.
 
 from __future__ import annotations
 
-from ..filter import bind
 from ..layout import find
 from ..wire.frame import split
 from .pieces import compile_line
@@ -139,7 +138,11 @@ class Scalar:
         return out
 
     def _compile(self, layout: Layout) -> tuple[Any, Any]:
-        test = True if self.node is None else bind(self.node, layout)
+        test: Any = True
+        if self.node is not None:
+            from ..filter import bind  # a listing without a filter has no need of it
+
+            test = bind(self.node, layout)
         entry = layout.writers[self] = (test, self.writer.line(layout, self.event))
         return entry
 
