@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack.cli import load
+from pyconntrack.cli import checked as module
 from pyconntrack.cli.build import flow_values
-from pyconntrack.cli.load import Checked, _BadLine, words
+from pyconntrack.cli.checked import BadLine, Checked, words
 from pyconntrack.cli.parse import UsageError, parse
 from pyconntrack.errors import ConntrackError
 from pyconntrack.request import add, create
@@ -50,16 +50,16 @@ def by_parser(data: bytes) -> Steps:
 
 def by_load(data: bytes, block: int) -> Steps:
     """The same by the module; checks the frame of each batch on the way."""
-    before = load._BLOCK
-    load._BLOCK = block
+    before = module._BLOCK
+    module._BLOCK = block
     try:
         with Checked() as checked:
             checked.read(io.BytesIO(data))
             return kept(checked)
-    except _BadLine as bad:
+    except BadLine as bad:
         return [(bad.number, b"bad")]
     finally:
-        load._BLOCK = before
+        module._BLOCK = before
 
 
 def kept(checked: Checked) -> Steps:
@@ -243,8 +243,8 @@ def test_error_names_its_line(block: int) -> None:
     lines = plain_lines(300)
     lines[222] = "-A -s nonsense"
     with pytest.MonkeyPatch.context() as patch, Checked() as checked:
-        patch.setattr(load, "_BLOCK", block)
-        with pytest.raises(_BadLine) as caught:
+        patch.setattr(module, "_BLOCK", block)
+        with pytest.raises(BadLine) as caught:
             checked.read(io.BytesIO("\n".join(lines).encode()))
     assert caught.value.number == 223
     assert "nonsense" in caught.value.error.message

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 
 from ..filter import And, Bits, In, Net, Node, bind, terms
-from .load import words
+from .checked import words
 from .out import say
 from .parse import UsageError, parse
 from .select import predicate
