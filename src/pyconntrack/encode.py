@@ -35,6 +35,8 @@ def encode(rows: Rows, values: Mapping[str, Any], family: int = 0) -> bytes:
 def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes:
     parts = []
     for row in rows.values():
+        if not todo:
+            break
         if isinstance(row, Attr):
             name = prefix + row.name
             if name in todo and (not row.only or not family or row.only == family):
@@ -45,7 +47,9 @@ def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes
                 del todo[name]
         else:
             inner = prefix + row.name + "_" if row.name else prefix
-            payload = _encode(row.rows, todo, family, inner) if todo else b""
+            if row.name and not any(name.startswith(inner) for name in todo):
+                continue
+            payload = _encode(row.rows, todo, family, inner)
             if payload:
                 parts.append(nest(row.number, payload))
     return b"".join(parts)

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ..filter import Node
+    from ..filter import Node, Test
     from ..layout import Layout
     from ..output.pieces import Piece
     from ..session import Batch
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .run import Runner
 
-#: bytes of a dump (some 25,000 entries) from which on numpy is worth its import
-LARGE = 4 << 20
+#: bytes of a dump (some 5,000 entries) from which on numpy is worth its import
+LARGE = 1 << 20
 #: bytes handled at once then
 _PART = 1 << 20
 #: entries handled at once else
@@ -125,6 +125,7 @@ def _one_by_one(
 ) -> Iterator[Found]:
     kept: list[bytes] = []
     hits: list[tuple[int, int]] = []
+    tests: dict[Layout, Test | bool] = {}
     for number, data in enumerate(parts):
         parts[number] = b""
         seen = 0
@@ -132,7 +133,9 @@ def _one_by_one(
             seen += 1
             message = data[pos : pos + length]
             layout = find(message)
-            test = True if node is None else bind(node, layout)
+            test = tests.get(layout)
+            if test is None:
+                test = tests[layout] = True if node is None else bind(node, layout)
             if test is False or (test is not True and not test(layout.unpack(message))):
                 continue
             if lines is not None:
