@@ -74,7 +74,9 @@ JOBS = (
     Job("-L -o save", "list", "-L -o save", 0.45, marker=b"-A "),
     Job("-L -o json (C: text)", "list", "-L -o json", 0.60, c_args="-L", marker=b"src"),
     Job("-L -s ADDRESS", "filter", "-L -s {address}", 0.15),
-    Job("-L -p tcp --dport PORT", "filter", f"-L -p tcp --dport {RARE_PORT}", 0.15),
+    Job("-L -f ipv4 --dport PORT", "filter", f"-L -f ipv4 -p tcp --dport {RARE_PORT}", 0.15),
+    # no target: the kernel compares ports only where the family is given, and walks twice
+    Job("-L --dport PORT", "filter", f"-L -p tcp --dport {RARE_PORT}", None),
     Job("-L -s CIDR", "filter", "-L -s 10.0.1.0/24", 0.60),
     # no target: the C tool lets the kernel select marks as well
     Job("-L -m MARK", "filter", f"-L -m {RARE_MARK}", None),
