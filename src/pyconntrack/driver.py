@@ -11,13 +11,21 @@ from .session import RECV
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Any
+    from typing import Any, Protocol
 
     from .session import Conversation
-    from .transport import Transport
+
+    class Link(Protocol):
+        """What sends datagrams and receives them: a Transport, or what stands in for one."""
+
+        def send(self, data: bytes, /) -> None:
+            """Sends one."""
+
+        def recv(self) -> bytes:
+            """The next."""
 
 
-def stream(transport: Transport, conversation: Conversation) -> Generator[Any, None, Any]:
+def stream(transport: Link, conversation: Conversation) -> Generator[Any, None, Any]:
     """Runs a conversation; yields what it emits, returns its result."""
     answer = None
     try:
@@ -34,7 +42,7 @@ def stream(transport: Transport, conversation: Conversation) -> Generator[Any, N
         return stop.value
 
 
-def call(transport: Transport, conversation: Conversation) -> Any:
+def call(transport: Link, conversation: Conversation) -> Any:
     """Runs a conversation that emits nothing; returns its result."""
     emitted = stream(transport, conversation)
     while True:
@@ -44,7 +52,7 @@ def call(transport: Transport, conversation: Conversation) -> Any:
             return stop.value
 
 
-def _recv(transport: Transport) -> bytes:
+def _recv(transport: Link) -> bytes:
     while True:
         try:
             return transport.recv()

@@ -15,7 +15,7 @@ from .errors import KernelError
 
 #: datagrams of one call, and the room of each; an event of the kernel takes some 200 bytes
 COUNT, SLOT = 1024, 4096
-_MSG_DONTWAIT, _MSG_TRUNC = 0x40, 0x20
+_MSG_DONTWAIT, _MSG_TRUNC, _MSG_WAITFORONE = 0x40, 0x20, 0x10000
 
 
 class _Iovec(ctypes.Structure):
@@ -32,39 +32,57 @@ class _Mmsghdr(ctypes.Structure):  # a msghdr, padded to its alignment, and a si
 
 
 class Mmsg:
-    """A reader of the socket `fd`: :meth:`read` fills `buffer`."""
+    """A reader of the socket `fd`: `count` datagrams of at most `slot` bytes a call.
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self.buffer = bytearray(COUNT * SLOT)
+    `wait`: for the first of them, where none is there.
+    """
+
+    def __init__(
+        self, fd: int, count: int = COUNT, slot: int = SLOT, *, wait: bool = False
+    ) -> None:
+        self._fd, self._count, self._slot = fd, count, slot
+        self._how = _MSG_WAITFORONE if wait else _MSG_DONTWAIT
+        self.buffer = bytearray(count * slot)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
-        self._iovecs = (_Iovec * COUNT)()
-        self._headers = (_Mmsghdr * COUNT)()
-        for at in range(COUNT):
-            self._iovecs[at].base = base + at * SLOT
-            self._iovecs[at].length = SLOT
+        self._iovecs = (_Iovec * count)()
+        self._headers = (_Mmsghdr * count)()
+        for at in range(count):
+            self._iovecs[at].base = base + at * slot
+            self._iovecs[at].length = slot
             self._headers[at].iov = ctypes.addressof(self._iovecs[at])
             self._headers[at].iovlen = 1
         self._call = ctypes.CDLL(None, use_errno=True).recvmmsg
-        view = np.frombuffer(memoryview(self._headers).cast("B"), np.uint32).reshape(COUNT, -1)
+        view = np.frombuffer(memoryview(self._headers).cast("B"), np.uint32).reshape(count, -1)
         self._flags = view[:, _Mmsghdr.flags.offset // 4]
         self._sizes = view[:, _Mmsghdr.size.offset // 4]
-        self._offsets = np.arange(COUNT, dtype=np.int64) * SLOT
+        self._offsets = np.arange(count, dtype=np.int64) * slot
 
     def read(self) -> npt.NDArray[np.int64]:
-        """Where in `buffer` the datagrams begin that waited; empty if none did.
+        """Where in `buffer` the datagrams begin that waited, each of one message; empty if none
+        did.
 
         Raises :class:`KernelError`: ENOBUFS after a loss, EMSGSIZE for one that did not fit.
         """
-        number = self._call(self._fd, self._headers, COUNT, _MSG_DONTWAIT, None)
-        if number < 0:
-            code = ctypes.get_errno()
-            if code in (errno.EAGAIN, errno.EINTR):
-                return self._offsets[:0]
-            raise KernelError(code, "reading events")
-        if (self._flags[:number] & _MSG_TRUNC).any():
-            raise KernelError(errno.EMSGSIZE, "reading events")
-        lengths = np.frombuffer(self.buffer, np.uint32)[:: SLOT // 4][:number]
+        number = self._received()
+        lengths = np.frombuffer(self.buffer, np.uint32)[:: self._slot // 4][:number]
         if ((lengths < 16) | (lengths > self._sizes[:number])).any():
             raise KernelError(errno.EBADMSG, "reading events")
         return self._offsets[:number]
+
+    def datagrams(self) -> list[memoryview]:
+        """The datagrams that waited, valid until the next call."""
+        number = self._received()
+        view, slot = memoryview(self.buffer), self._slot
+        sizes = self._sizes[:number].tolist()
+        return [view[at * slot : at * slot + size] for at, size in enumerate(sizes)]
+
+    def _received(self) -> int:
+        number = int(self._call(self._fd, self._headers, self._count, self._how, None))
+        if number < 0:
+            code = ctypes.get_errno()
+            if code in (errno.EAGAIN, errno.EINTR):
+                return 0
+            raise KernelError(code, "reading from the kernel")
+        if (self._flags[:number] & _MSG_TRUNC).any():
+            raise KernelError(errno.EMSGSIZE, "reading from the kernel")
+        return number

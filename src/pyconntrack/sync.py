@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, Unpack
 
+    from .ahead import Ahead
     from .errors import EventsLost
     from .filter import Node
     from .model import Changes, Event, Stats
@@ -235,10 +236,17 @@ class Conntrack:
         self._give_back(transport)
         return result
 
-    def _batches(self, conversation: Conversation) -> Generator[Any, None, None]:
+    def _batches(
+        self, conversation: Conversation, reader: type[Ahead] | None = None
+    ) -> Generator[Any, None, None]:
         transport = self._take()
+        ahead = reader(transport) if reader and isinstance(transport, Transport) else None
         try:
-            yield from stream(transport, conversation)
+            try:
+                yield from stream(ahead or transport, conversation)
+            finally:
+                if ahead is not None:
+                    ahead.close()
         except BaseException:
             transport.close()
             raise
@@ -280,6 +288,7 @@ class Conntrack:
         """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
         from functools import partial
 
+        from .ahead import Ahead
         from .columns import mask
         from .table import Builder, FlowTable
 
@@ -291,7 +300,7 @@ class Conntrack:
             builder = Builder(expect=self.count())
         else:
             builder = Builder(select=partial(mask, node))
-        for batch in self._batches(verbs.gathered(conversation)):
+        for batch in self._batches(verbs.gathered(conversation), Ahead):
             builder.add(batch.data, batch.end)
         return builder.table(FlowTable)
 
