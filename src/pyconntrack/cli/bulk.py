@@ -38,11 +38,10 @@ _IDENTITY = (1, 12, 18)
 def select(data: bytes, node: Node | None, lines: Lines | None) -> tuple[Found, int]:
     """The messages of `data` that `node`, and any of `lines`, says yes to; how many there were."""
     at = starts(data, len(data))
-    if node is None and lines is None:
-        return Found(data, len(at), large=True), len(at)
-    keep = np.zeros(len(at), np.bool_)
+    shapes = groups(data, at)
+    keep = np.full(len(at), node is None and lines is None, np.bool_)
     hits: list[tuple[Ints, int]] = []
-    for group in groups(data, at):
+    for group in shapes if node is not None or lines is not None else ():
         chosen = None if node is None else mask(node, group)
         if chosen is not None and not chosen.any():
             continue
@@ -56,11 +55,19 @@ def select(data: bytes, node: Node | None, lines: Lines | None) -> tuple[Found, 
             keep[places] = True
             hits.append((places, line))
     found = squeeze(data, at, keep)
+    if found.count == len(at):
+        found.groups = shapes
     if hits:
         number = np.cumsum(keep) - 1
         for places, line in hits:
             found.lines += [(index, line) for index in number[places].tolist()]
     return found, len(at)
+
+
+def _groups(found: Found) -> list[Group]:
+    if found.groups is None:
+        found.groups = groups(found.data, starts(found.data, len(found.data)))
+    return found.groups
 
 
 def squeeze(data: bytes, at: Ints, keep: Bools) -> Found:
@@ -100,7 +107,7 @@ def send(
     asked = np.zeros(found.count, np.bool_)
     failures: list[tuple[int, Failure]] = []
     base = sequence() & 0x3FFFFFFF
-    for group in groups(found.data, starts(found.data, len(found.data))):
+    for group in _groups(found):
         tail = None
         if extra is not None:
             rows, tail = extra(group)
@@ -198,7 +205,7 @@ class Keys:
 
     def add(self, found: Found) -> None:
         """Remembers these."""
-        for group in groups(found.data, starts(found.data, len(found.data))):
+        for group in _groups(found):
             self._parts.append(_keys(group))
 
     def has(self, group: Group) -> Bools:

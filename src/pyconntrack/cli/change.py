@@ -122,7 +122,7 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
     if "undo" in opts and not dry:
         from . import undo
 
-        found = list(found)
+        found = _kept(found)
         undo.write(str(opts["undo"]), found, undo.deleted())
     # -F prints no entries unless it is to say what it would do
     shown = dry or change.command.verb == "delete"
@@ -142,6 +142,15 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
     if lines is not None:
         lines.report("would be deleted" if dry else "deleted")
     return code
+
+
+def _kept(found: Iterable[Found]) -> list[Found]:
+    """All that was found, in as little memory as it takes."""
+    kept = []
+    for part in found:
+        part.groups = None
+        kept.append(part)
+    return kept
 
 
 def _remove(change: _Change, found: Found) -> Found:
@@ -176,7 +185,7 @@ def update(runner: Runner, command: Command) -> int:
     if "undo" in command.opts:
         from . import undo
 
-        found = [_concerned(command, part) for part in found]
+        found = _kept(_concerned(command, part) for part in found)
         names = {name for option in _FIELDS if option in command.opts for name in _FIELDS[option]}
         undo.write(str(command.opts["undo"]), found, undo.updated(names))
         if "status" in command.opts:

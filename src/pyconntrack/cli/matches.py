@@ -23,8 +23,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from ..columns import Group
     from ..filter import Node, Test
     from ..layout import Layout
+    from ..output.bulk import Bulk
     from ..output.pieces import Piece
     from ..session import Batch
     from .many import Lines
@@ -44,13 +46,15 @@ class Found:
     """Messages that match: `data`, back to back; `count`; whether to handle them as columns.
 
     `lines`: for --from-file, (index of the message, number of the line) of each hit.
+    `groups`: the messages as columns, where they were made already.
     """
 
-    __slots__ = ("count", "data", "large", "lines")
+    __slots__ = ("count", "data", "groups", "large", "lines")
 
     def __init__(self, data: bytes, count: int, large: bool) -> None:
         self.data, self.count, self.large = data, count, large
         self.lines: list[tuple[int, int]] = []
+        self.groups: list[Group] | None = None
 
     def items(self) -> list[tuple[Layout, bytes]]:
         """The messages one by one, with their layouts."""
@@ -192,7 +196,7 @@ class Formatter:
 
     def __init__(self, pieces_of: Callable[[Layout], list[Piece]]) -> None:
         self._pieces_of = pieces_of
-        self._bulk: Callable[[bytes, int], tuple[bytes, int]] | None = None
+        self._bulk: Bulk | None = None
         self._scalar: dict[Layout, Callable[[tuple[object, ...]], str]] = {}
 
     def __call__(self, found: Found) -> bytes:
@@ -201,8 +205,10 @@ class Formatter:
             if self._bulk is None:
                 from ..output.bulk import Bulk
 
-                self._bulk = Bulk(self._pieces_of).format
-            return self._bulk(found.data, len(found.data))[0]
+                self._bulk = Bulk(self._pieces_of)
+            if found.groups is not None:
+                return self._bulk.render(found.groups, found.count)[0]
+            return self._bulk.format(found.data, len(found.data))[0]
         from ..output.pieces import compile_line
 
         out = []

@@ -93,14 +93,15 @@ class Bulk:
                 elif mask.any():
                     chosen.append(group.take(mask))
             shapes = chosen
-        return self._render(shapes, len(at))
+        return self.render(shapes, len(at))
 
     def lines(self, group: Group) -> list[bytes]:
         """The lines of one group, each without its newline."""
         alone = Group(group.layout, group.rows, np.arange(len(group)))
-        return self._render([alone], len(group))[0].split(b"\n")[:-1]
+        return self.render([alone], len(group))[0].split(b"\n")[:-1]
 
-    def _render(self, shapes: list[Group], places_wanted: int) -> tuple[bytes, int]:
+    def render(self, shapes: list[Group], places_wanted: int) -> tuple[bytes, int]:
+        """The lines of groups of one batch of so many messages, in its order; their number."""
         if not shapes:
             return b"", 0
         count = sum(map(len, shapes))
