@@ -60,7 +60,7 @@ class Ahead:
                 if not found:
                     continue  # a signal came
                 # what ends a dump comes last; the caller looks for it in what it is given
-                over = done_at(bytes(found[-1])) is not None
+                over = done_at(found[-1]) is not None
                 for part in (found[:-1], found[-1:]) if over else (found,):
                     data = b"".join(part)
                     if not data:

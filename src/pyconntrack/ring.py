@@ -146,7 +146,7 @@ class Ring:
             except KernelError as error:
                 os.write(ready, _READY.pack(0, -(error.errno or 1)))
                 return
-            last = done_at(bytes(view[at : at + size])) is not None
+            last = done_at(view[at : at + size]) is not None
             room -= size
             at += size
             if last or at - begin >= _STRETCH:

@@ -129,17 +129,17 @@ class DoneAt:
     def __init__(self, seq: int) -> None:
         self._marks = tuple(_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq) for flags in _VARIANTS)
 
-    def __call__(self, data: bytes) -> int | None:
+    def __call__(self, data: bytes | memoryview) -> int | None:
         """Where it begins in the datagram `data`; None where it is not there."""
         if len(data) < NLMSG_HDRLEN:
             raise DecodeError(f"a datagram of {len(data)} bytes")
-        if data[4:6] in _LAST:
+        if bytes(data[4:6]) in _LAST:
             return 0
-        tail = len(data) - _DONE_TAIL
+        tail = bytes(data[-_DONE_TAIL:])
         for mark in self._marks:
-            at = data.rfind(mark, tail)
+            at = tail.rfind(mark)
             if at >= 4:
-                return at - 4
+                return len(data) - len(tail) + at - 4
         return None
 
 
