@@ -198,7 +198,8 @@ class FlowTable:
     def _address_text(
         self, name: str, index: Ints, behind: bytes = b""
     ) -> tuple[bytes, npt.NDArray[np.int64]]:
-        from .output.bulk import ipv4, ipv6, joined
+        from .output.bulk import joined
+        from .output.lanes import ipv4, ipv6
 
         column = np.ascontiguousarray(self._address(name)[index]).view(np.uint16)
         six = self._columns["family"][index] == 10

@@ -21,24 +21,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..columns import Group, as_bytes, groups, starts
-from .pieces import Addr, Call, Flag, Made, Num, Word, address, compile_line
+from ..columns import Group, groups, starts
+from .lanes import Lane, Lengths, steps_of
+from .pieces import compile_line
+from .tables import Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..columns import Bools, Buffer, Bytes, Column, Ints
+    from ..columns import Bools, Buffer, Bytes, Ints
     from ..layout import Layout
+    from .lanes import Step
     from .pieces import Piece
 
-Lengths = npt.NDArray[np.int64]
-Values = npt.NDArray[Any]
 _Scratch = dict[tuple[bytes, np.dtype[Any]], tuple[Values, Values]]
-#: literal text, or one text a row: (items, lengths)
-Lane = bytes | tuple[Values, Lengths]
-
 #: messages formatted at once: enough of each shape to pay for numpy's calls
 BLOCK = 8192
 #: fewer rows of a shape than this are formatted one by one
@@ -158,7 +155,7 @@ class _Plan:
     def __init__(self, pieces: list[Piece], layout: Layout) -> None:
         self._pieces, self._layout = pieces, layout
         self._line: Callable[[tuple[Any, ...]], str] | None = None
-        self._steps: list[_Step] = []
+        self._steps: list[Step] = []
 
     def lines(self, group: Group) -> list[bytes]:
         """The lines of a few rows."""
@@ -171,7 +168,7 @@ class _Plan:
     def text(self, group: Group) -> _Text:
         """The lines of many rows, ready to be written."""
         if not self._steps:
-            self._steps = _steps(self._pieces, self._layout)
+            self._steps = steps_of(self._pieces, self._layout)
         text = _Text(len(group))
         literal = b""
         for step in self._steps:
@@ -296,345 +293,3 @@ def joined(
         _write_literal(flat, place, 0, text.lead)
         text.write(flat, place, scratch)
     return flat[:-8].tobytes().translate(None, b"\0"), lengths
-
-
-# ---- steps: a piece of a layout -> the lanes of a group -----------------------------------------
-
-if TYPE_CHECKING:
-    _Step = bytes | Callable[[Group], Iterable[Lane]]
-
-
-def _steps(pieces: list[Piece], layout: Layout) -> list[_Step]:
-    steps: list[_Step] = []
-    for piece in [*pieces, "\n"]:
-        step = _step(piece, layout)
-        if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
-            steps[-1] += step
-        elif step != b"":
-            steps.append(step)
-    return steps
-
-
-def _step(piece: Piece, layout: Layout) -> _Step:
-    if isinstance(piece, str):
-        return piece.encode()
-    if isinstance(piece, Call):
-        return _call(piece)
-    slot = layout.slots[piece.field]
-    constant = layout.shape.get(piece.field)
-    if isinstance(piece, Addr):
-        return _ipv4(slot.offset) if slot.size == 4 else _ipv6(slot.offset)
-    if isinstance(piece, Num):
-        if constant is not None:
-            return (piece.spec % constant).encode()
-        if piece.spec in ("%d", "%u", "%i"):
-            return _number(slot.offset, slot.size)
-        return _by_value(piece.field, lambda value: piece.spec % value)
-    if isinstance(piece, Word):
-        if constant is not None:
-            return _word(piece, constant).encode()
-        if slot.size == 1:
-            return _octet(slot.offset, [_word(piece, n) for n in range(256)])
-        return _by_value(piece.field, lambda value: _word(piece, value))
-    if isinstance(piece, Made):
-        return _by_value(piece.field, piece.make)
-    limit = (1 << 8 * slot.size) - 1
-    if not 0 <= piece.want <= limit:
-        return piece.other.encode()
-    return _flag(piece, slot.offset, slot.size, limit)
-
-
-def _word(piece: Word, value: int) -> str:
-    return piece.words[value] if value in piece.words else piece.other % value
-
-
-def _pack(texts: list[bytes]) -> tuple[Values, Lengths]:
-    """One text a row as items of the widest."""
-    matrix = np.array(texts, np.bytes_)
-    return matrix.view(np.dtype((np.void, matrix.itemsize))), np.array([*map(len, texts)], np.int64)
-
-
-def _measured(words: Values) -> tuple[Values, Lengths]:
-    """A lane of words of a table, which keep their lengths in their eighth byte."""
-    if np.little_endian:
-        return words, (words >> _SEVEN).view(np.int64)
-    return words, (words & _OCTET).view(np.int64)
-
-
-def _call(piece: Call) -> Callable[[Group], Iterable[Lane]]:
-    function = piece.function
-
-    def step(group: Group) -> Iterable[Lane]:
-        if not piece.fields:
-            texts = [function() for _ in range(len(group))]
-        else:
-            columns = [group.raw(name) for name in piece.fields]
-            texts = [function(*values) for values in zip(*columns, strict=True)]
-        return [_pack([text.encode() for text in texts])]
-
-    return step
-
-
-def _by_value(field: str, text: Callable[[int], str]) -> Callable[[Group], Iterable[Lane]]:
-    """What has no table: each distinct value once."""
-
-    def step(group: Group) -> Iterable[Lane]:
-        column = group.column(field)
-        if (column == column[0]).all():
-            return [text(int(column[0])).encode()]
-        values, index = np.unique(column, return_inverse=True)
-        items, lengths = _pack([text(value).encode() for value in values.tolist()])
-        return [(items[index], lengths[index])]
-
-    return step
-
-
-def _octet(at: int, words: list[str]) -> Callable[[Group], Iterable[Lane]]:
-    texts = [word.encode() for word in words]
-    tables: dict[int, tuple[Values, Lengths]] = {}
-
-    def step(group: Group) -> Iterable[Lane]:
-        column = group.wire(at, 1).astype(np.intp)
-        present = np.flatnonzero(np.bincount(column)).tolist()
-        if len(present) == 1:
-            return [texts[present[0]]]
-        width = max(len(texts[value]) for value in present)
-        table = tables.get(width)
-        if table is None:
-            table = tables[width] = _pack([text if len(text) <= width else b"" for text in texts])
-        return [(table[0].take(column), table[1].take(column))]
-
-    return step
-
-
-def _flag(piece: Flag, at: int, size: int, limit: int) -> Callable[[Group], Iterable[Lane]]:
-    text, other = piece.text.encode(), piece.other.encode()
-    mask, want = (
-        np.frombuffer(n.to_bytes(size), f"u{size}")[0] for n in (piece.mask & limit, piece.want)
-    )
-    items, lengths = _pack([other, text])
-
-    def step(group: Group) -> Iterable[Lane]:
-        shown = (group.wire(at, size) & mask) == want
-        number = np.count_nonzero(shown)
-        if number == 0:
-            return [other]
-        if number == len(shown):
-            return [text]
-        index = shown.astype(np.intp)
-        return [(items.take(index), lengths.take(index))]
-
-    return step
-
-
-# ---- numbers ------------------------------------------------------------------------------------
-
-
-def _number(at: int, size: int) -> Callable[[Group], Iterable[Lane]]:
-    def step(group: Group) -> Iterable[Lane]:
-        if size == 8:
-            column = group.wire(at, 8) if group.wire(at, 4).any() else group.wire(at + 4, 4)
-        else:
-            column = group.wire(at, size)
-        first = column[0]
-        if first == column[-1] and (column == first).all():
-            return [b"%d" % int.from_bytes(first.tobytes())]
-        if size > 1 and np.little_endian:
-            column = column.byteswap()
-        return digits(column)
-
-    return step
-
-
-def digits(column: Column) -> list[Lane]:
-    """Lanes of unsigned numbers in decimal, (n,) in host byte order."""
-    top = int(column.max())
-    if top < 65536:
-        return [_measured(_table("decimal").take(column.astype(np.intp)))]
-    lower = []
-    while top >= 65536:
-        above = column // column.dtype.type(10_000)
-        # unpadded where nothing stands before it, padded where something does
-        part = (column - above * column.dtype.type(10_000)).astype(np.intp)
-        part += np.minimum(above, column.dtype.type(1)).astype(np.intp) * 10_000
-        lower.append(part)
-        column = above
-        top //= 10_000
-    lanes: list[Lane] = [_measured(_table("leading").take(column.astype(np.intp)))]
-    lanes += [_measured(_table("middle").take(part)) for part in lower[:0:-1]]
-    lanes.append(_measured(_table("last").take(lower[0])))
-    return lanes
-
-
-# ---- addresses ----------------------------------------------------------------------------------
-
-
-def _ipv4(at: int) -> Callable[[Group], Iterable[Lane]]:
-    return lambda group: ipv4(group.wire(at, 2), group.wire(at + 2, 2))
-
-
-def ipv4(high: Column, low: Column) -> list[Lane]:
-    """Lanes of IPv4 addresses from their halves in network byte order."""
-    table = _table("octets")
-    return [
-        _measured(table.take(high, mode="clip")), b".", _measured(table.take(low, mode="clip"))
-    ]  # fmt: skip
-
-
-def _ipv6(at: int) -> Callable[[Group], Iterable[Lane]]:
-    return lambda group: ipv6([group.wire(at + 2 * n, 2) for n in range(8)])
-
-
-def ipv6(parts: list[Column]) -> list[Lane]:
-    """Lanes of IPv6 addresses from their eight parts in network byte order, as inet_ntop(3)."""
-    table, instead = _table("hex"), _table("zeros")
-    empty = [part == 0 for part in parts]
-    zeros = np.zeros(len(parts[0]), np.uint8)  # a bit a part, the first part the highest
-    for number, is_zero in enumerate(empty):
-        zeros |= is_zero.view(np.uint8) << np.uint8(7 - number)
-    # ::a.b.c.d and ::ffff:a.b.c.d, which are rare, are left to the C library
-    dotted = np.flatnonzero((zeros & 0xF8) == 0xF8)
-    if len(dotted):
-        pattern = zeros[dotted]
-        dotted = dotted[(parts[5][dotted] == 0xFFFF) | ((pattern & 0x06) == 0x04)]
-    alike = bool((zeros == zeros[0]).all())  # the same parts are zero in all rows
-    lanes: list[Lane] = []
-    for number, part in enumerate(parts):
-        some = bool(empty[number].any())
-        if (alike or not some) and not len(dotted) and (part == part[0]).all():
-            if some:
-                word = instead[number][zeros[:1]]
-            else:
-                word = (table if number else _table("first"))[part[:1]]
-            lanes.append(_literal(word))
-            continue
-        word = (table if number else _table("first")).take(part, mode="clip")
-        if some:
-            np.copyto(word, instead[number].take(zeros), where=empty[number])
-        if len(dotted):
-            raw = as_bytes(np.stack([other[dotted] for other in parts], 1).view(np.uint8))
-            word[dotted] = _words([address(each).encode()[7 * number :][:7] for each in raw])
-        lanes.append(_measured(word))
-    return lanes
-
-
-def _literal(word: Values) -> bytes:
-    raw = word.tobytes()
-    return raw[: raw[7]]
-
-
-_SEVEN, _OCTET = np.uint64(56), np.uint64(255)
-
-# ---- tables, made when they are first used ------------------------------------------------------
-
-_tables: dict[str, Values] = {}
-
-
-def _table(name: str) -> Values:
-    """A table by name.
-
-    Each entry has up to seven bytes of text, and their number in the eighth.  ``decimal``: 65,536
-    numbers; ``leading``: the same, "" for 0; ``last``: 0 to 9,999, then the same with leading
-    zeros; ``middle``: the same, "" for 0; ``octets``: "a.b" by two octets as they lie in memory;
-    ``hex``: ":abcd" by the same; ``first``: without the colon; ``zeros``: (8, 256) what a part
-    that is zero becomes, by part and by which parts are zero.
-    """
-    table = _tables.get(name)
-    if table is None:
-        table = _tables[name] = _MAKERS[name]()
-    return table
-
-
-def _words(texts: list[bytes]) -> Values:
-    """Texts of at most seven bytes as entries of a table."""
-    return np.frombuffer(b"".join([t.ljust(7, b"\0") + bytes((len(t),)) for t in texts]), np.uint64)
-
-
-def _numerals(count: int, width: int, base: int, *, padded: bool = False) -> Values:
-    """The numbers below `count` in at most `width` digits, as entries of a table."""
-    signs = np.frombuffer(b"0123456789abcdef", np.uint8)
-    out = np.zeros((count, 8), np.uint8)
-    low = 0
-    for size in range(1, width + 1):
-        high = min(base**size, count)
-        if padded and size < width:
-            continue
-        left = np.arange(low, high)
-        for place in range(size - 1, -1, -1):
-            above = left // base
-            out[low:high, place] = signs[left - above * base]
-            left = above
-        out[low:high, 7] = size
-        low = high
-    return out.view(np.uint64)[:, 0]
-
-
-def _decimal() -> Values:
-    return _numerals(65536, 5, 10)
-
-
-def _leading() -> Values:
-    table = _table("decimal").copy()
-    table[0] = 0
-    return table
-
-
-def _last() -> Values:
-    return np.concatenate([_numerals(10_000, 4, 10), _numerals(10_000, 4, 10, padded=True)])
-
-
-def _middle() -> Values:
-    table = _table("last").copy()
-    table[0] = 0
-    return table
-
-
-def _by_memory(table: Values) -> Values:
-    """A table by number as a table by the number's two bytes in network byte order."""
-    if not np.little_endian:
-        return table
-    return np.ascontiguousarray(table.reshape(256, 256).T).reshape(65536)
-
-
-def _octets() -> Values:
-    octet = _numerals(256, 3, 10).view(np.uint8).reshape(256, 8)
-    pairs = np.zeros((256, 256, 8), np.uint8)
-    for low, high, length in ((0, 10, 1), (10, 100, 2), (100, 256, 3)):  # of the first octet
-        pairs[low:high, :, :length] = octet[low:high, None, :length]
-        pairs[low:high, :, length] = ord(".")
-        pairs[low:high, :, length + 1 : length + 4] = octet[:, :3]
-        pairs[low:high, :, 7] = octet[:, 7] + np.uint8(length + 1)
-    return _by_memory(pairs.view(np.uint64).reshape(65536))
-
-
-def _hex() -> Values:
-    plain = _numerals(65536, 4, 16).view(np.uint8).reshape(65536, 8)
-    out = np.zeros((65536, 8), np.uint8)
-    out[:, 0] = ord(":")
-    out[:, 1:5] = plain[:, :4]
-    out[:, 7] = plain[:, 7] + np.uint8(1)
-    return _by_memory(out.view(np.uint64)[:, 0])
-
-
-def _first() -> Values:
-    return _by_memory(_numerals(65536, 4, 16))
-
-
-def _zeros() -> Values:
-    entries = []
-    for number in range(8):
-        for pattern in range(256):
-            bits = f"{pattern:08b}"
-            length = max(map(len, bits.split("0")))
-            begin = bits.index("1" * length) if length > 1 else 8
-            if begin <= number < begin + length:
-                entries.append(b":" if number in (begin, 7) else b"")
-            else:
-                entries.append(b":0" if number else b"0")
-    return _words(entries).reshape(8, 256)
-
-
-_MAKERS: dict[str, Callable[[], Values]] = {
-    "decimal": _decimal, "leading": _leading, "last": _last, "middle": _middle,
-    "octets": _octets, "hex": _hex, "first": _first, "zeros": _zeros,
-}  # fmt: skip

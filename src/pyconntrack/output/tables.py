@@ -1,0 +1,128 @@
+"""Texts by number: tables that the lanes of :mod:`.lanes` are looked up in.
+
+Owns the tables, each made when it is first used; knows no field.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Values = npt.NDArray[Any]
+
+_tables: dict[str, Values] = {}
+
+
+def table_of(name: str) -> Values:
+    """A table by name.
+
+    Each entry has up to seven bytes of text, and their number in the eighth.  ``decimal``: 65,536
+    numbers; ``leading``: the same, "" for 0; ``last``: 0 to 9,999, then the same with leading
+    zeros; ``middle``: the same, "" for 0; ``octets``: "a.b" by two octets as they lie in memory;
+    ``hex``: ":abcd" by the same; ``first``: without the colon; ``zeros``: (8, 256) what a part
+    that is zero becomes, by part and by which parts are zero.
+    """
+    table = _tables.get(name)
+    if table is None:
+        table = _tables[name] = _MAKERS[name]()
+    return table
+
+
+def words(texts: list[bytes]) -> Values:
+    """Texts of at most seven bytes as entries of a table."""
+    return np.frombuffer(b"".join([t.ljust(7, b"\0") + bytes((len(t),)) for t in texts]), np.uint64)
+
+
+def _numerals(count: int, width: int, base: int, *, padded: bool = False) -> Values:
+    """The numbers below `count` in at most `width` digits, as entries of a table."""
+    signs = np.frombuffer(b"0123456789abcdef", np.uint8)
+    out = np.zeros((count, 8), np.uint8)
+    low = 0
+    for size in range(1, width + 1):
+        high = min(base**size, count)
+        if padded and size < width:
+            continue
+        left = np.arange(low, high)
+        for place in range(size - 1, -1, -1):
+            above = left // base
+            out[low:high, place] = signs[left - above * base]
+            left = above
+        out[low:high, 7] = size
+        low = high
+    return out.view(np.uint64)[:, 0]
+
+
+def _decimal() -> Values:
+    return _numerals(65536, 5, 10)
+
+
+def _leading() -> Values:
+    table = table_of("decimal").copy()
+    table[0] = 0
+    return table
+
+
+def _last() -> Values:
+    return np.concatenate([_numerals(10_000, 4, 10), _numerals(10_000, 4, 10, padded=True)])
+
+
+def _middle() -> Values:
+    table = table_of("last").copy()
+    table[0] = 0
+    return table
+
+
+def _by_memory(table: Values) -> Values:
+    """A table by number as a table by the number's two bytes in network byte order."""
+    if not np.little_endian:
+        return table
+    return np.ascontiguousarray(table.reshape(256, 256).T).reshape(65536)
+
+
+def _octets() -> Values:
+    octet = _numerals(256, 3, 10).view(np.uint8).reshape(256, 8)
+    pairs = np.zeros((256, 256, 8), np.uint8)
+    for low, high, length in ((0, 10, 1), (10, 100, 2), (100, 256, 3)):  # of the first octet
+        pairs[low:high, :, :length] = octet[low:high, None, :length]
+        pairs[low:high, :, length] = ord(".")
+        pairs[low:high, :, length + 1 : length + 4] = octet[:, :3]
+        pairs[low:high, :, 7] = octet[:, 7] + np.uint8(length + 1)
+    return _by_memory(pairs.view(np.uint64).reshape(65536))
+
+
+def _hex() -> Values:
+    plain = _numerals(65536, 4, 16).view(np.uint8).reshape(65536, 8)
+    out = np.zeros((65536, 8), np.uint8)
+    out[:, 0] = ord(":")
+    out[:, 1:5] = plain[:, :4]
+    out[:, 7] = plain[:, 7] + np.uint8(1)
+    return _by_memory(out.view(np.uint64)[:, 0])
+
+
+def _first() -> Values:
+    return _by_memory(_numerals(65536, 4, 16))
+
+
+def _zeros() -> Values:
+    entries = []
+    for number in range(8):
+        for pattern in range(256):
+            bits = f"{pattern:08b}"
+            length = max(map(len, bits.split("0")))
+            begin = bits.index("1" * length) if length > 1 else 8
+            if begin <= number < begin + length:
+                entries.append(b":" if number in (begin, 7) else b"")
+            else:
+                entries.append(b":0" if number else b"0")
+    return words(entries).reshape(8, 256)
+
+
+_MAKERS: dict[str, Callable[[], Values]] = {
+    "decimal": _decimal, "leading": _leading, "last": _last, "middle": _middle,
+    "octets": _octets, "hex": _hex, "first": _first, "zeros": _zeros,
+}  # fmt: skip
