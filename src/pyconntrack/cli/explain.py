@@ -32,16 +32,16 @@ def explain(runner: Runner, command: Command) -> int:
 def _of_events(node: Node | None, table: str) -> list[str]:
     from ..bpf import judges
     from ..filter import terms
-    from ..where import show
+    from ..where.text import Unlike, show, whole
 
     if node is None:
         return ["kernel: sends every event", "user space: takes every event"]
     kernel, user = [], []
-    for term in terms(node):
-        if table == "conntrack" and judges(term):
-            kernel.append(f"kernel: {show(term)} (a filter on the socket)")
+    for term in whole(terms(node)):
+        if table == "conntrack" and judges(term.net if isinstance(term, Unlike) else term):
+            kernel.append(f"kernel: {show(term, 1)} (a filter on the socket)")
         else:
-            user.append(f"user space: {show(term)}")
+            user.append(f"user space: {show(term, 1)}")
     if not kernel:
         return ["kernel: sends every event", *user]
     return [*kernel, *user, "user space checks again what the kernel was asked to filter"]
