@@ -157,8 +157,8 @@ def _until(ready: Callable[[], bool], seconds: float) -> None:
 def events(runner: Runner, seconds: float) -> Iterator[Row]:
     """CPU of an event at a modest rate, and the highest rate that loses nothing."""
     runner.table.empty()
-    for what, more, target in (("", "", 0.5), (", none of them wanted", UNWANTED, None)):
-        row = Row(f"-E, CPU an event at {STEADY:,}/s{what}", "events", target=target, unit="us")
+    for what, more, target in ((f"at {STEADY:,}/s", "", 0.5), ("not wanted", UNWANTED, None)):
+        row = Row(f"-E, CPU an event {what}", "events", target=target, unit="us")
         takes: dict[str, Take] = {
             name: lambda tool=tool, more=more: _cost(tool, seconds, more)  # type: ignore[misc]
             for name, tool in runner.tools.items()

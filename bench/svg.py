@@ -43,10 +43,12 @@ def _bars(rows: list[Row], bottom: float) -> Iterator[str]:
         length = min(ratio * scale, BAR_RIGHT - BAR_LEFT)
         yield _text(BAR_LEFT - 8, y + 11, row.job, "end")
         yield f'<rect x="{BAR_LEFT}" y="{y}" width="{length:.1f}" height="14" fill="{OURS}"/>'
-        yield _text(BAR_LEFT + length + 6, y + 11, f"{ratio:.2f}")
+        behind = length
         if row.target is not None:
             x = BAR_LEFT + row.target * scale
             yield _rule(x, y - 3, x, y + 17, MARK, 2)
+            behind = max(length, row.target * scale)
+        yield _text(BAR_LEFT + behind + 6, y + 11, f"{ratio:.2f}")
 
 
 def _curves(points: list[tuple[int, Row]], bottom: float) -> Iterator[str]:
@@ -57,6 +59,7 @@ def _curves(points: list[tuple[int, Row]], bottom: float) -> Iterator[str]:
         return
     low = math.floor(math.log10(min(s.wall for s in samples)))
     high = max(low + 1, math.ceil(math.log10(max(s.wall for s in samples))))
+    last_size = points[-1][0]
     first, last = math.log10(points[0][0]), math.log10(points[-1][0])
 
     def across(size: int) -> float:
@@ -72,7 +75,7 @@ def _curves(points: list[tuple[int, Row]], bottom: float) -> Iterator[str]:
         yield _text(PLOT_LEFT - 6, down(10.0**power) + 4, label, "end")
     for size, _ in points:
         yield _rule(across(size), TOP, across(size), bottom, PALE)
-        yield _text(across(size), bottom + 14, f"{size:,}", "middle")
+        yield _text(across(size), bottom + 14, f"{size:,}", "middle" if size < last_size else "end")
     curves = (
         ("C tool", "theirs", THEIRS),
         ("ours", "ours", OURS),
