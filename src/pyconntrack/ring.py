@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _SIZE = 16 << 20  # what comes while numpy is imported
 _SLOT = 65536  # room that a datagram must find; it takes what it needs
 #: datagrams are told to the parent in stretches of this size: each costs two switches
-_STRETCH = 128 << 10
+_STRETCH = 1 << 20
 _READY = Struct("=Ii")  # where a stretch begins; its size, or an errno below zero
 #: what one recv() hands over at most: large enough for columns, small enough for caches
 CHUNK = 1 << 20
