@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -97,6 +98,26 @@ def test_adding_in_a_file_leaves_what_exists_alone(lines: int) -> None:
     assert (refused.rc, refused.err.count("line ")) == (1, 1)
     assert f"line {lines + 2}:" in refused.err
     assert count("-s", "9.1.1.1", "-m", "3") == 1
+
+
+def test_a_dry_run_shows_the_labels_that_an_update_leaves() -> None:
+    nft_label = "table inet l { chain c { type filter hook output priority 0; ct label set 5; }; }"
+    subprocess.run(["nft", "-f", "-"], input=nft_label, text=True, check=True)
+    flow = "-s 9.1.1.1 -d 9.1.1.2 -p udp --sport 1 --dport 2 -t 99 --label-add 3,70"
+    done("-I", *flow.split())
+
+    def labels(*words: str) -> list[int] | None:
+        flow = json.loads(done(*words, "-s", "9.1.1.1", "-o", "ndjson"))
+        found: list[int] | None = flow.get("labels")
+        return found
+
+    for change, left in (
+        ("--label-add=3", [3, 70]), ("--label-add=127", [3, 70, 127]),
+        ("--label-del=3", [70, 127]), ("--label-del", None),
+    ):  # fmt: skip
+        assert labels("-U", change, "--dry-run") == left
+        assert labels("-U", change) == left
+        assert labels("-L") == left
 
 
 def test_each_line_of_a_file_has_its_own_mark() -> None:

@@ -220,14 +220,24 @@ def _imagined(command: Command, found: Found) -> Found:
     out = []
     for number, new in _new(command, found):
         layout, message = items[number]
-        new.pop("labels_mask", None)
-        if all(name in layout.slots for name in new):
+        old = layout.values(message)
+        if "labels_mask" in new:
+            new["labels"] = _relabelled(old.get("labels", b""), new["labels"], new["labels_mask"])
+            del new["labels_mask"]
+        if all(name in layout.slots and value is not None for name, value in new.items()):
             out.append(_patched(layout, message, new))
             continue
-        values = {**layout.values(message), **new}
+        values = {**old, **new}
         payload = encode(CONNTRACK, values, layout.family)
         out.append(framed(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, 1, layout.family, payload))
     return Found(b"".join(out), len(out), large=False)
+
+
+def _relabelled(was: bytes, labels: bytes, mask: bytes) -> bytes | None:
+    """The labels that an update leaves, as the kernel computes them; it tells none as nothing."""
+    old = was.ljust(len(labels), b"\0")
+    left = bytes(a & ~m & 0xFF ^ b for a, b, m in zip(old, labels, mask, strict=True))
+    return left if any(left) else None
 
 
 def _patched(layout: Layout, message: bytes, new: dict[str, Any]) -> bytes:
