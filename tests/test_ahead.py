@@ -115,7 +115,7 @@ def test_a_table_is_what_a_dump_gives() -> None:
 @pytest.mark.usefixtures("netns")
 def test_a_reader_that_gives_up() -> None:
     assert ours("-R", "-", stdin="\n".join(plain_lines(30_000))).rc == 0
-    for taken in (0, 1, 2):
+    for taken in (0, 1, 2) * 10:
         transport = Transport()
         ahead = Ahead(transport)
         parts = stream(ahead, dump(ask.dump(), "listing", on_interrupt="accept"))
@@ -124,3 +124,13 @@ def test_a_reader_that_gives_up() -> None:
         parts.close()
         ahead.close()
         transport.close()
+
+
+@pytest.mark.parametrize("ahead", [[[DONE]]], indirect=True)
+def test_no_thread_to_be_had(ahead: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", none)
+    with pytest.raises(RuntimeError, match="start new thread"):
+        read(ahead)

@@ -29,58 +29,54 @@ class Ahead:
     What :meth:`recv` returns are many datagrams, back to back.
     """
 
-    __slots__ = ("_data", "_ended", "_error", "_free", "_over", "_ready", "_transport")
+    __slots__ = ("_closed", "_data", "_ended", "_error", "_free", "_ready", "_transport")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._data = b""
         self._error: BaseException | None = None
-        self._over = False
+        self._closed = False
         #: free while there is something to take, room for the next, and no thread
         self._ready, self._free, self._ended = (_thread.allocate_lock() for _ in range(3))
         self._ready.acquire()
 
     def send(self, data: bytes) -> None:
         """Sends the request of a dump and begins to read; again when the last one has ended."""
+        done_at = DoneAt(int.from_bytes(data[8:12], sys.byteorder))
         self._ended.acquire()
-        self._over = False
         try:
             self._transport.send(data)
+            _thread.start_new_thread(self._read, (done_at,))
         except BaseException:
             self._ended.release()
             raise
-        done_at = DoneAt(int.from_bytes(data[8:12], sys.byteorder))
-        _thread.start_new_thread(self._read, (done_at,))
 
     def _read(self, done_at: DoneAt) -> None:
+        over = False
         try:
             reader = Mmsg(self._transport.fileno(), _COUNT, _SLOT, wait=True)
-            while not self._over:
+            while not over and not self._closed:
                 found = reader.datagrams()
                 if not found:
                     continue  # a signal came
                 # what ends a dump comes last; the caller looks for it in what it is given
                 over = done_at(found[-1]) is not None
                 for part in (found[:-1], found[-1:]) if over else (found,):
-                    data = b"".join(part)
-                    if not data:
-                        continue
-                    if not self._room():
+                    if part and not self._give(b"".join(part), None):
                         return
-                    self._data = data
-                    self._over = over and part[-1] is found[-1]
-                    self._ready.release()
         except BaseException as error:
-            if self._room():
-                self._error, self._over = error, True
-                self._ready.release()
+            self._give(b"", error)
         finally:
             self._ended.release()
 
-    def _room(self) -> bool:
-        """Whether there is, when the last datagrams were taken, somebody for the next."""
+    def _give(self, data: bytes, error: BaseException | None) -> bool:
+        """Hands over what was read, when the last was taken; False where nobody wants it."""
         self._free.acquire()
-        return not self._over
+        if self._closed:
+            return False
+        self._data, self._error = data, error
+        self._ready.release()
+        return True
 
     def recv(self) -> bytes:
         """The next datagrams; raises what reading them raised."""
@@ -93,7 +89,7 @@ class Ahead:
 
     def close(self) -> None:
         """Ends the thread, which is in the middle of a dump at most: the socket stays open."""
-        self._over = True
+        self._closed = True
         if self._free.locked():
             self._free.release()
         with self._ended:
