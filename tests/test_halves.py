@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,20 @@ def test_a_second_process_that_dies(file: Path, monkeypatch: pytest.MonkeyPatch)
     file.write_text("\n".join(plain_lines(100)))
     monkeypatch.setattr(halves._Second, "_check", lambda *_: os._exit(3))
     with file.open("rb") as opened, pytest.raises(ConntrackError, match="ended early"):
+        check(opened)
+
+
+def test_a_second_process_without_room(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    file.write_text("\n".join(plain_lines(100)))
+    read = Checked.read
+    parent = os.getpid()
+    monkeypatch.setattr(
+        Checked, "read", lambda *words: (read if os.getpid() == parent else full)(*words)
+    )
+    with file.open("rb") as opened, pytest.raises(OSError, match="No space left"):
         check(opened)
 
 

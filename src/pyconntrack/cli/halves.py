@@ -21,6 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
+    #: a line's number, what is wrong with it, the exit code, whether to point at the help
+    _Wrong = tuple[int, str, int, bool]
+
 #: bytes from which a second process pays for itself: a tenth of a second's work
 WORTH = 8 << 20
 _LOOK = 64 << 10
@@ -96,15 +99,17 @@ class _Second:
         finally:
             os._exit(code)
 
-    def _check(self, part: _Range) -> tuple[int, list[str], tuple[int, str, int, bool] | None]:
-        checked, wrong = self._checked, None
+    def _check(self, part: _Range) -> tuple[int, list[str], _Wrong | None, int]:
+        checked, wrong, errno = self._checked, None, 0
         checked.warns = False
         try:
             checked.read(part)
+            checked.spool.flush()
         except BadLine as bad:
             wrong = bad.number, bad.error.message, bad.error.code, bad.error.hint
-        checked.spool.flush()
-        return checked.creations, list(checked.warned), wrong
+        except OSError as error:  # the disk is full
+            errno = error.errno or 0
+        return checked.creations, list(checked.warned), wrong, errno
 
     def wait(self, lines: int, first: Checked) -> Checked:
         """The checked half, `lines` behind the first, which warns for both; raises BadLine."""
@@ -114,7 +119,9 @@ class _Second:
         self._pipe.close()
         if not told:
             raise ConntrackError("the process that checked the second half of the file ended early")
-        self._checked.creations, warnings, wrong = marshal.loads(told)
+        self._checked.creations, warnings, wrong, errno = marshal.loads(told)
+        if errno:
+            raise OSError(errno, os.strerror(errno))
         first.warn(warnings)
         if wrong is not None:
             number, message, code, hint = wrong
