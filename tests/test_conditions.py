@@ -20,7 +20,7 @@ from support.netns import fresh_netns
 from support.traffic import eventually
 
 #: enough for the second process and for columns
-MANY = 25_000
+MANY = 45_000
 
 
 def flow(number: int, more: str = "") -> str:

@@ -5,8 +5,6 @@ Owns the verbs' wire form; sends nothing.
 
 from __future__ import annotations
 
-from .encode import encode
-from .schema import CONNTRACK, EXPECT
 from .wire import consts as c
 
 TYPE_CHECKING = False
@@ -54,15 +52,30 @@ def dump(
     return Request(kind, 0, family, payload)
 
 
+def _flow(values: Mapping[str, Any], family: int) -> bytes:
+    # imported here: a listing asks before it imports what the answer needs
+    from .encode import encode
+    from .schema import CONNTRACK
+
+    return encode(CONNTRACK, values, family)
+
+
+def _expect(values: Mapping[str, Any], family: int) -> bytes:
+    from .encode import encode
+    from .schema import EXPECT
+
+    return encode(EXPECT, values, family)
+
+
 def get(values: Mapping[str, Any], family: int) -> Request:
     """One flow, by one of its tuples (and zone)."""
-    return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET), 0, family, encode(CONNTRACK, values, family))
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET), 0, family, _flow(values, family))
 
 
 def create(values: Mapping[str, Any], family: int, *, exclusive: bool = True) -> Request:
     """A new flow; with `exclusive` EEXIST where there is one already."""
     flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
-    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), flags, family, encode(CONNTRACK, values, family))
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), flags, family, _flow(values, family))
 
 
 def add(values: Mapping[str, Any], family: int) -> Request:
@@ -78,14 +91,14 @@ def add(values: Mapping[str, Any], family: int) -> Request:
 
 def update(values: Mapping[str, Any], family: int) -> Request:
     """A change of a flow that exists; ENOENT where it does not."""
-    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, family, encode(CONNTRACK, values, family))
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, family, _flow(values, family))
 
 
 def delete(values: Mapping[str, Any], family: int) -> Request:
     """Deletes one flow.  `values` must hold a tuple: without one the kernel would flush."""
     if not (values.get("orig_src") or values.get("reply_src")):
         raise ValueError("a delete request needs a tuple")
-    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, encode(CONNTRACK, values, family))
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, _flow(values, family))
 
 
 def flush(family: int = 0) -> Request:
@@ -113,20 +126,20 @@ def stats_global() -> Request:
 
 def expect_get(values: Mapping[str, Any], family: int) -> Request:
     """One expectation, by its tuple."""
-    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_GET), 0, family, encode(EXPECT, values, family))
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_GET), 0, family, _expect(values, family))
 
 
 def expect_create(values: Mapping[str, Any], family: int) -> Request:
     """A new expectation."""
     flags = c.NLM_F_CREATE | c.NLM_F_EXCL
-    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_NEW), flags, family, encode(EXPECT, values, family))
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_NEW), flags, family, _expect(values, family))
 
 
 def expect_delete(values: Mapping[str, Any], family: int) -> Request:
     """Deletes one expectation by its tuple, which must be there: without, the kernel flushes."""
     if not values.get("tuple_src"):
         raise ValueError("a delete request needs a tuple")
-    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family, encode(EXPECT, values, family))
+    return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family, _expect(values, family))
 
 
 def expect_flush(family: int = 0) -> Request:
@@ -159,5 +172,5 @@ def get_entry(layout: Layout, message: bytes) -> Request:
 
 def update_entry(layout: Layout, message: bytes, changes: Mapping[str, Any]) -> Request:
     """Changes fields of the entry of a dumped `message`."""
-    payload = identity(layout, message) + encode(CONNTRACK, changes, layout.family)
+    payload = identity(layout, message) + _flow(changes, layout.family)
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, layout.family, payload)

@@ -16,9 +16,9 @@ import os
 import sys
 from struct import Struct
 
-from .driver import stream
+from .driver import started
 from .errors import ConntrackError, KernelError
-from .session import RECV, DoneAt
+from .session import DoneAt
 from .transport import Transport
 
 TYPE_CHECKING = False
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 
 _SIZE = 16 << 20  # what comes while numpy is imported
 _SLOT = 65536  # room that a datagram must find; it takes what it needs
-#: datagrams are told to the parent in stretches of this size: each costs two switches
-_STRETCH = 1 << 20
 _READY = Struct("=Ii")  # where a stretch begins; its size, or an errno below zero
-#: what one recv() hands over at most: large enough for columns, small enough for caches
+#: what one recv() hands over: large enough for columns, small enough for caches.  The parent is
+#: told of datagrams in stretches of that size, as each news costs two switches
 CHUNK = 1 << 20
 
 
@@ -42,22 +41,20 @@ def worth_it() -> bool:
     return len(os.sched_getaffinity(0)) > 1
 
 
-def received(conversation: Conversation) -> Iterator[Any]:
+def received(conversation: Conversation, at_once: int = CHUNK) -> Iterator[Any]:
     """What a dump emits; a second process receives it, from now on, where there is a core for it.
 
-    Opens a socket of its own, in the current network namespace.
+    Opens a socket of its own, in the current network namespace.  Hands over some `at_once` bytes.
     """
     transport = Transport()
-    if not worth_it():
-        return _closing(transport, stream(transport, conversation))
-    ring = Ring(transport)
+    ring = Ring(transport, at_once) if worth_it() else None
     try:
-        ring.start(conversation)
+        return _closing(transport, started(ring or transport, conversation), ring)
     except BaseException:
-        ring.close()
+        if ring is not None:
+            ring.close()
         transport.close()
         raise
-    return _closing(transport, ring, ring)
 
 
 def _closing(transport: Transport, parts: Iterable[Any], ring: Ring | None = None) -> Iterator[Any]:
@@ -72,8 +69,9 @@ def _closing(transport: Transport, parts: Iterable[Any], ring: Ring | None = Non
 class Ring:
     """A transport for one dump: :meth:`send` the request, then :meth:`recv` until it ends."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, at_once: int = CHUNK) -> None:
         self._transport = transport
+        self._at_once = at_once
         self._memory = mmap.mmap(-1, _SIZE)
         self._pid = 0
         self._waiting: list[tuple[int, int]] = []
@@ -98,24 +96,6 @@ class Ring:
         os.close(ready_in)
         # our end for reading credits stays open: the child may be done before we return the last
         self._ready, self._free, self._kept = ready_out, free_in, free_out
-
-    def start(self, conversation: Conversation) -> None:
-        """Begins the dump; :meth:`__iter__` yields what it emits."""
-        self._conversation = conversation
-        self.send(conversation.send(None))
-
-    def __iter__(self) -> Iterator[Any]:
-        answer: Any = None
-        try:
-            while True:
-                effect = self._conversation.send(answer)
-                answer = None
-                if effect is RECV:
-                    answer = self.recv()
-                else:
-                    yield effect
-        except StopIteration:
-            return
 
     def _receive(self, done_at: DoneAt, ready: int, free: int) -> None:
         view = memoryview(self._memory)
@@ -149,7 +129,7 @@ class Ring:
             last = done_at(view[at : at + size]) is not None
             room -= size
             at += size
-            if last or at - begin >= _STRETCH:
+            if last or at - begin >= self._at_once:
                 self._tell(ready, begin, at, used)
                 begin = at
 
@@ -170,7 +150,7 @@ class Ring:
         if size < 0:
             raise KernelError(-size, "reading from the kernel")
         end = start
-        while end - start < CHUNK and (self._waiting or self._more()):
+        while end - start < self._at_once and (self._waiting or self._more()):
             at, size = self._waiting[0]
             if at != end or size < 0:
                 break

@@ -16,7 +16,7 @@ from ..driver import call
 from ..session import BATCH_MESSAGES, sent, sequence
 from ..wire import consts as c
 from ..wire.frame import message
-from .matches import Found
+from .found import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,8 @@ from ..wire import consts as c
 from ..wire.frame import message as framed
 from .build import changes
 from .document import Document, writer_of
-from .matches import LARGE, Formatter, Found, matches
+from .found import Found
+from .matches import LARGE, Formatter, matches
 from .out import complain, failure
 from .progress import Progress
 from .select import predicate

@@ -7,6 +7,7 @@ time.  The text is the same.  Owns that choice; formats are :mod:`pyconntrack.ou
 from __future__ import annotations
 
 from ..output.writer import Scalar
+from .source import MANY_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     Format = Callable[[bytes, int], tuple[bytes, int]]
 
-#: bytes that have arrived when numpy's import pays for itself, some 20,000 entries
-LARGE_BYTES = 4_000_000
 #: what is formatted at once
 _CHUNK = 512 * 1024
 
@@ -32,7 +31,7 @@ def few(parts: Iterator[Batch], node: Node | None, document: Document) -> None:
     for part in parts:
         document.raw(*lines(part.data, part.end))
         seen += part.end
-        if seen > LARGE_BYTES:
+        if seen > MANY_BYTES:
             many(parts, node, document)
 
 

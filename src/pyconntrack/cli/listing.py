@@ -1,31 +1,21 @@
 """-L: a table into a document.
 
-Owns the way from a dump's request to lines.  A large table is received by a second process
-(:mod:`pyconntrack.ring`) while this one formats it; numpy is imported while the kernel fills the
-ring.  The table decides, not an option.
+Owns the way from a dump's request to lines.  What the answer needs is imported while the kernel
+walks through its table; a very large one is formatted as columns.  The table decides that, not an
+option.
 """
 
 from __future__ import annotations
 
 from .. import request as ask
-from ..driver import call, stream
-from ..layout import find
-from ..session import ask as converse
-from ..session import dump
-from .document import Document, writer_of
-from .lines import few, many
+from .source import MANY, entries, table_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..filter import Node
     from ..request import Request
-    from ..session import Conversation
-    from ..transport import Transport
     from .parse import Command
     from .run import Runner
-
-#: entries from which numpy's import pays for itself
-LARGE = 20_000
 
 
 def show(runner: Runner, command: Command) -> int:
@@ -34,12 +24,25 @@ def show(runner: Runner, command: Command) -> int:
         from .view import show as view
 
         return view(runner, command)
-    document = Document(runner.out, writer_of(command))
+    node = _predicate(command)
     if command.table == "conntrack":
-        _show_flows(runner, command, document)
+        zero = "zero" in command.opts
+        size = 0 if zero else table_size()
+        requests = _requests(node, zero=zero, large=size >= MANY)
     else:
-        request = ask.dump(command.table, command.family)
-        few(stream(runner.transport, _dumped(request)), _predicate(command), document)
+        size = 0
+        requests = [ask.dump(command.table, command.family)]
+    document: Document | None = None
+    for request in requests:
+        columns = size >= MANY and not request.payload
+        parts = entries(runner.transport, request, size, columns=columns)
+        # the kernel walks through its table meanwhile
+        from .document import Document, writer_of
+        from .lines import few, many
+
+        document = document or Document(runner.out, writer_of(command))
+        (many if columns else few)(parts, node, document)
+    assert document is not None
     document.close()
     what = "expectations" if command.table == "expect" else "flow entries"
     runner.summary(document.count, f"{what} have been shown")
@@ -54,24 +57,6 @@ def _predicate(command: Command) -> Node | None:
     return predicate(command)
 
 
-def _dumped(request: Request) -> Conversation:
-    return dump(request, "listing", on_interrupt="accept")
-
-
-def _show_flows(runner: Runner, command: Command, document: Document) -> None:
-    node = _predicate(command)
-    zero = "zero" in command.opts
-    transport = runner.transport
-    large = not zero and table_size(transport) >= LARGE
-    for request in _requests(node, zero=zero, large=large):
-        if large and not request.payload:
-            from ..ring import received
-
-            many(received(_dumped(request)), node, document)
-        else:
-            few(stream(transport, _dumped(request)), node, document)
-
-
 def _requests(node: Node | None, *, zero: bool, large: bool) -> list[Request]:
     if node is None:
         return [ask.dump(zero=zero)]
@@ -82,14 +67,3 @@ def _requests(node: Node | None, *, zero: bool, large: bool) -> list[Request]:
     # a second dump costs a walk through the kernel's hash table: not for a small one
     downs = push_downs(node) if large else [push_down(node)]
     return [ask.dump("conntrack", down.family, down.payload) for down in downs]
-
-
-def table_size(transport: Transport) -> int:
-    """How many flows there are; one cheap request, and 0 where it is refused."""
-    from ..errors import KernelError
-
-    try:
-        answers = call(transport, converse(ask.stats_global(), "counting"))
-        return sum(int(find(answer).values(answer).get("entries", 0)) for answer in answers)
-    except KernelError:
-        return 0

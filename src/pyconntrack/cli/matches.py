@@ -1,8 +1,7 @@
 """The entries of a table that a command is about, as the kernel's messages back to back.
 
 Owns the dump and the selection of the verbs that change: one by one where the table is small, as
-columns (numpy) where more than :data:`LARGE` bytes arrive.  What it hands on are :class:`Found`:
-whole messages in the kernel's order, which is all that writers and requests need.
+columns (numpy) where more than :data:`LARGE` bytes arrive.
 """
 
 from __future__ import annotations
@@ -10,20 +9,16 @@ from __future__ import annotations
 import os
 
 from .. import request as ask
-from ..driver import stream
 from ..filter import bind, push_down, push_downs
 from ..layout import find
-from ..ring import received
-from ..session import dump
 from ..wire.frame import split
-from .listing import LARGE as MANY
-from .listing import table_size
+from .found import Found
+from .source import MANY, entries, table_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ..columns import Group
     from ..filter import Node, Test
     from ..layout import Layout
     from ..output.bulk import Bulk
@@ -42,43 +37,6 @@ _PART = 1 << 20
 _FEW = 1024
 
 
-class Found:
-    """Messages that match: `data`, back to back; `count`; whether to handle them as columns.
-
-    `lines`: for --from-file, (index of the message, number of the line) of each hit.
-    `groups`: the messages as columns, where they were made already.
-    """
-
-    __slots__ = ("count", "data", "groups", "large", "lines")
-
-    def __init__(self, data: bytes, count: int, large: bool) -> None:
-        self.data, self.count, self.large = data, count, large
-        self.lines: list[tuple[int, int]] = []
-        self.groups: list[Group] | None = None
-
-    def items(self) -> list[tuple[Layout, bytes]]:
-        """The messages one by one, with their layouts."""
-        data = self.data
-        out = []
-        for pos, length, _, _, _ in split(data):
-            message = data[pos : pos + length]
-            out.append((find(message), message))
-        return out
-
-    def without(self, gone: set[int]) -> Found:
-        """Without the messages of these indices."""
-        if not gone:
-            return self
-        kept = [
-            self.data[pos : pos + (length + 3 & ~3)]
-            for number, (pos, length, _, _, _) in enumerate(split(self.data))
-            if number not in gone
-        ]
-        found = Found(b"".join(kept), len(kept), self.large)
-        found.lines = [pair for pair in self.lines if pair[0] not in gone]
-        return found
-
-
 def matches(
     runner: Runner, command: Command, node: Node | None, lines: Lines | None = None,
     progress: Progress | None = None,
@@ -86,7 +44,8 @@ def matches(
     """What `node`, and any of `lines`, says yes to."""
     flows = command.table == "conntrack"
     zero = "zero" in command.opts  # clears what it shows, and so must not be asked for less
-    large = flows and table_size(runner.transport) >= MANY
+    size = table_size() if flows else 0
+    large = size >= MANY
     if zero or not flows:
         downs = [push_down(None)]
     else:
@@ -94,9 +53,7 @@ def matches(
     for down in downs:
         family = down.family or command.family
         request = ask.dump(command.table, family, down.payload, zero=zero)
-        conversation = dump(request, "listing", on_interrupt="accept")
-        # a table this large is received by a second process, while this one works
-        source = received(conversation) if large else stream(runner.transport, conversation)
+        source = entries(runner.transport, request, size, columns=large)
         yield from _select(source, node, lines, progress)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..output.pieces import Piece
-    from .matches import Found
+    from .found import Found
 
 
 def deleted() -> Formatter:

@@ -13,7 +13,8 @@ from ..output.text import L3_NAMES, label_bits
 from ..where.lex import meant
 from ..where.names import ADDRESS, FAMILY, LABEL, STRING, field_of, spellings
 from .document import Document, writer_of
-from .matches import Formatter, Found, matches
+from .found import Found
+from .matches import Formatter, matches
 from .select import predicate
 from .values import UsageError
 

@@ -81,15 +81,15 @@ def address(raw: bytes) -> str:
     return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
 
 
-class _Memo(dict[int, str]):
-    """Texts by number, each made once: a look-up then costs no Python call."""
+class _Memo(dict["Any", str]):
+    """Texts by value, each made once: a look-up then costs no Python call."""
 
     __slots__ = ("make",)
 
-    def __init__(self, make: Callable[[int], str]) -> None:
+    def __init__(self, make: Callable[[Any], str]) -> None:
         self.make = make
 
-    def __missing__(self, value: int) -> str:
+    def __missing__(self, value: Any) -> str:
         if len(self) >= _MEMO:
             self.clear()
         text = self[value] = self.make(value)
@@ -97,7 +97,9 @@ class _Memo(dict[int, str]):
 
 
 #: texts that a memo keeps
-_MEMO = 4096
+_MEMO = 16384
+#: addresses come again and again, in one line and in the next: by their bytes
+_IPV4, _IPV6 = _Memo(inet_ntoa), _Memo(address)
 
 
 def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ...]], str]:
@@ -120,8 +122,8 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
         else:
             value = index[piece.field]
             if isinstance(piece, Addr):
-                known[name] = inet_ntoa if layout.slots[piece.field].size == 4 else address
-                value = f"{name}({value})"
+                known[name] = _IPV4 if layout.slots[piece.field].size == 4 else _IPV6
+                value = f"{name}[{value}]"
             elif isinstance(piece, Made):
                 known[name] = _Memo(piece.make)
                 value = f"{name}[{value}]"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..layout import find
 from ..wire.frame import split
+from . import text
 from .pieces import compile_line
 
 TYPE_CHECKING = False
@@ -84,8 +85,6 @@ class Writer:
 
             command = _SAVE_COMMANDS[event] if event else self.command
             return save.flow(layout, command, self.labels or {})
-        from . import text
-
         out = text.expect(layout) if self.expect else text.flow(layout, self.options, self.labels)
         if "timestamp" in self.options and self.expect and not event:
             from .pieces import Call
