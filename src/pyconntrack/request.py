@@ -170,7 +170,7 @@ def get_entry(layout: Layout, message: bytes) -> Request:
     return Request(kind, 0, layout.family, identity(layout, message))
 
 
-def update_entry(layout: Layout, message: bytes, changes: Mapping[str, Any]) -> Request:
-    """Changes fields of the entry of a dumped `message`."""
-    payload = identity(layout, message) + _flow(changes, layout.family)
-    return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, layout.family, payload)
+def update_entry(layout: Layout, message: bytes, changes: bytes) -> Request:
+    """Changes the entry of a dumped `message`; `changes`: the attributes of its new values."""
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
+    return Request(kind, 0, layout.family, identity(layout, message) + changes)

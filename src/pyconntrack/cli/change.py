@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from .parse import Command
     from .run import Runner
 
+    Item = tuple[Layout, bytes]
+
 #: entries that few GETs show again; more are shown by a second dump
 _GETS = 1024
 #: fields that an update changes, by option, each with those that must come along
@@ -199,10 +201,10 @@ def update(runner: Runner, command: Command) -> int:
     return change.finish(document.count, "flow entries have been updated")
 
 
-def _new(command: Command, found: Found) -> list[tuple[int, dict[str, Any]]]:
+def _new(command: Command, items: Iterable[Item]) -> list[tuple[int, dict[str, Any]]]:
     """(index, new values) of each entry that the command changes."""
     out = []
-    for number, (layout, message) in enumerate(found.items()):
+    for number, (layout, message) in enumerate(items):
         new = changes(command, layout, message)
         if new:
             out.append((number, new))
@@ -211,7 +213,7 @@ def _new(command: Command, found: Found) -> list[tuple[int, dict[str, Any]]]:
 
 def _concerned(command: Command, found: Found) -> Found:
     """The entries that the command changes: what is so already is not touched."""
-    concerned = {number for number, _ in _new(command, found)}
+    concerned = {number for number, _ in _new(command, found.items())}
     return found.without(set(range(found.count)) - concerned)
 
 
@@ -219,7 +221,7 @@ def _imagined(command: Command, found: Found) -> Found:
     """The entries as an update would leave them."""
     items = found.items()
     out = []
-    for number, new in _new(command, found):
+    for number, new in _new(command, items):
         layout, message = items[number]
         old = layout.values(message)
         if "labels_mask" in new:
@@ -265,8 +267,15 @@ def _set(change: _Change, found: Found) -> Found:
             gone = (~asked).nonzero()[0].tolist()
             return without(found, gone + [index for index, _ in failures])
     items = found.items()
-    todo = _new(command, found)
-    requests = [ask.update_entry(*items[number], new) for number, new in todo]
+    todo = _new(command, items)
+    requests = []
+    encoded: dict[Any, bytes] = {}  # mostly all entries change alike
+    for number, new in todo:
+        layout, message = items[number]
+        key = (layout.family, *new.items())
+        if key not in encoded:
+            encoded[key] = encode(CONNTRACK, new, layout.family)
+        requests.append(ask.update_entry(layout, message, encoded[key]))
     failed, _ = change.apply(requests)
     done = {number for at, (number, _) in enumerate(todo) if at not in failed}
     return found.without(set(range(found.count)) - done)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .progress import Progress
     from .run import Runner
 
-#: bytes of a dump (some 5,000 entries) from which on numpy is worth its import
-LARGE = 1 << 20
+#: bytes of a dump (some 9,000 entries) from which on numpy is worth its import
+LARGE = 2 << 20
 #: bytes handled at once then
 _PART = 1 << 20
 #: entries handled at once else
