@@ -250,6 +250,21 @@ def test_error_names_its_line(block: int) -> None:
     assert "nonsense" in caught.value.error.message
 
 
+def test_a_spool_on_disk_keeps_what_one_in_memory_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = plain_lines(2000)
+    lines[1000:1000] = ["-D -s 10.1.0.1", "-U -m 7"]
+    data = "\n".join(lines).encode()
+    kept = []
+    for room in (1 << 30, 5000):
+        monkeypatch.setattr(module, "_SPOOL", room)
+        with Checked() as checked:
+            checked.read(io.BytesIO(data))
+            assert isinstance(checked.spool, io.BytesIO) == (room > 5000)
+            kept.append(list(checked.steps()))
+    assert kept[0] == kept[1]
+    assert len(kept[0]) > 2000 // BATCH_MESSAGES
+
+
 def test_most_lines_of_a_large_file_do_not_reach_the_parser(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

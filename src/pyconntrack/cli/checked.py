@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import BytesIO
 from struct import Struct
 
 from .. import request as ask
@@ -21,7 +22,6 @@ from ..wire.frame import message
 from .build import flow_values
 from .out import say
 from .parse import UsageError, parse
-from .select import predicate
 from .shapes import Shapes
 
 TYPE_CHECKING = False
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 
 #: bytes of encoded messages kept in memory before they spill to a temporary file
-_SPOOL = 32 << 20
+_SPOOL = 16 << 20
 #: bytes read at once; a larger file is worth importing numpy
-_BLOCK = 512 << 10
+_BLOCK = 1 << 20
 #: before each batch or command of the spool: its size, its last or only line, whether a command
 _STEP = Struct("=II?")
 
@@ -81,10 +81,8 @@ class Checked:
     """A checked file: batches of creations in a spool, other commands between them."""
 
     def __init__(self, spool: IO[bytes] | None = None) -> None:
-        from tempfile import SpooledTemporaryFile
-
         self.creations = 0
-        self.spool: IO[bytes] = spool or SpooledTemporaryFile(_SPOOL)  # noqa: SIM115 - lives with us
+        self.spool: IO[bytes] = spool or BytesIO()
         self._shapes = {"-I": Shapes(), "-A": Shapes()}
         self._parts: list[bytes] = []
         self._size = 0
@@ -175,6 +173,8 @@ class Checked:
         self.warn(command.warnings)
         if command.verb not in ("create", "add") or command.table != "conntrack":
             if "where" in command.opts:
+                from .select import predicate
+
                 predicate(command)  # a wrong expression must be found before anything is sent
             return parts
         values, family = flow_values(command)
@@ -209,13 +209,20 @@ class Checked:
 
     def _write(self, batch: bytes | memoryview, last: int, count: int) -> None:
         self.creations += count
-        self.spool.write(_STEP.pack(len(batch), last, False))
-        self.spool.write(batch)
+        self._keep(batch, last, command=False)
 
     def _command(self, number: int, parts: list[str]) -> None:
         data = "\n".join(parts).encode("utf-8", "surrogateescape")
-        self.spool.write(_STEP.pack(len(data), number, True))
+        self._keep(data, number, command=True)
+
+    def _keep(self, data: bytes | memoryview, number: int, *, command: bool) -> None:
+        self.spool.write(_STEP.pack(len(data), number, command))
         self.spool.write(data)
+        if isinstance(self.spool, BytesIO) and self.spool.tell() > _SPOOL:
+            from tempfile import TemporaryFile  # whose import takes longer than a short file
+
+            kept, self.spool = self.spool, TemporaryFile()  # noqa: SIM115 - lives with us
+            self.spool.write(kept.getbuffer())
 
     def steps(self) -> Iterator[tuple[int, bytes | list[str]]]:
         """What was kept, in order: (last line number, a batch) or (line number, words)."""

@@ -13,7 +13,6 @@ import os
 import stat
 
 from ..errors import ConntrackError
-from ..ring import worth_it
 from .checked import BadLine, Checked
 from .parse import UsageError
 
@@ -53,7 +52,11 @@ def _division(fd: int) -> tuple[int, int]:
     info = os.fstat(fd)
     if not stat.S_ISREG(info.st_mode) or os.lseek(fd, 0, os.SEEK_CUR):
         return 0, 0
-    if info.st_size < WORTH or not worth_it():
+    if info.st_size < WORTH:
+        return 0, 0
+    from ..ring import worth_it  # short files have no need of it
+
+    if not worth_it():
         return 0, 0
     middle = info.st_size // 2
     newline = os.pread(fd, _LOOK, middle).find(b"\n")
