@@ -13,7 +13,7 @@ from .measure import Sample
 
 HEAD = ("job", "ref", "ours", "floor", "ratio", "target", "", "CPU ref", "ours", "MB ref", "ours")
 JUDGED = 500_000  # entries; the targets are those of a million
-WIDTHS = (33, 9, 9, 9, 7, 7, 4, 9, 9, 7, 7)
+WIDTHS = (33, 9, 9, 9, 7, 7, 5, 9, 9, 7, 7)
 
 
 def machine() -> dict[str, object]:
@@ -74,7 +74,7 @@ def text(row: Row, size: int) -> str:
             *figures,
             "-" if row.ratio is None else f"{row.ratio:.3f}",
             "-" if row.target is None else f"{sign}{row.target:.2f}",
-            {None: "", True: "ok", False: "MISS"}[row.met if judged else None],
+            row.verdict if judged else "",
             *cpu,
             *peak,
         ]
@@ -87,6 +87,11 @@ def text(row: Row, size: int) -> str:
         and row.ours.peak > row.peak_target
     ):
         notes.append(f"peak memory above {row.peak_target:.0f} MB")
+    if judged and row.at_floor and row.floor and row.theirs and row.ours:
+        notes.append(
+            f"the floor alone is {row.floor.wall / row.theirs.wall:.2f} of the reference here; "
+            f"ours is {row.ours.wall / row.floor.wall:.2f} of the floor"
+        )
     return "\n".join([line, *(f"    {note}" for note in notes + row.notes)])
 
 
@@ -99,5 +104,5 @@ def save(path: Path, about: dict[str, object], rows: list[Row]) -> None:
         for name in ("theirs", "ours", "floor"):
             sample: Sample | None = getattr(row, name)
             fields[name] = None if sample is None else sample._asdict()
-        listed.append({**fields, "ratio": row.ratio, "met": row.met})
+        listed.append({**fields, "ratio": row.ratio, "met": row.met, "verdict": row.verdict})
     path.write_text(json.dumps({**about, "rows": listed}, indent=1) + "\n", encoding="utf-8")
