@@ -68,6 +68,15 @@ def test_one_line_has_no_half(file: Path) -> None:
     assert len(in_halves(file, parts=1)) == 1
 
 
+def test_no_second_process_is_to_be_had(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EAGAIN, "a limit")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    file.write_text("\n".join(plain_lines(300)))
+    assert in_halves(file, parts=1) == whole(file)
+
+
 @pytest.mark.parametrize("bad", [[7], [290], [7, 290], [150], [299]])
 def test_the_first_wrong_line_is_told(file: Path, bad: list[int]) -> None:
     lines = plain_lines(300)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
+import errno
+import os
 import threading
 from collections.abc import Iterator
 
@@ -11,7 +14,7 @@ from pyconntrack import request, ring
 from pyconntrack.cli import source
 from pyconntrack.driver import Beside, started
 from pyconntrack.errors import KernelError
-from pyconntrack.session import dump
+from pyconntrack.session import DoneAt, dump
 from pyconntrack.testing import ScriptedKernel, Step, done
 from pyconntrack.transport import Transport
 from support.ctool import normalise, ours, theirs
@@ -46,9 +49,9 @@ def test_only_from_some_entries_on_there_is_a_second_process(
     made = []
 
     class Counted(ring.Ring):
-        def send(self, data: bytes) -> None:
-            made.append(data)
-            super().send(data)
+        def _start(self, done_at: DoneAt) -> None:
+            made.append(done_at)
+            super()._start(done_at)
 
     monkeypatch.setattr(ring, "Ring", Counted)
     monkeypatch.setattr(ring, "worth_it", lambda: True)
@@ -57,6 +60,34 @@ def test_only_from_some_entries_on_there_is_a_second_process(
     assert sum(part.end for part in parts) > 100 * size
     transport.close()
     assert len(made) == (size >= source.SOME)
+
+
+@pytest.mark.parametrize("what", ["fork", "pipe"])
+def test_no_second_process_is_to_be_had(
+    size: int, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EAGAIN, "a limit")
+
+    monkeypatch.setattr(os, what, refuse)
+    monkeypatch.setattr(ring, "worth_it", lambda: True)
+    transport = Transport()
+    parts = source.entries(transport, request.dump(), source.SOME)
+    assert sum(part.end for part in parts) > 100 * size
+    transport.close()
+
+
+def test_no_thread_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", refuse)
+    slow = Slow()
+    slow.go_on.set()
+    beside = Beside(slow)
+    beside.send(b"question")
+    assert slow.sent
+    assert beside.recv() == b"answer"
 
 
 def test_a_size_that_is_not_told_is_small(

@@ -79,7 +79,11 @@ class Beside:
 
         self._sent.acquire()
         under_way.acquire()
-        _thread.start_new_thread(send, ())
+        try:
+            _thread.start_new_thread(send, ())
+        except RuntimeError:  # a limit of processes
+            send()
+            return
         # lets go of the interpreter's lock, for which the thread else would have to wait
         under_way.acquire()
 

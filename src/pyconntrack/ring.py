@@ -46,33 +46,30 @@ def received(conversation: Conversation, at_once: int = CHUNK) -> Iterator[Any]:
 
     Opens a socket of its own, in the current network namespace.  Hands over some `at_once` bytes.
     """
-    transport = Transport()
-    ring = Ring(transport, at_once) if worth_it() else None
+    ring = Ring(Transport(), at_once)
     try:
-        return _closing(transport, started(ring or transport, conversation), ring)
+        return _closing(ring, started(ring, conversation))
     except BaseException:
-        if ring is not None:
-            ring.close()
-        transport.close()
+        ring.close()
         raise
 
 
-def _closing(transport: Transport, parts: Iterable[Any], ring: Ring | None = None) -> Iterator[Any]:
+def _closing(ring: Ring, parts: Iterable[Any]) -> Iterator[Any]:
     try:
         yield from parts
     finally:
-        if ring is not None:
-            ring.close()
-        transport.close()
+        ring.close()
 
 
 class Ring:
-    """A transport for one dump: :meth:`send` the request, then :meth:`recv` until it ends."""
+    """A transport for one dump: :meth:`send` the request, then :meth:`recv` until it ends.
+
+    Where no second process is worth it or to be had, it receives by itself.  Owns `transport`.
+    """
 
     def __init__(self, transport: Transport, at_once: int = CHUNK) -> None:
         self._transport = transport
         self._at_once = at_once
-        self._memory = mmap.mmap(-1, _SIZE)
         self._pid = 0
         self._waiting: list[tuple[int, int]] = []
         self._taken = 0  # bytes handed over since the last credit
@@ -80,10 +77,24 @@ class Ring:
     def send(self, data: bytes) -> None:
         """Sends the dump request and starts the receiver."""
         self._transport.send(data)
-        done_at = DoneAt(int.from_bytes(data[8:12], sys.byteorder))
-        ready_out, ready_in = os.pipe()
-        free_out, free_in = os.pipe()
-        self._pid = os.fork()
+        if worth_it():
+            try:
+                self._start(DoneAt(int.from_bytes(data[8:12], sys.byteorder)))
+            except OSError:
+                pass  # a limit of processes, files or memory: slower, the same entries
+
+    def _start(self, done_at: DoneAt) -> None:
+        self._memory = mmap.mmap(-1, _SIZE)
+        ends: list[int] = []
+        try:
+            ends += os.pipe()
+            ends += os.pipe()
+            self._pid = os.fork()
+        except OSError:
+            for end in ends:
+                os.close(end)
+            raise
+        ready_out, ready_in, free_out, free_in = ends
         if self._pid == 0:
             code = 1
             try:
@@ -141,6 +152,8 @@ class Ring:
 
     def recv(self) -> bytes:
         """The next datagrams, back to back, as one."""
+        if not self._pid:
+            return self._transport.recv()
         if self._taken:
             os.write(self._free, self._taken.to_bytes(4))
             self._taken = 0
@@ -168,7 +181,8 @@ class Ring:
         return bool(news)
 
     def close(self) -> None:
-        """Ends the receiver; twice is no error."""
+        """Ends the receiver and closes the socket; twice is no error."""
+        self._transport.close()
         if self._pid:
             os.close(self._free)
             os.close(self._ready)

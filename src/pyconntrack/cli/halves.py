@@ -32,7 +32,7 @@ def check(file: IO[bytes]) -> list[tuple[int, Checked]]:
     """The checked parts of a file, and behind how many lines each begins; raises BadLine."""
     fd = file.fileno()
     cut, end = _division(fd)
-    second = _Second(fd, cut, end) if cut else None
+    second = _second(fd, cut, end) if cut else None
     first = Checked()
     try:
         if second is None:
@@ -63,6 +63,13 @@ def _division(fd: int) -> tuple[int, int]:
     return (middle + newline + 1 if newline >= 0 else 0), info.st_size
 
 
+def _second(fd: int, begin: int, end: int) -> _Second | None:
+    try:
+        return _Second(fd, begin, end)
+    except OSError:
+        return None  # a limit of processes or files: slower, the same batches
+
+
 class _Range:
     """A part of a file, to be read."""
 
@@ -88,7 +95,13 @@ class _Second:
 
         self._checked = Checked(TemporaryFile())  # noqa: SIM115 - lives with it
         out, into = os.pipe()
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            os.close(out)
+            os.close(into)
+            self._checked.spool.close()
+            raise
         if self._pid:
             os.close(into)
             self._pipe = open(out, "rb")  # noqa: SIM115 - lives with it

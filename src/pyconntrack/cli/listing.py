@@ -7,13 +7,11 @@ option.
 
 from __future__ import annotations
 
-from .. import request as ask
-from .source import MANY, entries, table_size
+from .source import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..filter import Node
-    from ..request import Request
     from .parse import Command
     from .run import Runner
 
@@ -25,17 +23,8 @@ def show(runner: Runner, command: Command) -> int:
 
         return view(runner, command)
     node = _predicate(command)
-    if command.table == "conntrack":
-        zero = "zero" in command.opts
-        size = 0 if zero else table_size()
-        requests = _requests(node, zero=zero, large=size >= MANY)
-    else:
-        size = 0
-        requests = [ask.dump(command.table, command.family)]
     document: Document | None = None
-    for request in requests:
-        columns = size >= MANY and not request.payload
-        parts = entries(runner.transport, request, size, columns=columns)
+    for parts, columns in dumps(runner, command, node):
         # the kernel walks through its table meanwhile
         from .document import Document, writer_of
         from .lines import few, many
@@ -55,15 +44,3 @@ def _predicate(command: Command) -> Node | None:
     from .select import predicate
 
     return predicate(command)
-
-
-def _requests(node: Node | None, *, zero: bool, large: bool) -> list[Request]:
-    if node is None:
-        return [ask.dump(zero=zero)]
-    from ..filter import push_down, push_downs
-
-    if zero:  # what is cleared must be shown: the kernel is asked for no less than its family
-        return [ask.dump("conntrack", push_down(node).family, zero=True)]
-    # a second dump costs a walk through the kernel's hash table: not for a small one
-    downs = push_downs(node) if large else [push_down(node)]
-    return [ask.dump("conntrack", down.family, down.payload) for down in downs]

@@ -1,59 +1,29 @@
-"""The entry point: parse, run, and turn every failure into one line and an exit code.
-
-Exit codes: 0 done, 2 wrong command line, 1 anything else.
-"""
+"""The entry point: what comes first, before the modules that read a command line are imported."""
 
 from __future__ import annotations
 
-import _signal
 import os
 import sys
 
-from ..errors import ConntrackError, KernelError
-from .out import Output, OutputError, complain, failure, program, say
-from .parse import UsageError, parse
+from .early import asked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-    from .parse import Command
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command line (default: the program's own); returns the exit code."""
     _guard_standard_streams()
     arguments = sys.argv[1:] if argv is None else argv
-    try:
-        command = parse(arguments)
-    except UsageError as error:
-        if error.warnings:
-            say("".join(f"{line}\n" for line in error.warnings))
-        complain(error.message, hint=error.hint)
-        return error.code
-    if command.warnings:
-        say("".join(f"{line}\n" for line in command.warnings))
-    out = Output()
-    try:
-        if command.verb == "version":
-            from ..version import VERSION
+    early = asked(arguments)
+    from .program import run
 
-            out.write(f"{program()} v{VERSION} (conntrack-tools)\n".encode())
-            code = 0
-        elif command.verb == "help":
-            from .help import text
-
-            out.write(text(program(), command.proto).encode())
-            code = 0
-        else:
-            code = _run(command, out)
-        out.flush()
-    except OutputError as error:
-        complain(str(error))
-        return 1
-    except BrokenPipeError:
-        return 1
-    return code
+    try:
+        return run(arguments, early)
+    finally:
+        if early is not None:
+            early.close()
 
 
 def run_program() -> NoReturn:
@@ -63,36 +33,6 @@ def run_program() -> NoReturn:
     tenth of its time.
     """
     os._exit(main())
-
-
-def _run(command: Command, out: Output) -> int:
-    from .run import Runner
-
-    if command.verb != "event":
-        # a reader that has seen enough ends us quietly, as it ends any program
-        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-    try:
-        return Runner(out).run(command)
-    except UsageError as error:
-        out.flush()
-        complain(error.message, hint=error.hint)
-        return error.code
-    except KernelError as error:
-        out.flush()
-        complain(failure(error.errno or 0, error.ext_ack))
-    except ConntrackError as error:
-        out.flush()
-        complain(str(error))
-    except KeyboardInterrupt:
-        out.flush()
-        complain("interrupted")
-    except OutputError:
-        raise
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        complain(f"{error.filename or 'system'}: {error.strerror}")
-    return 1
 
 
 def _guard_standard_streams() -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 
-from .. import request as ask
-from ..filter import bind, push_down, push_downs
+from ..filter import bind
 from ..layout import find
 from ..wire.frame import split
 from .found import Found
-from .source import MANY, entries, table_size
+from .source import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,19 +41,8 @@ def matches(
     progress: Progress | None = None,
 ) -> Iterator[Found]:  # fmt: skip
     """What `node`, and any of `lines`, says yes to."""
-    flows = command.table == "conntrack"
-    zero = "zero" in command.opts  # clears what it shows, and so must not be asked for less
-    size = table_size() if flows else 0
-    large = size >= MANY
-    if zero or not flows:
-        downs = [push_down(None)]
-    else:
-        downs = push_downs(node) if large else [push_down(node)]
-    for down in downs:
-        family = down.family or command.family
-        request = ask.dump(command.table, family, down.payload, zero=zero)
-        source = entries(runner.transport, request, size, columns=large)
-        yield from _select(source, node, lines, progress)
+    for parts, _ in dumps(runner, command, node):
+        yield from _select(parts, node, lines, progress)
 
 
 def _select(

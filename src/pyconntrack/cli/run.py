@@ -11,6 +11,7 @@ from .out import Output, complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .early import Early
     from .parse import Command
 
 #: module and function of each verb
@@ -28,10 +29,14 @@ _EXPECT = {
 
 
 class Runner:
-    """One run of the program: its socket, its output, and how many entries each verb met."""
+    """One run of the program: its socket, its output, and how many entries each verb met.
 
-    def __init__(self, out: Output) -> None:
+    `early`: all flows of a small table, asked for already.
+    """
+
+    def __init__(self, out: Output, early: Early | None = None) -> None:
         self.out = out
+        self.early = early
         self.quiet = False  # within -R there are no summaries
         self._transport: Transport | None = None
 

@@ -1,0 +1,81 @@
+"""A whole command line: parse, run, and turn every failure into one line and an exit code.
+
+Exit codes: 0 done, 2 wrong command line, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import _signal
+
+from ..errors import ConntrackError, KernelError
+from .out import Output, OutputError, complain, failure, program, say
+from .parse import UsageError, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .early import Early
+    from .parse import Command
+
+
+def run(arguments: list[str], early: Early | None) -> int:
+    """Runs one command line; the exit code.  `early`: see :mod:`.early`."""
+    try:
+        command = parse(arguments)
+    except UsageError as error:
+        if error.warnings:
+            say("".join(f"{line}\n" for line in error.warnings))
+        complain(error.message, hint=error.hint)
+        return error.code
+    if command.warnings:
+        say("".join(f"{line}\n" for line in command.warnings))
+    out = Output()
+    try:
+        if command.verb == "version":
+            from ..version import VERSION
+
+            out.write(f"{program()} v{VERSION} (conntrack-tools)\n".encode())
+            code = 0
+        elif command.verb == "help":
+            from .help import text
+
+            out.write(text(program(), command.proto).encode())
+            code = 0
+        else:
+            code = _run(command, out, early)
+        out.flush()
+    except OutputError as error:
+        complain(str(error))
+        return 1
+    except BrokenPipeError:
+        return 1
+    return code
+
+
+def _run(command: Command, out: Output, early: Early | None) -> int:
+    from .run import Runner
+
+    if command.verb != "event":
+        # a reader that has seen enough ends us quietly, as it ends any program
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    try:
+        return Runner(out, early).run(command)
+    except UsageError as error:
+        out.flush()
+        complain(error.message, hint=error.hint)
+        return error.code
+    except KernelError as error:
+        out.flush()
+        complain(failure(error.errno or 0, error.ext_ack))
+    except ConntrackError as error:
+        out.flush()
+        complain(str(error))
+    except KeyboardInterrupt:
+        out.flush()
+        complain("interrupted")
+    except OutputError:
+        raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        complain(f"{error.filename or 'system'}: {error.strerror}")
+    return 1

@@ -1,0 +1,65 @@
+"""What is asked for before the command line is parsed: less to wait for, the same result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyconntrack.cli import early, main
+from pyconntrack.cli.source import SOME
+from pyconntrack.driver import Beside
+from support.ctool import ours
+from test_load import plain_lines
+
+pytestmark = pytest.mark.usefixtures("netns")
+
+
+def fill(count: int) -> None:
+    assert ours("-R", "-", stdin="\n".join(plain_lines(count))).rc == 0
+
+
+@pytest.mark.parametrize(
+    "words", ["-L", "--dump -o xml", "-D -s 1.1.1.1", "-U -m 1", "-L --nonsense"]
+)
+def test_a_small_table_is_asked_for(words: str) -> None:
+    fill(3)
+    asked = early.asked(words.split())
+    assert asked is not None
+    assert sum(part.end for part in asked.parts) > 300
+    asked.close()
+
+
+@pytest.mark.parametrize(
+    "words", ["", "-C", "-L expect", "-L dying -o id", "-E", "-Lz", "-I -s 1.1.1.1"]
+)
+def test_other_commands_ask_for_themselves(words: str) -> None:
+    assert early.asked(words.split()) is None
+
+
+def test_a_larger_table_is_left_to_the_command() -> None:
+    fill(SOME)
+    assert early.asked(["-L"]) is None
+
+
+def test_a_listing_walks_through_the_table_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(3)
+    sent = []
+    real = Beside.send
+
+    def send(self: Beside, data: bytes) -> None:
+        sent.append(data)
+        real(self, data)
+
+    monkeypatch.setattr(Beside, "send", send)
+    for words in ("-L -p tcp", "-L --sort src", "-D -s 9.9.9.9"):
+        sent.clear()
+        main.main(words.split())
+        assert len(sent) == 1, words
+
+
+@pytest.mark.parametrize("words", ["-L -z", "-L -zo id"])
+def test_counters_are_cleared_by_the_dump_that_is_shown(words: str) -> None:
+    Path("/proc/sys/net/netfilter/nf_conntrack_acct").write_text("1")
+    fill(3)
+    assert ours(*words.split()).out.count("packets=") == 6
