@@ -87,7 +87,7 @@ def text(row: Row, size: int) -> str:
         and row.ours.peak > row.peak_target
     ):
         notes.append(f"peak memory above {row.peak_target:.0f} MB")
-    if judged and row.at_floor and row.floor and row.theirs and row.ours:
+    if judged and row.verdict == "floor" and row.floor and row.theirs and row.ours:
         notes.append(
             f"the floor alone is {row.floor.wall / row.theirs.wall:.2f} of the reference here; "
             f"ours is {row.ours.wall / row.floor.wall:.2f} of the floor"

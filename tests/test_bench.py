@@ -10,6 +10,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from bench.jobs import Row
+from bench.measure import Sample
+from bench.report import text
 
 from support.ctool import c_tool
 from support.netns import Namespace, unavailable
@@ -57,3 +60,18 @@ def test_a_small_run_ends_well_and_prints_a_table(tmp_path: Path) -> None:
 def test_nonsense_options_are_refused(netns: Namespace) -> None:
     assert bench("--max", "10").returncode == 2
     assert bench("--only", "(").returncode == 2
+
+
+def test_what_is_near_the_floor_is_no_miss() -> None:
+    def seconds(value: float) -> Sample:
+        return Sample(value, value, 10)
+
+    row = Row("-L", "list", theirs=seconds(4), target=0.45)
+    for ours, floor, verdict in (
+        (1.7, None, "ok"), (2.0, None, "MISS"), (2.0, 1.2, "MISS"), (2.0, 1.9, "floor"),
+    ):  # fmt: skip
+        row.ours, row.floor = seconds(ours), seconds(floor) if floor else None
+        assert row.verdict == verdict
+    told = text(row, 1_000_000)
+    assert " floor" in told
+    assert "the floor alone is 0.47 of the reference here; ours is 1.05 of the floor" in told
