@@ -12,8 +12,8 @@ from .measure import Sample
 WIDTH, MARGIN, STEP, TOP = 980, 24, 22, 64
 BAR_LEFT, BAR_RIGHT = 196, 520
 PLOT_LEFT, PLOT_RIGHT = 620, 950
-OURS, THEIRS, FLOOR, MARK, INK, PALE = (
-    "#2266aa", "#b0552a", "#777777", "#111111", "#222222", "#dddddd",
+OURS, THEIRS, FLOOR, LIGHT, MARK, INK, PALE = (
+    "#2266aa", "#b0552a", "#777777", "#b8b8b8", "#111111", "#222222", "#dddddd",
 )  # fmt: skip
 
 
@@ -32,7 +32,8 @@ def _bars(rows: list[Row], bottom: float) -> Iterator[str]:
     highest = max([1.0, *(row.ratio or 0 for row in rows)])
     scale = (BAR_RIGHT - BAR_LEFT) / min(highest, 1.5)
     yield _text(MARGIN, 30, "Time, ours / C tool", extra=' font-weight="bold"')
-    yield _text(MARGIN, 46, "less is better; the black mark is the target", extra=' fill="#666"')
+    said = "less is better; black: the target, grey: the kernel alone"
+    yield _text(MARGIN, 46, said, extra=' fill="#666"')
     for tenths in range(int(min(highest, 1.5) * 4) + 1):
         x = BAR_LEFT + tenths / 4 * scale
         yield _rule(x, TOP - 8, x, bottom, "#b0552a" if tenths == 4 else PALE)
@@ -44,6 +45,9 @@ def _bars(rows: list[Row], bottom: float) -> Iterator[str]:
         yield _text(BAR_LEFT - 8, y + 11, row.job, "end")
         yield f'<rect x="{BAR_LEFT}" y="{y}" width="{length:.1f}" height="14" fill="{OURS}"/>'
         behind = length
+        if row.floor and row.theirs:
+            x = BAR_LEFT + row.floor.wall / row.theirs.wall * scale
+            yield _rule(x, y - 3, x, y + 17, LIGHT, 2)
         if row.target is not None:
             x = BAR_LEFT + row.target * scale
             yield _rule(x, y - 3, x, y + 17, MARK, 2)

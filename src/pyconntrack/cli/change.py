@@ -13,7 +13,6 @@ from .. import request as ask
 from ..driver import call
 from ..encode import encode
 from ..output.writer import Scalar
-from ..ring import received
 from ..schema import CONNTRACK
 from ..session import batch, dump
 from ..transport import Transport
@@ -331,6 +330,7 @@ class _Shown:
         self._size = 0
 
     def _dump(self) -> None:
+        from ..ring import received
         from .bulk import matching
 
         assert self._keys is not None

@@ -54,8 +54,9 @@ def dumps(
     """
     flows = command.table == "conntrack"
     zero = "zero" in command.opts  # clears what it shows, and so must not be asked for less
-    if flows and not zero and runner.early is not None:
-        yield runner.early.parts, False
+    early, runner.early = runner.early, None
+    if flows and not zero and early is not None:
+        yield early.parts, False
         return
     size = table_size() if flows and not zero else 0
     for down in _narrowed(node if flows and not zero else None, size):
