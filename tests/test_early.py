@@ -63,3 +63,14 @@ def test_counters_are_cleared_by_the_dump_that_is_shown(words: str) -> None:
     Path("/proc/sys/net/netfilter/nf_conntrack_acct").write_text("1")
     fill(3)
     assert ours(*words.split()).out.count("packets=") == 6
+
+
+def test_an_early_interrupt_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "asked", interrupted)
+    assert main.main(["-L"]) == 1
+    assert capfd.readouterr() == ("", "")

@@ -16,11 +16,14 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command line (default: the program's own); returns the exit code."""
     _guard_standard_streams()
     arguments = sys.argv[1:] if argv is None else argv
-    early = asked(arguments)
-    from .program import run
-
+    early = None
     try:
+        early = asked(arguments)
+        from .program import run
+
         return run(arguments, early)
+    except KeyboardInterrupt:
+        return 1  # so soon that nothing was begun that would need a word
     finally:
         if early is not None:
             early.close()

@@ -6,13 +6,14 @@ each kind of piece becomes lanes; where they go in the output is :mod:`.bulk`'s.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ..columns import as_bytes
-from .pieces import Addr, Call, Flag, Made, Num, Word, address
+from .pieces import Addr, Age, Call, Flag, Made, Num, Word, address
 from .tables import Values, table_of, words
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def _step(piece: Piece, layout: Layout) -> Step:
         return piece.encode()
     if isinstance(piece, Call):
         return _call(piece)
+    if isinstance(piece, Age):
+        return _age(piece)
     slot = layout.slots[piece.field]
     constant = layout.shape.get(piece.field)
     if isinstance(piece, Addr):
@@ -65,7 +68,7 @@ def _step(piece: Piece, layout: Layout) -> Step:
             return _octet(slot.offset, [_word(piece, n) for n in range(256)])
         return _by_value(piece.field, lambda value: _word(piece, value))
     if isinstance(piece, Made):
-        return _by_value(piece.field, piece.make)
+        return _by_value(piece.field, piece.make, piece.unit)
     limit = (1 << 8 * slot.size) - 1
     if not 0 <= piece.want <= limit:
         return piece.other.encode()
@@ -103,11 +106,15 @@ def _call(piece: Call) -> Callable[[Group], Iterable[Lane]]:
     return step
 
 
-def _by_value(field: str, text: Callable[[int], str]) -> Callable[[Group], Iterable[Lane]]:
+def _by_value(
+    field: str, text: Callable[[int], str], unit: int = 1
+) -> Callable[[Group], Iterable[Lane]]:
     """What has no table: each distinct value once."""
 
     def step(group: Group) -> Iterable[Lane]:
         column = group.column(field)
+        if unit != 1:
+            column //= column.dtype.type(unit)
         if (column == column[0]).all():
             return [text(int(column[0])).encode()]
         values, index = np.unique(column, return_inverse=True)
@@ -170,6 +177,15 @@ def _number(at: int, size: int) -> Callable[[Group], Iterable[Lane]]:
         if size > 1 and np.little_endian:
             column = column.byteswap()
         return digits(column)
+
+    return step
+
+
+def _age(piece: Age) -> Callable[[Group], Iterable[Lane]]:
+    def step(group: Group) -> Iterable[Lane]:
+        start = group.column(piece.start)
+        stop = group.column(piece.stop) if piece.stop else start.dtype.type(time.time_ns())
+        return digits((np.maximum(stop, start) - start) // start.dtype.type(1_000_000_000))
 
     return step
 

@@ -64,16 +64,34 @@ class Call:
         self.fields, self.function = fields, function
 
 
+class Age:
+    """The whole seconds from the time `start` to the time `stop`, or to now; fields in ns."""
+
+    __slots__ = ("start", "stop")
+
+    def __init__(self, start: str, stop: str | None = None) -> None:
+        self.start, self.stop = start, stop
+
+
 class Made:
-    """Text of one number by a pure function, called once for each distinct value."""
+    """Text of one number, in whole `unit`, by a pure function called once for each value."""
 
-    __slots__ = ("field", "make")
+    __slots__ = ("field", "make", "unit")
 
-    def __init__(self, make: Callable[[int], str], field: str) -> None:
-        self.field, self.make = field, make
+    def __init__(self, make: Callable[[int], str], field: str, unit: int = 1) -> None:
+        self.field, self.make, self.unit = field, make, unit
 
 
-Piece = str | Num | Addr | Word | Flag | Call | Made
+Piece = str | Num | Addr | Word | Flag | Call | Age | Made
+
+
+def age(start: int, stop: int | None = None) -> str:
+    """The text of an :class:`Age`; none is below zero."""
+    if stop is None:
+        from time import time_ns
+
+        stop = time_ns()
+    return str((stop - start) // 1_000_000_000 if stop > start else 0)
 
 
 def address(raw: bytes) -> str:
@@ -119,6 +137,9 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
         if isinstance(piece, Call):
             known[name] = piece.function
             value = f"{name}({', '.join(index[field] for field in piece.fields)})"
+        elif isinstance(piece, Age):
+            known[name] = age
+            value = f"{name}({index[piece.start]}, {index[piece.stop] if piece.stop else None})"
         else:
             value = index[piece.field]
             if isinstance(piece, Addr):
@@ -126,7 +147,7 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
                 value = f"{name}[{value}]"
             elif isinstance(piece, Made):
                 known[name] = _Memo(piece.make)
-                value = f"{name}[{value}]"
+                value = f"{name}[{value}{f' // {piece.unit}' if piece.unit != 1 else ''}]"
             elif isinstance(piece, Num) and piece.spec != "%d":
                 known[name] = piece.spec
                 value = f"{name} % {value}"
@@ -136,7 +157,7 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
     return function
 
 
-def _joined(pieces: list[Piece]) -> Iterator[str | Num | Addr | Call | Made]:
+def _joined(pieces: list[Piece]) -> Iterator[str | Num | Addr | Call | Age | Made]:
     """`pieces` with words made once for each value, and flags of one field in a row as one."""
     flags: list[Flag] = []
     for piece in [*pieces, ""]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .. import vocab
 from ..wire import consts as c
-from .pieces import Addr, Call, Flag, Num, Word
+from .pieces import Addr, Age, Call, Flag, Made, Num, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,22 +158,12 @@ def _times(layout: Layout, shown: bool) -> list[Piece]:
     out: list[Piece] = []
     stop = "timestamp_stop" in has
     if "timestamp_start" in has:
-        fields = ("timestamp_start", "timestamp_stop") if stop else ("timestamp_start",)
-        out += ["delta-time=", Call(delta_seconds, *fields), " "]
+        out += ["delta-time=", Age("timestamp_start", "timestamp_stop" if stop else None), " "]
         if shown:
-            out += ["[start=", Call(_date, "timestamp_start"), "] "]
+            out += ["[start=", Made(_date, "timestamp_start", 1_000_000_000), "] "]
     if stop and shown:
-        out += ["[stop=", Call(_date, "timestamp_stop"), "] "]
+        out += ["[stop=", Made(_date, "timestamp_stop", 1_000_000_000), "] "]
     return out
-
-
-def delta_seconds(start: int, stop: int | None = None) -> str:
-    """How long a flow has lived, in whole seconds."""
-    if stop is None:
-        from time import time_ns
-
-        stop = time_ns()
-    return str((stop - start) // 1_000_000_000 if stop > start else 0)
 
 
 def now() -> str:
@@ -184,10 +174,10 @@ def now() -> str:
     return f"[{stamp // 1_000_000}.{stamp % 1_000_000:06d}]\t"
 
 
-def _date(nanoseconds: int) -> str:
+def _date(seconds: int) -> str:
     from time import asctime, localtime
 
-    return asctime(localtime(nanoseconds // 1_000_000_000))
+    return asctime(localtime(seconds))
 
 
 def _text(raw: bytes) -> str:

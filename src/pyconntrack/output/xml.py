@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .. import vocab
 from ..wire import consts as c
-from .pieces import Addr, Call, Flag, Num, Word
-from .text import GRE, L3_NAMES, PORT_PROTOCOLS, STATES, delta_seconds, label_bits
+from .pieces import Addr, Age, Call, Flag, Num, Word
+from .text import GRE, L3_NAMES, PORT_PROTOCOLS, STATES, label_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def _times(layout: Layout, options: Collection[str]) -> list[Piece]:
         if stop:
             out += ["<stop>", Num("timestamp_stop"), "</stop>"]
         out.append("</timestamp>")
-    fields = ("timestamp_start", "timestamp_stop") if stop else ("timestamp_start",)
-    return [*out, "<deltatime>", Call(delta_seconds, *fields), "</deltatime>"]
+    age = Age("timestamp_start", "timestamp_stop" if stop else None)
+    return [*out, "<deltatime>", age, "</deltatime>"]
 
 
 def escape(text: str) -> str:
