@@ -77,23 +77,26 @@ class Job:
     c_args: str | None = None  # where the C tool's differ
     peak: float | None = 120.0
     changes: bool = False  # it leaves another table behind
-    whole: bool = False  # the kernel sends the whole table, so that a bare dump is the floor
+    floor: str = ""  # the task of bench.child that is the kernel's part alone
     marker: bytes = b"src="  # a line of the output with this is an entry
 
 
 LOAD = "load -R"
 JOBS = (
-    Job("-L", "list", "-L", 0.45, whole=True),
-    Job("-L -o extended", "list", "-L -o extended", 0.45, whole=True),
-    Job("-L -o id", "list", "-L -o id", 0.45, whole=True),
-    Job("-L -o xml", "list", "-L -o xml", 0.45, whole=True, marker=b"<flow"),
-    Job("-L -o save", "list", "-L -o save", 0.45, whole=True, marker=b"-A "),
-    Job("-L -o json (C: text)", "list", "-L -o json", 0.60, c_args="-L", whole=True, marker=b"src"),
+    Job("-L", "list", "-L", 0.45, floor="floor"),
+    Job("-L -o extended", "list", "-L -o extended", 0.45, floor="floor"),
+    Job("-L -o id", "list", "-L -o id", 0.45, floor="floor"),
+    Job("-L -o xml", "list", "-L -o xml", 0.45, floor="floor", marker=b"<flow"),
+    Job("-L -o save", "list", "-L -o save", 0.45, floor="floor", marker=b"-A "),
+    Job(
+        "-L -o json (C: text)", "list", "-L -o json", 0.60,
+        c_args="-L", floor="floor", marker=b"src",
+    ),
     Job("-L -s ADDRESS", "filter", "-L -s {address}", 0.15),
     Job("-L -f ipv4 --dport PORT", "filter", f"-L -f ipv4 -p tcp --dport {RARE_PORT}", 0.15),
     # no target: the kernel compares ports only where the family is given, and walks twice
     Job("-L --dport PORT", "filter", f"-L -p tcp --dport {RARE_PORT}", None),
-    Job("-L -s CIDR", "filter", "-L -s 10.0.1.0/24", 0.60, whole=True),
+    Job("-L -s CIDR", "filter", "-L -s 10.0.1.0/24", 0.60, floor="floor"),
     # no target: the C tool lets the kernel select marks as well
     Job("-L -m MARK", "filter", f"-L -m {RARE_MARK}", None),
     Job("-L, nothing matches", "filter", "-L -s 203.0.113.1", 0.15),
@@ -101,7 +104,9 @@ JOBS = (
     Job("-D -p udp (40 %)", "change", "-D -p udp", 0.30, changes=True),
     # -f, as 1.4.7 sends updates without a family else, which newer kernels refuse
     Job("-U -m MARK, all", "change", "-U -f ipv4 -m {k}", 0.35, changes=True),
-    Job(LOAD, "change", "-R {lines}", 0.30, peak=350.0, changes=True, marker=b""),
+    Job(
+        LOAD, "change", "-R {lines}", 0.30, peak=350.0, changes=True, marker=b"", floor="create"
+    ),
 )
 
 
@@ -120,11 +125,13 @@ class Runner:
             self.table.fill(self.size)
             lines = ""
         if tool == "floor":
-            return measure.run_child("floor")[0]
-        args = job.c_args if tool == "C" and job.c_args is not None else job.args
-        k = next(_numbers)
-        command = args.format(k=k, address=address(k % self.size), lines=lines).split()
-        sample = measure.run([*self.tools[tool], *command], out)
+            arguments = [str(self.size)] if job.name == LOAD else []
+            sample, _ = measure.run_child(job.floor, *arguments)
+        else:
+            args = job.c_args if tool == "C" and job.c_args is not None else job.args
+            k = next(_numbers)
+            command = args.format(k=k, address=address(k % self.size), lines=lines).split()
+            sample = measure.run([*self.tools[tool], *command], out)
         if job.name == LOAD and netlink.count() != self.size:
             raise NotAvailable(f"loaded {netlink.count()} of {self.size} entries")
         return sample
@@ -152,7 +159,7 @@ class Runner:
         row = Row(job.name, job.group, target=job.target, peak_target=job.peak)
         works = self._check(job, row)
         samples: dict[str, list[Sample]] = {tool: [] for tool in self.tools if tool in works}
-        if job.whole:
+        if job.floor:
             samples["floor"] = []
         for number in range(self.rounds):
             for tool in alternating(list(samples), number):

@@ -9,6 +9,10 @@ from __future__ import annotations
 import socket
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .table import Entry
 
 NETLINK_NETFILTER = 12
 CT_NEW, CT_GET, CT_DELETE = 0x100, 0x101, 0x102
@@ -16,7 +20,8 @@ REQUEST, DUMP = 1, 0x300
 CREATE, EXCL = 0x400, 0x200
 DONE, ERROR = 3, 2
 NESTED = 0x8000
-UDP = 17
+TCP, UDP = 6, 17
+SEEN_REPLY, ASSURED, CONFIRMED, ESTABLISHED = 2, 4, 8, 3
 SO_RCVBUFFORCE = 33
 COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 
@@ -78,10 +83,12 @@ def _attr(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
 
 
-def _tuple(kind: int, src: bytes, dst: bytes, sport: int, dport: int) -> bytes:
+def _tuple(
+    kind: int, src: bytes, dst: bytes, sport: int, dport: int, proto: int = UDP
+) -> bytes:
     addresses = _attr(1 | NESTED, _attr(1, src) + _attr(2, dst))
     ports = _attr(2, struct.pack("!H", sport)) + _attr(3, struct.pack("!H", dport))
-    return _attr(kind | NESTED, addresses + _attr(2 | NESTED, _attr(1, bytes([UDP])) + ports))
+    return _attr(kind | NESTED, addresses + _attr(2 | NESTED, _attr(1, bytes([proto])) + ports))
 
 
 def batches(entries: int, size: int) -> list[tuple[bytes, bytes]]:
@@ -98,6 +105,22 @@ def batches(entries: int, size: int) -> list[tuple[bytes, bytes]]:
             delete += message(CT_DELETE, REQUEST, orig)
         made.append((bytes(create), bytes(delete)))
     return made
+
+
+def creation(entry: Entry) -> bytes:
+    """What creates an entry of the table, with all that its line for ``-R`` says."""
+    src, dst = socket.inet_aton(entry.src), socket.inet_aton(entry.dst)
+    proto = TCP if entry.tcp else UDP
+    payload = (
+        _tuple(1, src, dst, entry.sport, entry.dport, proto)
+        + _tuple(2, dst, src, entry.dport, entry.sport, proto)
+        + _attr(3, struct.pack("!I", SEEN_REPLY | CONFIRMED | (ASSURED if entry.tcp else 0)))
+        + _attr(7, struct.pack("!I", 86400))
+        + _attr(8, struct.pack("!I", entry.mark))
+    )
+    if entry.tcp:
+        payload += _attr(4 | NESTED, _attr(1 | NESTED, _attr(1, bytes([ESTABLISHED]))))
+    return message(CT_NEW, REQUEST | CREATE, payload)
 
 
 def listeners() -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from . import measure, netlink
 from .measure import NotAvailable
@@ -17,17 +18,34 @@ def address(i: int) -> str:
     return f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}"
 
 
-def line(i: int) -> str:
-    """Entry `i` as -R reads it: 60 % TCP; one of a thousand has a rare port or mark."""
+class Entry(NamedTuple):
+    """An entry of the table."""
+
+    src: str
+    dst: str
+    tcp: bool
+    sport: int
+    dport: int
+    mark: int
+
+
+def entry(i: int) -> Entry:
+    """Entry `i`: 60 % TCP; one of a thousand has a rare port or mark."""
+    tcp = i % 5 < 3
+    port = (RARE_PORT if i % 1000 == 0 else TCP_PORTS[i % 4]) if tcp else UDP_PORTS[i % 4]
     mark = RARE_MARK if i % 1000 == 1 else i % 7
-    tuple_ = f"-s {address(i)} -d 192.168.{i % 50}.{i % 200}"
-    sport = 1024 + i % 60000
-    if i % 5 < 3:
-        port = RARE_PORT if i % 1000 == 0 else TCP_PORTS[i % 4]
-        rest = f"-p tcp --sport {sport} --dport {port} --state ESTABLISHED -u SEEN_REPLY,ASSURED"
-    else:
-        rest = f"-p udp --sport {sport} --dport {UDP_PORTS[i % 4]} -u SEEN_REPLY"
-    return f"-A {tuple_} {rest} -t 86400 -m {mark}\n"
+    dst = f"192.168.{i % 50}.{i % 200}"
+    return Entry(address(i), dst, tcp, 1024 + i % 60000, port, mark)
+
+
+def line(i: int) -> str:
+    """Entry `i` as -R reads it."""
+    one = entry(i)
+    more = "--state ESTABLISHED -u SEEN_REPLY,ASSURED" if one.tcp else "-u SEEN_REPLY"
+    return (
+        f"-A -s {one.src} -d {one.dst} -p {'tcp' if one.tcp else 'udp'} --sport {one.sport} "
+        f"--dport {one.dport} {more} -t 86400 -m {one.mark}\n"
+    )
 
 
 class Table:
