@@ -1,7 +1,7 @@
 """The blocking driver: runs the conversations of :mod:`pyconntrack.session` over a socket.
 
-Owns the loop and nothing else; ``sync.py`` and the command line share it.  Its asyncio twin is in
-``aio.py``.
+Owns the loop, and a thread that sends beside it; ``sync.py`` and the command line share it.  Its
+asyncio twin is in ``aio.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The entries of a table that a command is about, as the kernel's messages back to back.
 
-Owns the dump and the selection of the verbs that change: one by one where the table is small, as
-columns (numpy) where more than :data:`LARGE` bytes arrive.
+Owns the selection of the verbs that change: one by one where the table is small, as columns (numpy)
+where more than :data:`LARGE` bytes arrive.  The dumps are :mod:`.source`'s.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def address(raw: bytes) -> str:
     return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
 
 
-class _Memo(dict["Any", str]):
+class _Memo(dict[object, str]):
     """Texts by value, each made once: a look-up then costs no Python call."""
 
     __slots__ = ("make",)
