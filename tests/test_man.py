@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import pyconntrack
 from pyconntrack.cli import grammar
 from support.netns import unavailable
 
@@ -46,6 +47,10 @@ def test_groff_has_nothing_to_complain_of() -> None:
     )  # fmt: skip
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_the_page_names_the_version() -> None:
+    assert f'"pyconntrack {pyconntrack.__version__}"' in PAGE.read_text(encoding="utf-8")
 
 
 def test_man_renders_it() -> None:

@@ -1,3 +1,4 @@
-"""The version, in one place."""
+"""The version of this package, and the one of conntrack-tools whose behaviour the command keeps."""
 
-VERSION: str = "0.1.0"
+VERSION = "0.2.0"
+CONNTRACK_TOOLS = "1.4.9"

@@ -35,9 +35,9 @@ _EXAMPLES = (
 
 def text(program: str, proto: int | None = None) -> str:
     """Write the help; with a protocol, its options too."""
-    from ..version import VERSION
+    from .out import version
 
-    blocks = [_PROLOGUE.format(version=VERSION, program=program), _commands()]
+    blocks = [_PROLOGUE.format(version=version(), program=program), _commands()]
     rows = (*grammar.OPTIONS, *grammar.EXTENSIONS)
     for group, title in _SECTIONS:
         blocks.append(_options(title, [row for row in rows if row.group == group]))

@@ -9,8 +9,10 @@ import errno
 import os
 import sys
 
-from ..version import VERSION
+from ..version import CONNTRACK_TOOLS, VERSION
 
+#: the second name of the program, under which it can stand beside conntrack-tools
+OWN_NAME = "pyconntrack"
 #: what is gathered before a write; large, as a listing is
 LIMIT = 256 * 1024
 
@@ -61,16 +63,33 @@ class Output:
 
 
 def program() -> str:
-    """The name that the program was called by."""
+    """Return the name that the program was called by."""
     name = sys.argv[0].rpartition("/")[2]
     return "conntrack" if name in ("__main__.py", "-c", "") else name
 
 
+def version() -> str:
+    """Return the version that goes with the name: the one whose behaviour it keeps, or ours."""
+    return VERSION if program() == OWN_NAME else CONNTRACK_TOOLS
+
+
+def version_line() -> str:
+    """Return the line of ``-V``.
+
+    As ``conntrack`` (or by any link) the program names the version of conntrack-tools whose
+    behaviour it keeps, as callers look for; as ``pyconntrack`` its own.
+    """
+    if program() == OWN_NAME:
+        return f"{OWN_NAME} {VERSION}"
+    return f"{program()} v{version()} (conntrack-tools) [{OWN_NAME} {VERSION}]"
+
+
 def complain(text: str, *, hint: bool = False) -> None:
-    """One line of message on standard error, as conntrack(8) words it."""
-    lines = f"{program()} v{VERSION} (conntrack-tools): {text}\n"
+    """Write one line of message to standard error, as conntrack(8) words it."""
+    name = program()
+    prefix = name if name == OWN_NAME else f"{name} v{version()} (conntrack-tools)"
+    lines = f"{prefix}: {text}\n"
     if hint:
-        name = program()
         lines += f"Try `{name} -h' or '{name} --help' for more information.\n"
     say(lines)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import _signal
 
 from ..errors import ConntrackError, KernelError
-from .out import Output, OutputError, complain, failure, program, say
+from .out import Output, OutputError, complain, failure, program, say, version_line
 from .parse import UsageError, parse
 
 TYPE_CHECKING = False
@@ -31,9 +31,7 @@ def run(arguments: list[str], early: Early | None) -> int:
     out = Output()
     try:
         if command.verb == "version":
-            from ..version import VERSION
-
-            out.write(f"{program()} v{VERSION} (conntrack-tools)\n".encode())
+            out.write(f"{version_line()}\n".encode())
             code = 0
         elif command.verb == "help":
             from .help import text
