@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,9 +39,11 @@ def large() -> Iterator[None]:
         yield
 
 
-def listed(*words: str, **more: object) -> tuple[int, str, str]:
+def listed(
+    *words: str, argv: list[str] | None = None, **more: object
+) -> tuple[int, str, str]:
     done = subprocess.run(
-        [*ours_argv(), *words], capture_output=True, text=True, timeout=60,
+        [*(argv or ours_argv()), *words], capture_output=True, text=True, timeout=60,
         **{"env": environment(), **more},
     )  # type: ignore[call-overload]  # fmt: skip
     return done.returncode, normalise(done.stdout), done.stderr
@@ -70,24 +73,38 @@ def test_one_core_has_no_second_process(monkeypatch: pytest.MonkeyPatch) -> None
     assert sum(part.end for part in ring.received(conversation)) > 100 * MANY
 
 
+def with_numpy(path: Path, source: str) -> list[str]:
+    """The command with a numpy of this source in place of the installed one."""
+    (path / "numpy.py").write_text(source)
+    start = "from pyconntrack.cli.main import run_program; run_program()"
+    return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(path)!r}); {start}"]
+
+
 @pytest.mark.parametrize(
     "words",
     ["-L", "-L -o extended,id", "-L -o xml", "-L -o json", "-L -p udp --dport 53 -m 7"],
 )
 def test_numpy_is_missing(words: str, tmp_path: Path) -> None:
-    (tmp_path / "numpy.py").write_text("raise ImportError('no numpy here')")
-    without = {**environment(), "PYTHONPATH": str(tmp_path)}
-    assert listed(*words.split(), env=without) == listed(*words.split())
+    without = with_numpy(tmp_path, "raise ImportError('no numpy here')")
+    assert listed(*words.split(), argv=without) == listed(*words.split())
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", "1 / 0", "import numpy.core", "raise SystemError('half of it')", "raise MemoryError"],
+)
+def test_numpy_is_broken(source: str, tmp_path: Path) -> None:
+    assert listed("-L", argv=with_numpy(tmp_path, source)) == listed("-L")
+
 
 
 def test_numpy_is_missing_for_changes(tmp_path: Path) -> None:
-    (tmp_path / "numpy.py").write_text("raise ImportError('no numpy here')")
-    without = {**environment(), "PYTHONPATH": str(tmp_path)}
+    without = with_numpy(tmp_path, "raise ImportError('no numpy here')")
     with fresh_netns():
-        assert listed("-R", "-", input=TABLE, env=without)[::2] == (0, "")
-        rc, out, err = listed("-U", "-m", "1", env=without)
+        assert listed("-R", "-", input=TABLE, argv=without)[::2] == (0, "")
+        rc, out, err = listed("-U", "-m", "1", argv=without)
         assert (rc, out.count("mark=1 ")) == (0, MANY - 1), err
-        rc, out, err = listed("-D", "-d", "192.0.2.0/25", env=without)
+        rc, out, err = listed("-D", "-d", "192.0.2.0/25", argv=without)
         assert (rc, out.count("\n")) == (0, sum(n % 250 < 128 for n in range(MANY))), err
         assert ours("-C").out == f"{sum(n % 250 >= 128 for n in range(MANY))}\n"
 

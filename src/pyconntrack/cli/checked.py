@@ -9,12 +9,12 @@ Owns reading and checking; sends nothing.
 
 from __future__ import annotations
 
-import os
 import sys
 from io import BytesIO
 from struct import Struct
 
 from .. import request as ask
+from ..arrays import available
 from ..errors import ConntrackError
 from ..session import BATCH_BYTES, BATCH_MESSAGES, with_ack
 from ..wire.consts import NLM_F_REQUEST
@@ -122,12 +122,10 @@ class Checked:
         return number - 1
 
     def _blocks(self) -> Blocks | None:
-        # numpy's linear algebra would start a thread for each processor
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        try:
-            from .blocks import Blocks, keep_memory
-        except ImportError:
-            return None  # no numpy: line by line, to the same messages
+        if not available():
+            return None
+        from .blocks import Blocks, keep_memory
+
         keep_memory()
         return Blocks(self._encode, self._write, self._command)
 

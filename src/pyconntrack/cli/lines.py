@@ -6,6 +6,7 @@ time.  The text is the same.  Owns that choice; formats are :mod:`pyconntrack.ou
 
 from __future__ import annotations
 
+from ..arrays import available
 from ..output.writer import Scalar
 from .source import MANY_BYTES
 
@@ -65,11 +66,11 @@ def scalar_format(writer: Writer, node: Node | None) -> Format:
 
 def bulk_format(writer: Writer, node: Node | None) -> Format:
     """Messages as columns; one by one where numpy is missing: slower, the same text."""
-    try:
-        from ..columns import mask
-        from ..output.bulk import Bulk
-    except ImportError:
+    if not available():
         return scalar_format(writer, node)
+    from ..columns import mask
+    from ..output.bulk import Bulk
+
     bulk = Bulk(writer.pieces)
     if node is None:
         return bulk.format

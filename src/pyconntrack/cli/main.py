@@ -6,6 +6,7 @@ import os
 import sys
 
 from .early import asked
+from .out import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +31,29 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_program() -> NoReturn:
-    """The whole life of the program: it ends here, and leaves tidying up to the kernel.
+    """Run the program to its end, and leave tidying up to the kernel.
 
     All output is written by then; taking the interpreter apart would cost a short command a
-    tenth of its time.
+    tenth of its time.  An error that nobody expected ends in one line, too; with
+    ``PYCONNTRACK_DEBUG`` set in the environment Python's traceback stands before it.
     """
-    os._exit(main())
+    # threads of numpy's linear algebra, which nobody asks for, would spin beside us
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    code = 1
+    try:
+        code = main()
+    except BaseException as error:
+        if os.environ.get("PYCONNTRACK_DEBUG"):
+            sys.excepthook(type(error), error, error.__traceback__)
+        if isinstance(error, MemoryError):
+            complain("not enough memory")
+        elif isinstance(error, OSError):
+            complain(f"{error.filename or 'system'}: {error.strerror}")
+        else:
+            what = f"{type(error).__name__}: {error}"
+            complain(f"internal error: {what} (please report it; PYCONNTRACK_DEBUG=1 shows where)")
+    finally:
+        os._exit(code)
 
 
 def _guard_standard_streams() -> None:

@@ -6,8 +6,7 @@ where more than :data:`LARGE` bytes arrive.  The dumps are :mod:`.source`'s.
 
 from __future__ import annotations
 
-import os
-
+from ..arrays import available
 from ..filter import bind
 from ..layout import find
 from ..wire.frame import split
@@ -53,20 +52,10 @@ def _select(
     for part in source:
         parts.append(part.data[: part.end])
         size += part.end
-        if size >= LARGE and _columns():
+        if size >= LARGE and available():
             yield from _many(b"".join(parts), source, node, lines, progress)
             return
     yield from _one_by_one(parts, node, lines, progress)
-
-
-def _columns() -> bool:
-    # threads of its linear algebra, which nobody asks for, would spin beside us
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        import numpy
-    except ImportError:
-        return False
-    return numpy is not None
 
 
 def _one_by_one(

@@ -12,6 +12,7 @@ import os
 import sys
 from time import sleep
 
+from ..arrays import available
 from ..errors import KernelError
 from ..filter import bind
 from ..layout import find
@@ -151,10 +152,10 @@ class _Reader:
 
 
 def _bursts(transport: Transport, lines: EventLines) -> Bursts | None:
-    try:
-        from .burst import Bursts
-    except ImportError:
+    if not available():
         return None
+    from .burst import Bursts
+
     return Bursts(transport.fileno(), lines)
 
 
