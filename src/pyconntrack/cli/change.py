@@ -1,8 +1,8 @@
 """-D, -U and the careful -F: find entries, then a request for each, many to a send.
 
-Owns deleting and updating; an entry that vanished meanwhile is no error, a refusal is reported.
-Where --undo is asked for, all that matches is found first and kept in memory, so that the undo
-file holds exactly what is then changed; else memory does not grow with the table.
+An entry that vanished meanwhile is no error, a refusal is reported.  The table is gone through
+window by window: each is found, written to the undo file and changed before the next, so memory
+does not grow with the table.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .many import Lines
     from .parse import Command
     from .run import Runner
+    from .undo import WayBack
 
     Item = tuple[Layout, bytes]
 
@@ -60,6 +61,7 @@ class _Change:
         self.errors: dict[str, int] = {}
         wanted = "progress" in command.opts
         self.progress = Progress(wanted, shared=runner.out.terminal)
+        self.undo: WayBack | None = None
         self._transport: Transport | None = None
 
     @property
@@ -73,6 +75,13 @@ class _Change:
         """The entries that the command is about."""
         node = predicate(self.command)
         return matches(self.runner, self.command, node, lines, self.progress)
+
+    def keep(self, found: Found) -> bool:
+        """Write the way back of what is about to be changed; False where nothing may be."""
+        text = self.undo.keep(found) if self.undo is not None else ""
+        if text:
+            self.errors[text] = 1
+        return not text
 
     def apply(self, requests: Sequence[Request]) -> tuple[set[int], list[tuple[int, bytes]]]:
         """Sends requests about entries; (indices of what failed, answers)."""
@@ -119,20 +128,25 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
     opts = change.command.opts
     document = Document(change.runner.out, writer_of(change.command, "-D"))
     text = Formatter(document.writer.pieces)
-    found = change.found(lines)
     dry = "dry_run" in opts
+    expectations = None
     if "undo" in opts and not dry:
         from . import undo
 
-        found = _kept(found)
-        undo.write(str(opts["undo"]), found, undo.deleted())
+        change.undo = undo.WayBack(str(opts["undo"]), undo.deleted())
+        expectations = undo.Expectations(change.transport)
+    found = change.found(lines)
     # -F prints no entries unless it is to say what it would do
     shown = dry or change.command.verb == "delete"
     count = 0
     for part in found:
+        if not change.keep(part):
+            break
         done = part if dry else _remove(change, part)
         if lines is not None:
             lines.count(done.lines)
+        if expectations is not None:
+            expectations.add(done)
         if shown and done.count:
             document.raw(text(done), done.count)
         count += done.count
@@ -140,19 +154,13 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
         document.close()
     would = "would be deleted (nothing was changed)"
     what = f"flow entries {would if dry else 'have been deleted'}"
+    if expectations is not None and (lost := expectations.lost()):
+        complain(f"WARNING: {lost} expectations ended with their masters; "
+                 "--undo does not hold them")  # fmt: skip
     code = change.finish(count, what, none=none)
     if lines is not None:
         lines.report("would be deleted" if dry else "deleted")
     return code
-
-
-def _kept(found: Iterable[Found]) -> list[Found]:
-    """All that was found, in as little memory as it takes."""
-    kept = []
-    for part in found:
-        part.groups = None
-        kept.append(part)
-    return kept
 
 
 def _remove(change: _Change, found: Found) -> Found:
@@ -187,16 +195,22 @@ def update(runner: Runner, command: Command) -> int:
     if "undo" in command.opts:
         from . import undo
 
-        found = _kept(_concerned(command, part) for part in found)
         names = {name for option in _FIELDS if option in command.opts for name in _FIELDS[option]}
-        undo.write(str(command.opts["undo"]), found, undo.updated(names))
-        if "status" in command.opts:
-            complain("WARNING: the kernel does not clear status bits, so --undo does not hold them")
+        change.undo = undo.WayBack(str(command.opts["undo"]), undo.updated(names))
     shown = _Shown(change, document)
+    unkept = 0
     for part in found:
+        if change.undo is not None:
+            part, kept = _concerned(command, part)
+            unkept += part.count - kept.count
+            if not change.keep(kept):
+                break
         shown.add(_set(change, part))
     shown.close()
     document.close()
+    if change.undo is not None and "status" in command.opts:
+        complain("WARNING: the kernel does not clear status bits, so --undo does not hold them"
+                 + (f"; {unkept} entries have no line in it" if unkept else ""))  # fmt: skip
     return change.finish(document.count, "flow entries have been updated")
 
 
@@ -210,10 +224,12 @@ def _new(command: Command, items: Iterable[Item]) -> list[tuple[int, dict[str, A
     return out
 
 
-def _concerned(command: Command, found: Found) -> Found:
-    """The entries that the command changes: what is so already is not touched."""
-    concerned = {number for number, _ in _new(command, found.items())}
-    return found.without(set(range(found.count)) - concerned)
+def _concerned(command: Command, found: Found) -> tuple[Found, Found]:
+    """The entries that the command changes, and those of which that can be taken back."""
+    new = _new(command, found.items())
+    kept = {number for number, values in new if values.keys() - {"status"}}
+    every = set(range(found.count))
+    return found.without(every - {number for number, _ in new}), found.without(every - kept)
 
 
 def _imagined(command: Command, found: Found) -> Found:

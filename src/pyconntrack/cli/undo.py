@@ -1,35 +1,140 @@
 """``--undo FILE``: what ``conntrack -R FILE`` reads to bring the old entries back.
 
-Owns the file's lines and that it is there, whole and on disk, before anything is changed.
+The file grows window by window: the lines of a window stand in it before the window's entries are
+changed, so a process that is killed leaves a line for each entry that it changed.  Nothing waits
+for the disk: a power cut ends the kernel's table as well.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 
-from ..output import json, save
+from .. import request as ask
+from ..driver import stream
+from ..layout import find
+from ..output import json
+from ..session import dump
+from ..wire.frame import split
 from .matches import Formatter
 from .values import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from ..layout import Layout
     from ..output.pieces import Piece
+    from ..transport import Transport
     from .found import Found
 
 
+class WayBack:
+    """The file of an undo, made when the first window is to be changed.
+
+    It is always a new file, of mode 0600; whatever has its name already, a symbolic link too, is
+    refused (UsageError), when this object is made and again when the file is.
+    """
+
+    __slots__ = ("_fd", "_path", "_size", "_text")
+
+    def __init__(self, path: str, text: Formatter) -> None:
+        self._path, self._text = path, text
+        self._fd = -1
+        self._size = 0
+        try:
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            _try(os.path.dirname(path) or ".")
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def keep(self, found: Found) -> str:
+        """Append the lines of a window; return "" or, where they are not in the file, why.
+
+        Raise UsageError where that is so of the first window: nothing was changed then.
+        """
+        if not found.count:
+            return ""
+        try:
+            if self._fd < 0:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._fd = os.open(self._path, flags, 0o600)
+            self._append(self._text(found))
+        except OSError as error:
+            if self._size:
+                return f"cannot write the undo file {self._path}: {error.strerror} " \
+                       "(nothing more was changed)"  # fmt: skip
+            if self._fd >= 0:
+                os.unlink(self._path)
+            raise self._refused(error) from None
+        return ""
+
+    def _append(self, lines: bytes) -> None:
+        rest = memoryview(lines)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(lines)
+
+    def _refused(self, error: OSError) -> UsageError:
+        why = error.strerror
+        if error.errno in (errno.EEXIST, errno.ELOOP):
+            why = "it exists, and is not replaced; name a new file"
+        text = f"cannot write the undo file {self._path}: {why} (nothing was changed)"
+        return UsageError(text, hint=False)
+
+
+def _try(folder: str) -> None:
+    """Raise OSError where no file can be made in `folder`."""
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        # a file system or kernel without nameless files: the first window finds out
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
+            raise
+
+
+class Expectations:
+    """The expectations of a namespace, which end with their masters and which no file holds."""
+
+    __slots__ = ("_before", "_deleted", "_transport")
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._before = self._dump()
+        self._deleted: set[bytes] = set()
+
+    def _dump(self) -> dict[bytes, bytes]:
+        """Each expectation (master, tuple and mask as the kernel sends them): its master's tuple"""
+        found = {}
+        conversation = dump(ask.dump("expect"), "listing", on_interrupt="accept")
+        for part in stream(self._transport, conversation):
+            for pos, length, *_ in split(part.data[: part.end]):
+                message = part.data[pos : pos + length]
+                spans = find(message).spans
+                names = [message[slice(*spans.get(number, (0, 0)))] for number in (1, 2, 3)]
+                found[b"".join(names)] = names[0][4:]
+        return found
+
+    def add(self, found: Found) -> None:
+        """Note that these flows were deleted."""
+        if self._before:
+            for layout, message in found.items():
+                self._deleted.add(message[slice(*layout.spans[1])][4:])
+
+    def lost(self) -> int:
+        """Return how many expectations of deleted flows are gone."""
+        ours = {one for one, master in self._before.items() if master in self._deleted}
+        return len(ours - self._dump().keys()) if ours else 0
+
+
 def deleted() -> Formatter:
-    """Lines that create deleted entries anew: save format, or JSON where that says less."""
-
-    def pieces(layout: Layout) -> list[Piece]:
-        # labels have names only where there is a map of them: as numbers they are always safe
-        if "labels" in layout.slots:
-            return json.flow(layout)
-        return save.flow(layout, "-A", {})
-
-    return Formatter(pieces)
+    """Lines that create deleted entries anew."""
+    return Formatter(json.flow)
 
 
 def updated(names: Collection[str]) -> Formatter:
@@ -60,32 +165,3 @@ class _Part:
     def __init__(self, layout: Layout, names: Collection[str]) -> None:
         self.family, self.shape, self.names = layout.family, layout.shape, layout.names
         self.slots = {name: slot for name, slot in layout.slots.items() if name in names}
-
-
-def write(path: str, parts: Iterable[Found], lines: Formatter) -> None:
-    """Writes the file beside its place, to disk, then into it; UsageError where it can't be."""
-    path = os.path.realpath(path)
-    folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise OSError(0, "not a regular file")
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with open(fd, "wb") as file:
-                for found in parts:
-                    file.write(lines(found))
-                file.flush()
-                os.fsync(fd)
-            os.rename(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
-        at = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(at)
-        finally:
-            os.close(at)
-    except OSError as error:
-        text = f"cannot write the undo file {path}: {error.strerror} (nothing was changed)"
-        raise UsageError(text, hint=False) from None

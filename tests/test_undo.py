@@ -1,0 +1,212 @@
+"""``--undo``: what stands in the file before anything changes, and what it never touches."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.ctool import environment, ours, ours_argv
+from support.traffic import Flows, eventually
+from test_load import plain_lines
+
+CHANGES = [("-D",), ("-F",), ("-U", "-m", "9")]
+every_change = pytest.mark.parametrize("change", CHANGES, ids=" ".join)
+
+
+def fill(count: int) -> None:
+    assert ours("-R", "-", stdin="\n".join(plain_lines(count))).rc == 0
+
+
+def table() -> list[str]:
+    """The entries without what changes by itself."""
+    rows = (json.loads(line) for line in ours("-L", "-o", "ndjson").out.splitlines())
+    return sorted(repr((row["orig"], row["mark"], row.get("status"))) for row in rows)
+
+
+def refused(*words: str) -> str:
+    """What a command says that must change nothing."""
+    before = table()
+    done = ours(*words)
+    assert (done.rc, done.out, done.err.count("\n")) == (2, "", 1), done.err
+    assert "(nothing was changed)" in done.err
+    assert table() == before
+    return done.err
+
+
+@every_change
+@pytest.mark.usefixtures("netns")
+def test_a_file_that_exists_is_never_replaced(change: tuple[str, ...], tmp_path: Path) -> None:
+    fill(5)
+    path = tmp_path / "way-back"
+    assert ours(*change, "-s", "10.1.0.0/31", "--undo", str(path)).rc == 0 or change == ("-F",)
+    path.write_text("precious\n")
+    assert "it exists" in refused(*change, "--undo", str(path))
+    assert path.read_text() == "precious\n"
+
+
+@pytest.mark.usefixtures("netns")
+def test_the_second_of_two_equal_commands_leaves_the_way_back_of_the_first(tmp_path: Path) -> None:
+    fill(5)
+    path = tmp_path / "way-back"
+    before = table()
+    assert ours("-D", "-p", "tcp", "--undo", str(path)).rc == 0
+    refused("-D", "-p", "tcp", "--undo", str(path))
+    assert ours("-R", str(path)).rc == 0
+    assert table() == before
+
+
+@every_change
+@pytest.mark.parametrize("target", ["elsewhere", "nowhere"])
+@pytest.mark.usefixtures("netns")
+def test_a_symbolic_link_is_not_followed(
+    change: tuple[str, ...], target: str, tmp_path: Path
+) -> None:
+    fill(5)
+    (tmp_path / "elsewhere").write_text("precious\n")
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / target)
+    assert "it exists" in refused(*change, "--undo", str(link))
+    assert (tmp_path / "elsewhere").read_text() == "precious\n"
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.usefixtures("netns")
+def test_the_file_of_the_filters_is_not_replaced(tmp_path: Path) -> None:
+    fill(5)
+    path = tmp_path / "filters"
+    path.write_text("-p tcp\n")
+    refused("-D", "--from-file", str(path), "--undo", str(path))
+    assert path.read_text() == "-p tcp\n"
+
+
+@pytest.mark.parametrize("words", ["-D -s 192.0.2.77", "-U -s 192.0.2.77 -m 4", "-D --dry-run"])
+@pytest.mark.usefixtures("netns")
+def test_where_nothing_changes_there_is_no_file(words: str, tmp_path: Path) -> None:
+    fill(5)
+    ours(*words.split(), "--undo", str(tmp_path / "way-back"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("netns")
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    fill(5)
+    path = tmp_path / "way-back"
+    mask = os.umask(0)
+    try:
+        assert ours("-D", "--undo", str(path)).rc == 0
+    finally:
+        os.umask(mask)
+    assert path.stat().st_mode & 0o7777 == 0o600
+
+
+@every_change
+@pytest.mark.usefixtures("netns")
+def test_a_folder_that_takes_no_file_is_refused_even_where_nothing_matches(
+    change: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for path in ("no/such", "file/x", "", "new/"):
+        assert "cannot write the undo file" in refused(*change, "--undo", f"{tmp_path}/{path}")
+
+
+# ---- window by window ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [4096, 4_000_000])
+@pytest.mark.usefixtures("netns")
+def test_a_full_disk_ends_the_change_at_a_whole_window(limit: int, tmp_path: Path) -> None:
+    """RLIMIT_FSIZE makes a write short and the next one fail, as a full file system does."""
+    count = 12_000
+    fill(count)
+    path = tmp_path / "way-back"
+    done = subprocess.run(
+        [*ours_argv(), "-D", "--undo", str(path)], capture_output=True, text=True, check=False,
+        env=environment(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    left = int(ours("-C").out)
+    deleted = done.stdout.count("\n")
+    assert deleted + left == count
+    if limit == 4096:
+        assert (done.returncode, left, path.exists()) == (2, count, False)
+        assert "(nothing was changed)" in done.stderr
+        return
+    assert (done.returncode, 0 < left < count) == (1, True)
+    assert f"{deleted} flow entries have been deleted." in done.stderr
+    assert "(nothing more was changed)" in done.stderr
+    lines = path.read_text().splitlines()
+    assert len([json.loads(line) for line in lines]) == deleted
+    assert ours("-R", str(path)).rc == 0
+    assert int(ours("-C").out) == count
+
+
+@pytest.mark.usefixtures("netns")
+def test_after_a_kill_each_missing_entry_has_its_line(tmp_path: Path) -> None:
+    count = 60_000
+    lines = plain_lines(count)
+    tried = halfway = 0
+    while halfway < 3:
+        tried += 1
+        assert tried < 12
+        assert ours("-R", "-", stdin="\n".join(lines)).rc == 0
+        ids = set(_ids(ours("-L", "-o", "ndjson").out))
+        path = tmp_path / f"way-back-{tried}"
+        with subprocess.Popen(
+            [*ours_argv(), "-D", "--undo", str(path)], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, env=environment(),
+        ) as command:  # fmt: skip
+            want = tried * 300_000
+            eventually(lambda: path.exists() and path.stat().st_size > want, "some windows")  # noqa: B023
+            command.send_signal(signal.SIGKILL)
+        left = set(_ids(ours("-L", "-o", "ndjson").out))
+        text = path.read_text()
+        kept = set(_ids(text[: text.rfind("\n") + 1]))
+        assert ids - left <= kept
+        halfway += 0 < len(left) < count
+        assert ours("-R", str(path)).rc == 0
+        assert int(ours("-C").out) == count
+        ours("-F")
+
+
+def _ids(text: str) -> list[str]:
+    return [line.partition('"id":')[2].partition(",")[0] for line in text.splitlines()]
+
+
+# ---- what a file cannot hold --------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("netns")
+def test_an_update_that_nothing_takes_back_has_no_line(tmp_path: Path) -> None:
+    fill(5)
+    ours("-U", "-m", "7", "-s", "10.1.0.0/31")
+    total = int(ours("-C").out)
+    same = len(ours("-L", "-m", "7").out.splitlines())
+    path = tmp_path / "way-back"
+    done = ours("-U", "-u", "FIXED_TIMEOUT", "-m", "7", "--undo", str(path))
+    assert done.rc == 0
+    assert done.out.count("\n") == total
+    assert path.read_text().count("\n") == total - same
+    assert f"{same} entries have no line in it" in done.err
+
+    alone = ours("-U", "-u", "ASSURED,SEEN_REPLY", "--undo", str(tmp_path / "none"))
+    assert f"{alone.out.count(chr(10))} entries have no line in it" in alone.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_expectations_that_end_with_their_masters_are_counted(
+    flows: Flows, tmp_path: Path
+) -> None:
+    flows.ftp().active()
+    flows.tftp()
+    assert ours("-C", "expect").out == "2\n"
+    done = ours("-D", "-p", "tcp", "--undo", str(tmp_path / "one"))
+    assert "WARNING: 1 expectations ended with their masters" in done.err
+    assert ours("-C", "expect").out == "1\n"
+    done = ours("-D", "-s", "192.0.2.99", "--undo", str(tmp_path / "two"))
+    assert "WARNING" not in done.err
