@@ -48,7 +48,7 @@ def test_command_line(line: str, verdict: str) -> None:
         ("-L -q ::1", {"reply_dst": bytes(15) + b"\1"}),
         ("-L --dport 80", {"orig_dport": 80}),
         ("-L --dport 80,8000-8100", {"orig_dport": ((80, 80), (8000, 8100))}),
-        ("-L -p gre --srckey 0x10", {"orig_sport": 16}),
+        ("-L -p gre --srckey 0x10", {"orig_srckey": 16}),
         ("-L -p icmpv6 --icmpv6-type 128", {"orig_icmp_type": 128}),
         ("-L -p tcp --state LISTEN", {"tcp_state": 9}),
         ("-L -p sctp --state CLOSED", {"sctp_state": 1}),

@@ -56,7 +56,7 @@ def payload(rows: Rows, shape: random.Random, values: random.Random) -> bytes:
     """Attributes of `rows`: which and how long by `shape`, what they say by `values`."""
     out = []
     family = shape.choice((4, 16))
-    for number, row in sorted(rows.items()):
+    for number, row in sorted({row.number: row for row in rows.values()}.items()):
         if shape.random() < 0.35:
             continue
         if isinstance(row, Attr):

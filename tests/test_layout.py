@@ -24,6 +24,8 @@ FLOW = Flow(
 
 def values_of(row: Attr) -> st.SearchStrategy[object]:
     kind = row.kind
+    if row.shape:  # a protocol: with ports, with keys, with neither
+        return st.sampled_from([6, 17, 47]) | st.integers(0, kind.limit)
     if kind.number:
         return st.integers(0, kind.limit)
     if kind is TEXT:
@@ -34,7 +36,13 @@ def values_of(row: Attr) -> st.SearchStrategy[object]:
 
 
 def messages(rows: Rows, kind: int) -> st.SearchStrategy[bytes]:
+    def fits(name: str, chosen: dict[str, object]) -> bool:
+        row = flatten(rows)[name][0]
+        prefix = name.removesuffix(row.name)
+        return not row.protocols or chosen.get(prefix + "proto") in row.protocols
+
     def build(family: int, chosen: dict[str, object]) -> bytes:
+        chosen = {name: value for name, value in chosen.items() if fits(name, chosen)}
         return message(kind, 0, 7, family, encode(rows, chosen, family))
 
     def of(family: int) -> st.SearchStrategy[bytes]:

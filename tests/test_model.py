@@ -74,7 +74,7 @@ def test_values_made_by_hand_are_what_the_schema_says(data: Any) -> None:
             assert made.message == frame.message(kind, 0, 0, one.family, payload)
             assert made.same_as(one)
             values = {
-                name: value ^ 1 if isinstance(value, int) else value
+                name: value ^ 1 if isinstance(value, int) and not name.endswith("proto") else value
                 for name, value in values.items()
             }
             one = cls.from_message(frame.message(kind, 0, 0, one.family, encode(

@@ -425,7 +425,7 @@ EXPLAINED = [
         "kernel: returns the whole table",
         "user space: orig.src != 10.0.0.1 (the kernel knows no `not')",
         "user space: (dying or src_nat_done and (orig.src != reply.dst or orig.sport != "
-        "reply.dport)) (the kernel knows no `or')",
+        "reply.dport or orig.srckey != reply.dstkey)) (the kernel knows no `or')",
         "user space: not label == 1 (the kernel knows no `not')",
     ]),
     ("helper == ftp and label == 1 and timeout > 1h and master.src == 1.2.3.4", [

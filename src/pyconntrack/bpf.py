@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .schema import Rows
 
     Path = tuple[int, ...]
+    #: where a field may stand: attribute numbers from the outermost, its kind, and the protocols
+    #: of a tuple that it is a field of (none: of all)
+    Place = tuple[Path, Kind, tuple[int | None, ...]]
 
 #: struct sock_filter: code, jt, jf, k
 _INSTRUCTION = Struct("=HBBI")
@@ -41,6 +44,8 @@ _FIRST = c.NLMSG_HDRLEN + c.NFGENMSG_LEN
 _WORD = 0xFFFFFFFF
 #: nlmsghdr's numbers are in host order, a program's loads in network order: the low bytes
 _FLAGS, _SUBSYSTEM = (6, 5) if sys.byteorder == "little" else (7, 4)
+#: CTA_PROTO_NUM, which lies beside the fields that a protocol gives their meaning
+_PROTO_NUM = 1
 _MAX = 4096  # BPF_MAXINSNS
 #: a comparison that would make a program longer is left to user space
 _LIMIT = 2048
@@ -94,25 +99,27 @@ def _size(node: Node) -> int:
         field, comparisons = node.field, 4
     else:
         return 0
-    sizes = {kind.size for _, kind in _places(field)} or ({1} if field == "family" else {0})
-    return comparisons + 40 if sizes <= {1, 2, 4, 16} and comparisons < _LIMIT else 0
+    places = _places(field)
+    sizes = {kind.size for _, kind, _ in places} or ({1} if field == "family" else {0})
+    if not sizes <= {1, 2, 4, 16} or comparisons >= _LIMIT:
+        return 0
+    return comparisons + 40 + sum(40 + 3 * len(protocols) for *_, protocols in places if protocols)
 
 
-def _places(field: str) -> list[tuple[Path, Kind]]:
-    """Where `field` may stand: attribute numbers from the outermost, and its kind."""
+def _places(field: str) -> list[Place]:
     return _PLACES.get(field, [])
 
 
-def _walk(rows: Rows, path: Path, prefix: str, out: dict[str, list[tuple[Path, Kind]]]) -> None:
-    for number, row in rows.items():
+def _walk(rows: Rows, path: Path, prefix: str, out: dict[str, list[Place]]) -> None:
+    for row in rows.values():
+        inner = (*path, row.number)
         if isinstance(row, Attr):
-            out.setdefault(prefix + row.name, []).append(((*path, number), row.kind))
+            out.setdefault(prefix + row.name, []).append((inner, row.kind, row.protocols))
         else:
-            inner = f"{prefix}{row.name}_" if row.name else prefix
-            _walk(row.rows, (*path, number), inner, out)
+            _walk(row.rows, inner, f"{prefix}{row.name}_" if row.name else prefix, out)
 
 
-_PLACES: dict[str, list[tuple[Path, Kind]]] = {}
+_PLACES: dict[str, list[Place]] = {}
 _walk(CONNTRACK, (), "", _PLACES)
 
 
@@ -169,7 +176,7 @@ def _emit_bits(out: _Assembler, node: Bits, yes: int, no: int) -> None:
 
 
 def _emit_net(out: _Assembler, node: Net, yes: int, no: int) -> None:
-    for path, kind in _places(node.field):
+    for path, kind, _ in _places(node.field):
         networks = [net for net in node.networks if len(net[0]) == kind.size]
         absent = out.label()
         if networks and kind in (IPV4, IPV6):
@@ -196,8 +203,19 @@ def _load_first(out: _Assembler, field: str, absent: int) -> None:
     """Loads the number `field` from whichever of its places there is."""
     there = out.label()
     places = _places(field)
-    for path, kind in places:
+    for path, kind, protocols in places:
         other = out.label()
+        if protocols:
+            meant = out.label()
+            _find(out, (*path[:-1], _PROTO_NUM), meant if None in protocols else other)
+            out.load(_IND[1], c.NLA_HDRLEN)
+            for protocol in protocols:
+                if protocol is not None:
+                    different = out.label()
+                    out.branch(_JEQ, protocol, meant, different)
+                    out.place(different)
+            out.jump(other)
+            out.place(meant)
         _find(out, path, other)
         out.load(_IND[kind.size], c.NLA_HDRLEN)
         out.jump(there)

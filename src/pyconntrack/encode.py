@@ -6,6 +6,7 @@ bytes of the right size are taken as they are.
 
 from __future__ import annotations
 
+from . import vocab
 from .errors import RequestError
 from .fields import HOST32, TEXT
 from .schema import Attr
@@ -34,6 +35,7 @@ def encode(rows: Rows, values: Mapping[str, Any], family: int = 0) -> bytes:
 
 def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes:
     parts = []
+    protocol = None
     for row in rows.values():
         if not todo:
             break
@@ -43,6 +45,10 @@ def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes
                 value = todo[name]
                 if row.only and isinstance(value, bytes) and len(value) != row.kind.size:
                     continue  # the other family's row of the same name
+                if row.protocols and protocol not in row.protocols:
+                    raise RequestError(f"{name}: {_instead(rows, row, protocol, prefix)}")
+                if row.shape:
+                    protocol = value
                 parts.append(attr(row.number, pack(row, value, name)))
                 del todo[name]
         else:
@@ -53,6 +59,17 @@ def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes
             if payload:
                 parts.append(nest(row.number, payload))
     return b"".join(parts)
+
+
+def _instead(rows: Rows, row: Attr, protocol: int | None, prefix: str) -> str:
+    """Return what a tuple of `protocol` has where `row` is a field of other protocols."""
+    if protocol is None:
+        return f"only together with {prefix}proto"
+    word = vocab.PROTO.get(protocol, f"protocol {protocol}")
+    for other in rows.values():
+        if isinstance(other, Attr) and other.number == row.number and protocol in other.protocols:
+            return f"{word} has {prefix}{other.name} instead"
+    return f"{word} has no such field"
 
 
 def pack(row: Attr, value: Any, name: str) -> bytes:

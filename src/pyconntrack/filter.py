@@ -161,6 +161,17 @@ def family(number: int) -> In:
     return In("family", (number, number))
 
 
+def translated(near: str, far: str) -> And:
+    """Return the flows whose `near` end ("src" or "dst") shows as another at the `far` end.
+
+    The bit alone is no proof: the kernel sets it where NAT rules left the flow as it was, too.
+    """
+    bit = c.IPS_SRC_NAT_DONE if near == "src" else c.IPS_DST_NAT_DONE
+    ends = (near, far), (f"{near[0]}port", f"{far[0]}port"), (f"{near}key", f"{far}key")
+    changed = Or(Differ(f"orig_{here}", f"reply_{there}") for here, there in ends)
+    return And((Bits("status", bit, bit), changed))
+
+
 def bind(node: Node, layout: Layout) -> Test | bool:
     """`node` against `layout`: a function of the raw values, or the answer if it is a constant."""
     if isinstance(node, And):

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         orig_proto: Coded | None
         orig_sport: Numbers | None
         orig_dport: Numbers | None
+        orig_srckey: Numbers | None
+        orig_dstkey: Numbers | None
         orig_icmp_id: Numbers | None
         orig_icmp_type: Numbers | None
         orig_icmp_code: Numbers | None
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
         reply_proto: Coded | None
         reply_sport: Numbers | None
         reply_dport: Numbers | None
+        reply_srckey: Numbers | None
+        reply_dstkey: Numbers | None
         reply_icmp_id: Numbers | None
         reply_icmp_type: Numbers | None
         reply_icmp_code: Numbers | None
@@ -85,6 +89,8 @@ if TYPE_CHECKING:
         master_proto: Coded | None
         master_sport: Numbers | None
         master_dport: Numbers | None
+        master_srckey: Numbers | None
+        master_dstkey: Numbers | None
         master_icmp_id: Numbers | None
         master_icmp_type: Numbers | None
         master_icmp_code: Numbers | None
@@ -111,6 +117,8 @@ if TYPE_CHECKING:
         tuple_proto: Coded | None
         tuple_sport: Numbers | None
         tuple_dport: Numbers | None
+        tuple_srckey: Numbers | None
+        tuple_dstkey: Numbers | None
         tuple_icmp_id: Numbers | None
         tuple_icmp_type: Numbers | None
         tuple_icmp_code: Numbers | None
@@ -120,6 +128,8 @@ if TYPE_CHECKING:
         mask_proto: Coded | None
         mask_sport: Numbers | None
         mask_dport: Numbers | None
+        mask_srckey: Numbers | None
+        mask_dstkey: Numbers | None
         mask_icmp_id: Numbers | None
         mask_icmp_type: Numbers | None
         mask_icmp_code: Numbers | None
@@ -131,6 +141,8 @@ if TYPE_CHECKING:
         nat_tuple_proto: Coded | None
         nat_tuple_sport: Numbers | None
         nat_tuple_dport: Numbers | None
+        nat_tuple_srckey: Numbers | None
+        nat_tuple_dstkey: Numbers | None
         nat_tuple_icmp_id: Numbers | None
         nat_tuple_icmp_type: Numbers | None
         nat_tuple_icmp_code: Numbers | None

@@ -97,12 +97,15 @@ class Layout:
         self, message: bytes, rows: Rows, prefix: str, path: tuple[int, ...],
         start: int, end: int, mask: bytearray,
     ) -> None:  # fmt: skip
-        for number, at, size in walk(message, start, end):
+        protocol: int | None = None
+        for number, at, size in sorted(walk(message, start, end)):  # CTA_PROTO_NUM comes first
             mask[at - 4 : at] = b"\xff\xff\xff\xff"
             if not path:
                 self.spans[number] = (at - 4, at + (size + 3 & ~3))
-            row = rows.get(number)
-            if row is None:
+            row = rows.get((number, protocol)) or rows.get(number)
+            if row is None or (
+                isinstance(row, Attr) and row.protocols and protocol not in row.protocols
+            ):
                 if number:  # type 0 is padding (CTA_*_UNSPEC), never a value
                     self.unknown.append(((*path, number), at, size))
             elif isinstance(row, Attr):
@@ -110,6 +113,8 @@ class Layout:
                     raise DecodeError(f"{row.cta}: {size} bytes, not {row.kind.size}")
                 # a repeated attribute replaces the one before, as nla_parse does it
                 self.slots[prefix + row.name] = Slot(at, row.kind.size or size, row)
+                if row.shape:
+                    protocol = message[at]
             else:
                 name = prefix + row.name + "_" if row.name else prefix
                 self._walk(message, row.rows, name, (*path, number), at, at + size, mask)

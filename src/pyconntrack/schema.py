@@ -7,7 +7,8 @@ A field's public name is the names on the way to it, joined by ``_``; a nest wit
 nothing.  Two rows of a nest may share a name where the kernel carries one thing in two ways
 (IPv4 and IPv6 addresses, 32 and 64 bit counters): the sender takes the first that fits.  `only`
 binds a row to a layer 3 family.  `shape`: the value decides how the rest reads, so it counts as
-part of a message's shape (:mod:`pyconntrack.layout`).
+part of a message's shape (:mod:`pyconntrack.layout`).  Rows of one number that name `protocols`
+are the meanings of one attribute: the tuple's protocol decides which of them it has.
 
 Source: linux/netfilter/nfnetlink_conntrack.h; the policies in nf_conntrack_netlink.c.
 """
@@ -16,7 +17,16 @@ from __future__ import annotations
 
 from . import vocab
 from .fields import BYTES, HOST32, IPV4, IPV6, TEXT, U8, U16, U32, U64
-from .wire.consts import AF_INET, AF_INET6
+from .wire.consts import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_DCCP,
+    IPPROTO_GRE,
+    IPPROTO_SCTP,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPPROTO_UDPLITE,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +38,7 @@ if TYPE_CHECKING:
 class Attr:
     """A leaf: `number` and `cta` (kernel name), public `name`, `kind`, `words` of its values."""
 
-    __slots__ = ("cta", "kind", "name", "number", "only", "shape", "words")
+    __slots__ = ("cta", "kind", "name", "number", "only", "protocols", "shape", "words")
 
     number: int
     cta: str
@@ -36,6 +46,7 @@ class Attr:
     kind: Kind
     words: Mapping[int, str] | None
     only: int
+    protocols: tuple[int | None, ...]
     shape: bool
 
     def __init__(
@@ -47,10 +58,11 @@ class Attr:
         words: Mapping[int, str] | None = None,
         *,
         only: int = 0,
+        protocols: tuple[int | None, ...] = (),
         shape: bool = False,
     ) -> None:
         self.number, self.cta, self.name, self.kind = number, cta, name, kind
-        self.words, self.only, self.shape = words, only, shape
+        self.words, self.only, self.protocols, self.shape = words, only, protocols, shape
 
 
 class Nest:
@@ -68,12 +80,27 @@ class Nest:
 
 
 Row = Attr | Nest
-Rows = dict[int, Row]
+#: by attribute number; a further meaning of a number by (number, the protocol that has it)
+Rows = dict[int | tuple[int, int | None], Row]
 
 
 def _rows(*rows: Row) -> Rows:
-    return {row.number: row for row in rows}
+    found: Rows = {}
+    for row in rows:
+        if row.number in found and isinstance(row, Attr):
+            found[row.number, row.protocols[0]] = row
+        else:
+            found[row.number] = row
+    return found
 
+
+#: protocols whose tuples have ports (nf_ct_port_tuple_to_nlattr); None: where none is named
+PORTS = (None, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE)
+#: field of a tuple -> where its value stands in the tuple of the answer
+TURNED = {
+    "src": "dst", "dst": "src", "sport": "dport", "dport": "sport",
+    "srckey": "dstkey", "dstkey": "srckey",
+}  # fmt: skip
 
 TUPLE = _rows(
     Nest(1, "CTA_TUPLE_IP", "", _rows(
@@ -84,8 +111,10 @@ TUPLE = _rows(
     )),
     Nest(2, "CTA_TUPLE_PROTO", "", _rows(
         Attr(1, "CTA_PROTO_NUM", "proto", U8, vocab.PROTO, shape=True),
-        Attr(2, "CTA_PROTO_SRC_PORT", "sport", U16),
-        Attr(3, "CTA_PROTO_DST_PORT", "dport", U16),
+        Attr(2, "CTA_PROTO_SRC_PORT", "sport", U16, protocols=PORTS),
+        Attr(3, "CTA_PROTO_DST_PORT", "dport", U16, protocols=PORTS),
+        Attr(2, "CTA_PROTO_SRC_PORT", "srckey", U16, protocols=(IPPROTO_GRE,)),
+        Attr(3, "CTA_PROTO_DST_PORT", "dstkey", U16, protocols=(IPPROTO_GRE,)),
         Attr(4, "CTA_PROTO_ICMP_ID", "icmp_id", U16, only=AF_INET),
         Attr(5, "CTA_PROTO_ICMP_TYPE", "icmp_type", U8, only=AF_INET),
         Attr(6, "CTA_PROTO_ICMP_CODE", "icmp_code", U8, only=AF_INET),

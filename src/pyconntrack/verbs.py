@@ -13,7 +13,7 @@ from .errors import DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import In, push_down
 from .layout import find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
-from .schema import CONNTRACK
+from .schema import CONNTRACK, TURNED
 from .wire import consts as c
 from .wire.tlv import attr, nest
 
@@ -293,7 +293,8 @@ def _translation(flow: Flow, bits: int) -> dict[str, Any]:
         if not bits & bit or f"{nat}_min_addr" in values or f"reply_{far}" not in values:
             continue
         places = [("min_addr", "max_addr", near, far)]
-        for here, there in ((near[0] + "port", far[0] + "port"), ("icmp_id", "icmp_id")):
+        ports, keys = (near[0] + "port", far[0] + "port"), (near + "key", far + "key")
+        for here, there in (ports, keys, ("icmp_id", "icmp_id")):
             if values.get("orig_" + here) != values.get("reply_" + there):
                 places.append(("min_port", "max_port", here, there))
         for low, high, here, there in places:
@@ -312,7 +313,7 @@ def _inverter(flow: Flow) -> Callable[[bytes], bytes]:
     def invert(raw: bytes) -> bytes:
         out = bytearray(raw[start:end])
         out[2:4] = _REPLY_TYPE
-        for here, there in (("src", "dst"), ("dst", "src"), ("sport", "dport"), ("dport", "sport")):
+        for here, there in TURNED.items():
             if "orig_" + here in slots and "orig_" + there in slots:
                 to, of = slots["orig_" + here], slots["orig_" + there]
                 out[to.offset - start : to.offset - start + to.size] = raw[

@@ -5,6 +5,7 @@ Owns the defaults of conntrack(8): a missing direction is the other one turned r
 
 from __future__ import annotations
 
+from ..schema import TURNED
 from ..wire import consts as c
 
 TYPE_CHECKING = False
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from .parse import Command
 
-_TUPLE = ("src", "dst", "sport", "dport", "icmp_type", "icmp_code", "icmp_id")
+_TUPLE = (*TURNED, "icmp_type", "icmp_code", "icmp_id")
 #: icmp_pkt_to_tuple's inverse: which type answers which (nf_conntrack_proto_icmp.c, _icmpv6.c)
 _ICMP_ANSWERS = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}
 _ICMPV6_ANSWERS = {128: 129, 129: 128, 139: 140, 140: 139}
-#: where a field of one direction stands in the other
-TURNED = {"src": "dst", "dst": "src", "sport": "dport", "dport": "sport"}
 _PLAIN = (
     "timeout", "zone", "orig_zone", "reply_zone", "tcp_state", "sctp_state", "dccp_state",
     "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "helper",
@@ -140,7 +139,7 @@ def expect_tuple(command: Command) -> tuple[dict[str, Any], int]:
     """The tuple that names an expectation, given as the original one."""
     values = {
         "tuple_" + name: command.opts["orig_" + name]
-        for name in ("src", "dst", "sport", "dport")
+        for name in TURNED
         if "orig_" + name in command.opts
     }
     values["tuple_proto"] = command.proto
@@ -152,7 +151,7 @@ def expect_values(command: Command) -> tuple[dict[str, Any], int]:
     opts = command.opts
     values: dict[str, Any] = {"timeout": opts.get("timeout"), "zone": opts.get("zone")}
     for ours, theirs in (("master", "orig"), ("tuple", "tuple"), ("mask", "mask")):
-        for name in ("src", "dst", "sport", "dport"):
+        for name in TURNED:
             values[f"{ours}_{name}"] = opts.get(f"{theirs}_{name}")
         values[f"{ours}_proto"] = command.proto
     return values, command.family or c.AF_INET

@@ -270,15 +270,15 @@ def _icmp(prefix: str) -> tuple[Option, ...]:
 
 def _keys() -> tuple[Option, ...]:
     rows = (
-        ("srckey orig-key-src", "orig_sport", "LGIAUDE", "gid", "source key, original direction"),
-        ("dstkey orig-key-dst", "orig_dport", "LGIAUDE", "gid",
+        ("srckey orig-key-src", "orig_srckey", "LGIAUDE", "gid", "source key, original direction"),
+        ("dstkey orig-key-dst", "orig_dstkey", "LGIAUDE", "gid",
          "destination key, original direction"),
-        ("reply-key-src", "reply_sport", "LGIAUDE", "gid", "source key, reply direction"),
-        ("reply-key-dst", "reply_dport", "LGIAUDE", "gid", "destination key, reply direction"),
-        ("mask-key-src", "mask_sport", "", "I", "mask of the source key"),
-        ("mask-key-dst", "mask_dport", "", "I", "mask of the destination key"),
-        ("tuple-key-src", "tuple_sport", "", "I", "source key of the expected flow"),
-        ("tuple-key-dst", "tuple_dport", "", "I", "destination key of the expected flow"),
+        ("reply-key-src", "reply_srckey", "LGIAUDE", "gid", "source key, reply direction"),
+        ("reply-key-dst", "reply_dstkey", "LGIAUDE", "gid", "destination key, reply direction"),
+        ("mask-key-src", "mask_srckey", "", "I", "mask of the source key"),
+        ("mask-key-dst", "mask_dstkey", "", "I", "mask of the destination key"),
+        ("tuple-key-src", "tuple_srckey", "", "I", "source key of the expected flow"),
+        ("tuple-key-dst", "tuple_dstkey", "", "I", "destination key of the expected flow"),
     )  # fmt: skip
     return tuple(
         Option(f"- {names}", field, "number", "KEY", on, expect, text, detail=U16)

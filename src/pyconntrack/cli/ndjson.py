@@ -13,9 +13,9 @@ from .. import request as ask
 from ..errors import RequestError
 from ..fields import BYTES, HOST32, IPV4, IPV6, TEXT
 from ..output.json import OBJECTS
-from ..schema import CONNTRACK, Attr, leaves
+from ..schema import CONNTRACK, TURNED, Attr, leaves
 from ..wire import consts as c
-from .build import _ICMP_ANSWERS, _ICMPV6_ANSWERS, TURNED, label_words
+from .build import _ICMP_ANSWERS, _ICMPV6_ANSWERS, label_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _complete(values: dict[str, Any], family: int) -> None:
         raise RequestError("not a flow: it lacks orig.proto")
     for side, other in (("orig", "reply"), ("reply", "orig")):
         values[f"{side}_proto"] = proto
-        for name in ("src", "dst", "sport", "dport", "icmp_type", "icmp_code", "icmp_id"):
+        for name in (*TURNED, "icmp_type", "icmp_code", "icmp_id"):
             turned = values.get(f"{other}_{TURNED.get(name, name)}")
             if f"{side}_{name}" in values or turned is None:
                 continue

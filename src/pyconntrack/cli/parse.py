@@ -388,7 +388,7 @@ class _Reader:
             self.pair(("orig_sport", "orig_dport", "reply_sport", "reply_dport"),
                       ("sport", "dport", "reply-src-port", "reply-dst-port"))  # fmt: skip
         elif complete and protocol is not None and protocol.pair == "key":
-            self.pair(("orig_sport", "orig_dport", "reply_sport", "reply_dport"),
+            self.pair(("orig_srckey", "orig_dstkey", "reply_srckey", "reply_dstkey"),
                       ("srckey", "dstkey", "reply-src-key", "reply-dst-key"))  # fmt: skip
         if verb.letter not in "LUDE" or expect:
             for row in self.given:

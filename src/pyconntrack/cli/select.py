@@ -5,8 +5,7 @@ Owns the meaning of ``-s``, ``-u``, ``-n`` and their like; matching is :mod:`pyc
 
 from __future__ import annotations
 
-from ..filter import And, Bits, Differ, In, Label, Net, Not, Or, equals, host
-from ..wire import consts as c
+from ..filter import And, Bits, In, Label, Net, Not, Or, equals, host, translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +15,12 @@ if TYPE_CHECKING:
     from .parse import Command
 
 _NUMBERS = (
+    "orig_srckey", "orig_dstkey", "reply_srckey", "reply_dstkey",
     "orig_icmp_type", "orig_icmp_code", "orig_icmp_id", "tcp_state", "sctp_state", "dccp_state",
-    "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "id", "zone", "orig_zone",
-    "reply_zone",
+    "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "id", "zone", "orig_zone", "reply_zone",
 )  # fmt: skip
 _PORTS = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
 _ADDRESSES = ("orig_src", "orig_dst", "reply_src", "reply_dst")
-_PORT_PROTOCOLS = tuple(
-    (number, number)
-    for number in (c.IPPROTO_TCP, c.IPPROTO_UDP, c.IPPROTO_DCCP, c.IPPROTO_SCTP, c.IPPROTO_UDPLITE)
-)
 
 
 def predicate(command: Command) -> Node | None:
@@ -42,7 +37,10 @@ def predicate(command: Command) -> Node | None:
             mask = opts.get(name + "_mask")
             address = opts[name]
             nodes.append(Net(name, (address, mask)) if mask else host(name, address))
-    nodes += _ports(command)
+    for name in _PORTS:
+        if name in opts:
+            value = opts[name]
+            nodes.append(equals(name, value) if isinstance(value, int) else In(name, *value))
     for name in _NUMBERS:
         if name in opts and not (changes and name.endswith("_state")):
             nodes.append(_zone(name, opts[name]) if "zone" in name else equals(name, opts[name]))
@@ -79,17 +77,6 @@ def _zone(name: str, number: int) -> Node:
     return Or((Not(In(name, (0, 0xFFFF))), equals(name, 0)))
 
 
-def _ports(command: Command) -> list[Node]:
-    found = [name for name in _PORTS if name in command.opts]
-    nodes: list[Node] = []
-    for name in found:
-        value = command.opts[name]
-        nodes.append(equals(name, value) if isinstance(value, int) else In(name, *value))
-    if found and command.proto is None:
-        nodes.append(In("orig_proto", *_PORT_PROTOCOLS))
-    return nodes
-
-
 def _values(opts: dict[str, Any]) -> list[Node]:
     """Options that an update takes for new values."""
     nodes: list[Node] = []
@@ -106,32 +93,21 @@ def _values(opts: dict[str, Any]) -> list[Node]:
 def _nat(opts: dict[str, Any]) -> list[Node]:
     nodes: list[Node] = []
     if "src_nat" in opts:
-        nodes.append(_one_nat(opts["src_nat"], c.IPS_SRC_NAT_DONE, "orig_s", "reply_d"))
+        nodes.append(_one_nat(opts["src_nat"], "src", "dst"))
     if "dst_nat" in opts:
-        nodes.append(_one_nat(opts["dst_nat"], c.IPS_DST_NAT_DONE, "orig_d", "reply_s"))
+        nodes.append(_one_nat(opts["dst_nat"], "dst", "src"))
     if "any_nat" in opts:
         target = opts["any_nat"]
-        nodes.append(
-            Or(
-                (
-                    _one_nat(target, c.IPS_SRC_NAT_DONE, "orig_s", "reply_d"),
-                    _one_nat(target, c.IPS_DST_NAT_DONE, "orig_d", "reply_s"),
-                )
-            )
-        )
+        nodes.append(Or((_one_nat(target, "src", "dst"), _one_nat(target, "dst", "src"))))
     return nodes
 
 
-def _one_nat(target: tuple[bytes | None, int | None], bit: int, near: str, far: str) -> Node:
-    """A flow whose `near` end is seen as another at the `far` end: "s" is src/sport, "d" dst."""
-    side = {"s": ("src", "sport"), "d": ("dst", "dport")}
-    near_fields = [near[:-1] + name for name in side[near[-1]]]
-    far_fields = [far[:-1] + name for name in side[far[-1]]]
-    changed = Or(Differ(a, b) for a, b in zip(near_fields, far_fields, strict=True))
-    nodes: list[Node] = [Bits("status", bit, bit), changed]
+def _one_nat(target: tuple[bytes | None, int | None], near: str, far: str) -> Node:
+    """Return the flows whose `near` end of the original direction is translated to `target`."""
+    nodes: list[Node] = [translated(near, far)]
     address, port = target
     if address is not None:
-        nodes.append(host(far_fields[0], address))
+        nodes.append(host(f"reply_{far}", address))
     if port is not None:
-        nodes.append(equals(far_fields[1], port))
+        nodes.append(equals(f"reply_{far[0]}port", port))
     return And(nodes)

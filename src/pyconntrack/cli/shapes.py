@@ -16,9 +16,10 @@ from struct import Struct
 
 from .. import request as ask
 from ..layout import find
+from ..schema import TURNED
 from ..wire.consts import NLM_F_REQUEST
 from ..wire.frame import message
-from .build import TURNED, flow_values
+from .build import flow_values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ _NUMBERS: dict[str, tuple[str, Parse]] = {
     "--dport": ("orig_dport", _port), "--orig-port-dst": ("orig_dport", _port),
     "--reply-port-src": ("reply_sport", _port), "--reply-port-dst": ("reply_dport", _port),
     "--icmp-id": ("orig_icmp_id", _number), "--icmpv6-id": ("orig_icmp_id", _number),
-    "--srckey": ("orig_sport", _number), "--orig-key-src": ("orig_sport", _number),
-    "--dstkey": ("orig_dport", _number), "--orig-key-dst": ("orig_dport", _number),
-    "--reply-key-src": ("reply_sport", _number), "--reply-key-dst": ("reply_dport", _number),
+    "--srckey": ("orig_srckey", _number), "--orig-key-src": ("orig_srckey", _number),
+    "--dstkey": ("orig_dstkey", _number), "--orig-key-dst": ("orig_dstkey", _number),
+    "--reply-key-src": ("reply_srckey", _number), "--reply-key-dst": ("reply_dstkey", _number),
     "-t": ("timeout", _number), "--timeout": ("timeout", _number),
     "-m": ("mark", _number), "--mark": ("mark", _number),
     "-w": ("zone", _number), "--zone": ("zone", _number),

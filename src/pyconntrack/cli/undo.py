@@ -155,7 +155,7 @@ def updated(names: Collection[str]) -> Formatter:
 #: what names an entry
 _NAMES = {
     "zone", "orig_zone", "orig_src", "orig_dst", "orig_proto", "orig_sport", "orig_dport",
-    "orig_icmp_type", "orig_icmp_code", "orig_icmp_id",
+    "orig_srckey", "orig_dstkey", "orig_icmp_type", "orig_icmp_code", "orig_icmp_id",
 }  # fmt: skip
 
 

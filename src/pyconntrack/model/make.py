@@ -56,19 +56,28 @@ def make(
     whole = int.from_bytes(layout.struct.pack(*order(tuple(values.values())))) | headers
     message = whole.to_bytes(layout.length)
     if whole & layout.mask != layout.template:  # another protocol
-        layout = find(message)
+        names, layout = layout.names, find(message)
+        if layout.names != names:  # which gives the attributes another meaning
+            message, layout = _message(kind, values, family, prefix)
     return message, layout
 
 
 def _mould(kind: int, values: dict[str, Any], family: int, prefix: str) -> Mould:
-    family = _family(values, family)
-    named = {prefix + name: value for name, value in values.items()}
-    message = frame(kind, 0, 0, family, encode(rows_of(kind), named, family))
-    layout = find(message)
-    places = [list(named).index(name) for name in layout.names]
+    message, layout = _message(kind, values, family, prefix)
+    names = [prefix + name for name in values]
+    places = [names.index(name) for name in layout.names]
     order = itemgetter(*places) if len(places) > 1 else tuple
     packed = layout.struct.pack(*order(tuple(values.values())))
     return order, layout, int.from_bytes(message) ^ int.from_bytes(packed)
+
+
+def _message(
+    kind: int, values: dict[str, Any], family: int, prefix: str
+) -> tuple[bytes, Layout]:  # fmt: skip
+    family = _family(values, family)
+    named = {prefix + name: value for name, value in values.items()}
+    message = frame(kind, 0, 0, family, encode(rows_of(kind), named, family))
+    return message, find(message)
 
 
 def _family(values: dict[str, Any], family: int) -> int:

@@ -37,8 +37,9 @@ class Tuple(Value):
     """One direction of a connection: addresses, protocol, ports or ICMP fields, zone.
 
     `src`, `dst`: text, packed bytes or ``ipaddress`` values; `proto`: a number or a word such as
-    ``"tcp"``; `sport`, `dport`: 0..65535; `icmp_id`, `icmp_type`, `icmp_code`; `zone`: of this
-    direction alone.  Source: CTA_TUPLE_*.
+    ``"tcp"``; `sport`, `dport`: 0..65535, of protocols that have ports; `srckey`, `dstkey`: the
+    keys of GRE; `icmp_id`, `icmp_type`, `icmp_code`; `zone`: of this direction alone.
+    Source: CTA_TUPLE_*.
     """
 
     __slots__ = ("_prefix",)
@@ -48,6 +49,8 @@ class Tuple(Value):
     proto: Number = Number()
     sport: Number = Number()
     dport: Number = Number()
+    srckey: Number = Number()
+    dstkey: Number = Number()
     icmp_id: Number = Number()
     icmp_type: Number = Number()
     icmp_code: Number = Number()
@@ -61,12 +64,16 @@ class Tuple(Value):
         sport: int | None = None,
         dport: int | None = None,
         *,
+        srckey: int | None = None,
+        dstkey: int | None = None,
         icmp_id: int | None = None,
         icmp_type: int | None = None,
         icmp_code: int | None = None,
         zone: int | None = None,
     ) -> None:
-        given = (src, dst, proto, sport, dport, icmp_id, icmp_type, icmp_code, zone)
+        given = (
+            src, dst, proto, sport, dport, srckey, dstkey, icmp_id, icmp_type, icmp_code, zone
+        )  # fmt: skip
         raw = {
             name: to_raw(rows, name, value)
             for (name, rows), value in zip(_ITEMS, given, strict=True)
@@ -113,6 +120,7 @@ class Tuple(Value):
             kind = _ANSWERS[self.family or c.AF_INET].get(kind, kind)
         return Tuple(
             self.raw("dst"), self.raw("src"), self.proto, self.dport, self.sport,
+            srckey=self.dstkey, dstkey=self.srckey,
             icmp_id=self.icmp_id, icmp_type=kind, icmp_code=self.icmp_code,
         )  # fmt: skip
 

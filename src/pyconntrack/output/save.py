@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import vocab
 from ..wire import consts as c
 from .pieces import Addr, Call, Flag, Made, Num, Word
-from .text import GRE, PORT_PROTOCOLS, STATES, label_bits, trim
+from .text import STATES, label_bits, trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,12 @@ _STATUS = {
     c.IPS_ASSURED: "ASSURED",
     c.IPS_FIXED_TIMEOUT: "FIXED_TIMEOUT",
 }
-_PORTS = ("--sport", "--dport", "--reply-port-src", "--reply-port-dst")
-_KEYS = ("--srckey", "--dstkey", "--reply-key-src", "--reply-key-dst")
+_ENDS = {
+    "orig_sport": "--sport", "orig_dport": "--dport",
+    "reply_sport": "--reply-port-src", "reply_dport": "--reply-port-dst",
+    "orig_srckey": "--srckey", "orig_dstkey": "--dstkey",
+    "reply_srckey": "--reply-key-src", "reply_dstkey": "--reply-key-dst",
+}  # fmt: skip
 
 
 def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]:
@@ -70,12 +74,9 @@ def _layer4(layout: Layout) -> list[Piece]:
         word = "icmp" if number == c.IPPROTO_ICMP else "icmpv6"
         for part in ("type", "code", "id"):
             out += [f"--{word}-{part} ", Num(f"orig_icmp_{part}"), " "]
-    elif number == GRE or number in PORT_PROTOCOLS:
-        options = _KEYS if number == GRE else _PORTS
-        fields = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
-        for option, name in zip(options, fields, strict=True):
-            if name in has:
-                out += [f"{option} ", Num(name), " "]
+    for name, option in _ENDS.items():
+        if name in has:
+            out += [f"{option} ", Num(name), " "]
     if number == c.IPPROTO_DCCP and "dccp_state" not in has:
         # a kernel without DCCP's tracker (6.16 on) says nothing of what -I needs, and ignores it
         out.append("--sport 0 --dport 0 --state NONE --role client ")

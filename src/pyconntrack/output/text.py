@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from .pieces import Piece
 
 L3_NAMES = {c.AF_INET: "ipv4", c.AF_INET6: "ipv6"}
-GRE = c.IPPROTO_GRE
-#: protocols whose ports are printed; the fields lie in the tuple of every other one too
-PORT_PROTOCOLS = frozenset((c.IPPROTO_TCP, c.IPPROTO_UDP, c.IPPROTO_UDPLITE, c.IPPROTO_SCTP,
-                            c.IPPROTO_DCCP))  # fmt: skip
 STATES = {
     "tcp_state": vocab.TCP_STATE,
     "sctp_state": vocab.SCTP_STATE,
@@ -124,21 +120,19 @@ def _tuple(layout: Layout, side: str) -> list[Piece]:
 def layer4(layout: Layout, side: str) -> list[Piece]:
     """Ports, GRE keys or ICMP fields of one side."""
     has = layout.slots
-    proto = layout.shape.get(f"{side}_proto")
     if f"{side}_icmp_type" in has:
         return [
             "type=", Num(f"{side}_icmp_type"), " code=", Num(f"{side}_icmp_code"),
             " id=", Num(f"{side}_icmp_id"), " ",
         ]  # fmt: skip
-    sport, dport = f"{side}_sport", f"{side}_dport"
-    if sport not in has:
-        # DCCP where the kernel has no tracker for it (6.16 on): shown as conntrack(8) does
-        return ["sport=0 dport=0 "] if proto == c.IPPROTO_DCCP else []
-    if proto == GRE:
-        return ["srckey=", Num(sport, "0x%x"), " dstkey=", Num(dport, "0x%x"), " "]
-    if proto in PORT_PROTOCOLS:
-        return ["sport=", Num(sport), " dport=", Num(dport), " "]
-    return []
+    if f"{side}_srckey" in has:
+        return [
+            "srckey=", Num(f"{side}_srckey", "0x%x"), " dstkey=", Num(f"{side}_dstkey", "0x%x"), " "
+        ]  # fmt: skip
+    if f"{side}_sport" in has:
+        return ["sport=", Num(f"{side}_sport"), " dport=", Num(f"{side}_dport"), " "]
+    # DCCP where the kernel has no tracker for it (6.16 on): shown as conntrack(8) does
+    return ["sport=0 dport=0 "] if layout.shape.get(f"{side}_proto") == c.IPPROTO_DCCP else []
 
 
 def _zone_of(layout: Layout, side: str, word: str) -> list[Piece]:
@@ -233,9 +227,7 @@ def _expect_tuple(layout: Layout, side: str, words: str, number: int | None) -> 
     out: list[Piece] = []
     if f"{side}_src" in has:
         out += [f"{words}src=", Addr(f"{side}_src"), f" {words}dst=", Addr(f"{side}_dst"), " "]
-    if f"{side}_sport" in has:
-        out += ["sport=", Num(f"{side}_sport"), " dport=", Num(f"{side}_dport"), " "]
-    return out
+    return out + layer4(layout, side)
 
 
 def _expect_flags(value: int) -> str:

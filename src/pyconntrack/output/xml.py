@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import vocab
 from ..wire import consts as c
 from .pieces import Addr, Age, Call, Flag, Num, Word
-from .text import GRE, L3_NAMES, PORT_PROTOCOLS, STATES, label_bits
+from .text import L3_NAMES, STATES, label_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,23 +54,23 @@ def _tuple(layout: Layout, side: str) -> list[Piece]:
         ]  # fmt: skip
     if number is not None:
         out.append(f'<layer4 protonum="{number}" protoname="{vocab.PROTO.get(number, "unknown")}">')
-        if f"{side}_icmp_type" in has:
-            for part in ("type", "code", "id"):
-                out += [f"<{part}>", Num(f"{side}_icmp_{part}"), f"</{part}>"]
-        elif f"{side}_sport" in has and number == GRE:
-            out += [
-                "<srckey>", Num(f"{side}_sport", "0x%x"), "</srckey><dstkey>",
-                Num(f"{side}_dport", "0x%x"), "</dstkey>",
-            ]  # fmt: skip
-        elif f"{side}_sport" in has and number in PORT_PROTOCOLS:
-            out += [
-                "<sport>", Num(f"{side}_sport"), "</sport><dport>", Num(f"{side}_dport"),
-                "</dport>",
-            ]  # fmt: skip
-        elif f"{side}_sport" not in has and number == c.IPPROTO_DCCP:
-            out.append("<sport>0</sport><dport>0</dport>")
-        out.append("</layer4>")
+        out += [*_layer4(layout, side), "</layer4>"]
     return out
+
+
+def _layer4(layout: Layout, side: str) -> list[Piece]:
+    has = layout.slots
+    if f"{side}_icmp_type" in has:
+        parts = [(part, Num(f"{side}_icmp_{part}")) for part in ("type", "code", "id")]
+    elif f"{side}_srckey" in has:
+        parts = [(part, Num(f"{side}_{part}", "0x%x")) for part in ("srckey", "dstkey")]
+    elif f"{side}_sport" in has:
+        parts = [(part, Num(f"{side}_{part}")) for part in ("sport", "dport")]
+    elif layout.shape.get(f"{side}_proto") == c.IPPROTO_DCCP:
+        return ["<sport>0</sport><dport>0</dport>"]
+    else:
+        return []
+    return [piece for part, number in parts for piece in (f"<{part}>", number, f"</{part}>")]
 
 
 def _independent(
@@ -165,11 +165,8 @@ def expect(layout: Layout, event: str = "") -> list[Piece]:
     name = vocab.PROTO.get(number, "unknown")
     out.append(f'</layer3><layer4 protonum="{number}" protoname="{name}">')
     for side, tag in _SIDES:
-        if f"{side}_sport" in has:
-            out += [
-                f"<{tag}><sport>", Num(f"{side}_sport"), "</sport><dport>", Num(f"{side}_dport"),
-                f"</dport></{tag}>",
-            ]  # fmt: skip
+        if inner := _layer4(layout, side):
+            out += [f"<{tag}>", *inner, f"</{tag}>"]
     out.append("</layer4><meta>")
     if "helper" in has:
         out += ["<helper-name>", Call(_text, "helper"), "</helper-name>"]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from .. import vocab
 from ..fields import BYTES, HOST32, IPV4, IPV6, TEXT
-from ..filter import And, Bits, Differ, Or
-from ..schema import CONNTRACK, leaves
+from ..filter import Bits, Or, translated
+from ..schema import CONNTRACK, TURNED, leaves
 from ..wire import consts as c
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ _GROUPS = ("orig_seqadj", "reply_seqadj", "orig", "reply", "master", "tcp", "sct
            "timestamp", "synproxy")  # fmt: skip
 #: parts of requests that no entry carries
 _REQUESTS = ("filter_", "src_nat_", "dst_nat_", "mark_mask", "status_mask")
-_ALIASES = ("src", "dst", "sport", "dport", "proto", "icmp_type", "icmp_code", "icmp_id")
+_ALIASES = (*TURNED, "proto", "icmp_type", "icmp_code", "icmp_id")
 
 
 _WANTED = {
@@ -105,19 +105,13 @@ def _table() -> dict[str, Field]:
     return found
 
 
-def _nat(bit: int, near: str, far: str) -> Node:
-    """Really translated: the done bit, and the two ends differ (as conntrack -n and -g)."""
-    pairs = (f"orig_{near}", f"reply_{far}"), (f"orig_{near[0]}port", f"reply_{far[0]}port")
-    return And((Bits("status", bit, bit), Or(Differ(a, b) for a, b in pairs)))
-
-
 def _flags() -> dict[str, Node]:
     flags: dict[str, Node] = {
         word.lower(): Bits("status", bit, bit) for bit, word in vocab.STATUS.items()
     }
     flags["unreplied"] = Bits("status", c.IPS_SEEN_REPLY, 0)
-    flags["snat"] = _nat(c.IPS_SRC_NAT_DONE, "src", "dst")
-    flags["dnat"] = _nat(c.IPS_DST_NAT_DONE, "dst", "src")
+    flags["snat"] = translated("src", "dst")
+    flags["dnat"] = translated("dst", "src")
     flags["nat"] = Or((flags["snat"], flags["dnat"]))
     return flags
 
