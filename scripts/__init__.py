@@ -1,0 +1,1 @@
+"""Programs that make checked-in files out of others."""
