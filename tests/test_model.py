@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pyconntrack import Event, Expect, Flow, RequestError, Stats, Tuple
 from pyconntrack.encode import encode
 from pyconntrack.model import flatten, plain
+from pyconntrack.restore_rules import CHANGEABLE
 from pyconntrack.schema import CONNTRACK, EXPECT
-from pyconntrack.verbs import CHANGEABLE
 from pyconntrack.wire import frame
 from pyconntrack.wire.consts import ct_msg, exp_msg
 from test_layout import messages

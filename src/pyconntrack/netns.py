@@ -1,6 +1,6 @@
-"""Holding a network namespace, so that every later socket opens in the same one.
+"""Network namespaces: holding one, so that every later socket opens in it; its settings.
 
-Owns the file descriptor; entering a namespace is :mod:`pyconntrack.transport`'s.
+Entering a namespace is :mod:`pyconntrack.transport`'s.
 """
 
 from __future__ import annotations
@@ -48,3 +48,12 @@ class Held:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def sysctl(name: str, otherwise: int) -> int:
+    """Return net.netfilter.``name`` of the caller's namespace; ``otherwise`` if unreadable."""
+    try:
+        with open(f"/proc/sys/net/netfilter/{name}", "rb") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return otherwise

@@ -6,7 +6,8 @@ output order, texts or quirks; a callable in here would be the first sign of rot
 A field's public name is the names on the way to it, joined by ``_``; a nest with the name "" adds
 nothing.  Two rows of a nest may share a name where the kernel carries one thing in two ways
 (IPv4 and IPv6 addresses, 32 and 64 bit counters): the sender takes the first that fits.  `only`
-binds a row to a layer 3 family.  `shape`: the value decides how the rest reads, so it counts as
+binds a row to a layer 3 family; `uses`: which messages the kernel takes or gives it in (of a nest,
+with all that is in it).  `shape`: the value decides how the rest reads, so it counts as
 part of a message's shape (:mod:`pyconntrack.layout`).  Rows of one number that name `protocols`
 are the meanings of one attribute: the tuple's protocol decides which of them it has.
 
@@ -35,10 +36,19 @@ if TYPE_CHECKING:
     from .fields import Kind
 
 
-class Attr:
-    """A leaf: `number` and `cta` (kernel name), public `name`, `kind`, `words` of its values."""
+#: `uses` of a row: the kernel reports it of an entry, a creation may set it, an update change it
+REPORT, CREATE, CHANGE = 1, 2, 4
 
-    __slots__ = ("cta", "kind", "name", "number", "only", "protocols", "shape", "words")
+
+class Attr:
+    """A leaf: `number` and `cta` (kernel name), public `name`, `kind`, `words` of its values.
+
+    `masked`: in a request the low byte of the value is the mask of its high byte.
+    """
+
+    __slots__ = (
+        "cta", "kind", "masked", "name", "number", "only", "protocols", "shape", "uses", "words",
+    )  # fmt: skip
 
     number: int
     cta: str
@@ -48,6 +58,8 @@ class Attr:
     only: int
     protocols: tuple[int | None, ...]
     shape: bool
+    uses: int
+    masked: bool
 
     def __init__(
         self,
@@ -60,23 +72,29 @@ class Attr:
         only: int = 0,
         protocols: tuple[int | None, ...] = (),
         shape: bool = False,
+        uses: int = REPORT | CREATE | CHANGE,
+        masked: bool = False,
     ) -> None:
         self.number, self.cta, self.name, self.kind = number, cta, name, kind
         self.words, self.only, self.protocols, self.shape = words, only, protocols, shape
+        self.uses, self.masked = uses, masked
 
 
 class Nest:
     """A nest: `number` and `cta`, the `name` that its fields begin with, its `rows` by number."""
 
-    __slots__ = ("cta", "name", "number", "rows")
+    __slots__ = ("cta", "name", "number", "rows", "uses")
 
     number: int
     cta: str
     name: str
     rows: Rows
+    uses: int
 
-    def __init__(self, number: int, cta: str, name: str, rows: Rows) -> None:
-        self.number, self.cta, self.name, self.rows = number, cta, name, rows
+    def __init__(
+        self, number: int, cta: str, name: str, rows: Rows, *, uses: int = REPORT | CREATE | CHANGE
+    ) -> None:
+        self.number, self.cta, self.name, self.rows, self.uses = number, cta, name, rows, uses
 
 
 Row = Attr | Nest
@@ -150,8 +168,8 @@ NAT = _rows(
 )  # fmt: skip
 
 CONNTRACK = _rows(
-    Nest(1, "CTA_TUPLE_ORIG", "orig", TUPLE),
-    Nest(2, "CTA_TUPLE_REPLY", "reply", TUPLE),
+    Nest(1, "CTA_TUPLE_ORIG", "orig", TUPLE, uses=REPORT | CREATE),
+    Nest(2, "CTA_TUPLE_REPLY", "reply", TUPLE, uses=REPORT | CREATE),
     Attr(3, "CTA_STATUS", "status", U32, vocab.STATUS),
     Nest(4, "CTA_PROTOINFO", "", _rows(
         Nest(1, "CTA_PROTOINFO_TCP", "tcp", _rows(
@@ -159,8 +177,8 @@ CONNTRACK = _rows(
             Attr(2, "CTA_PROTOINFO_TCP_WSCALE_ORIGINAL", "wscale_orig", U8),
             Attr(3, "CTA_PROTOINFO_TCP_WSCALE_REPLY", "wscale_reply", U8),
             # struct nf_ct_tcp_flags: the flags in the high byte, their mask in the low one
-            Attr(4, "CTA_PROTOINFO_TCP_FLAGS_ORIGINAL", "flags_orig", U16),
-            Attr(5, "CTA_PROTOINFO_TCP_FLAGS_REPLY", "flags_reply", U16),
+            Attr(4, "CTA_PROTOINFO_TCP_FLAGS_ORIGINAL", "flags_orig", U16, masked=True),
+            Attr(5, "CTA_PROTOINFO_TCP_FLAGS_REPLY", "flags_reply", U16, masked=True),
         )),
         Nest(2, "CTA_PROTOINFO_DCCP", "dccp", _rows(
             Attr(1, "CTA_PROTOINFO_DCCP_STATE", "state", U8, vocab.DCCP_STATE),
@@ -177,29 +195,29 @@ CONNTRACK = _rows(
         Attr(1, "CTA_HELP_NAME", "helper", TEXT),
         Attr(2, "CTA_HELP_INFO", "helper_info", BYTES),
     )),
-    Nest(6, "CTA_NAT_SRC", "src_nat", NAT),
+    Nest(6, "CTA_NAT_SRC", "src_nat", NAT, uses=CREATE),
     Attr(7, "CTA_TIMEOUT", "timeout", U32),
     Attr(8, "CTA_MARK", "mark", U32),
-    Nest(9, "CTA_COUNTERS_ORIG", "orig", COUNTERS),
-    Nest(10, "CTA_COUNTERS_REPLY", "reply", COUNTERS),
-    Attr(11, "CTA_USE", "use", U32),
-    Attr(12, "CTA_ID", "id", U32),
-    Nest(13, "CTA_NAT_DST", "dst_nat", NAT),
-    Nest(14, "CTA_TUPLE_MASTER", "master", TUPLE),
+    Nest(9, "CTA_COUNTERS_ORIG", "orig", COUNTERS, uses=REPORT),
+    Nest(10, "CTA_COUNTERS_REPLY", "reply", COUNTERS, uses=REPORT),
+    Attr(11, "CTA_USE", "use", U32, uses=REPORT),
+    Attr(12, "CTA_ID", "id", U32, uses=REPORT),
+    Nest(13, "CTA_NAT_DST", "dst_nat", NAT, uses=CREATE),
+    Nest(14, "CTA_TUPLE_MASTER", "master", TUPLE, uses=REPORT | CREATE),
     Nest(15, "CTA_SEQ_ADJ_ORIG", "orig_seqadj", SEQADJ),
     Nest(16, "CTA_SEQ_ADJ_REPLY", "reply_seqadj", SEQADJ),
-    Attr(17, "CTA_SECMARK", "secmark", U32),
-    Attr(18, "CTA_ZONE", "zone", U16),
+    Attr(17, "CTA_SECMARK", "secmark", U32, uses=REPORT),
+    Attr(18, "CTA_ZONE", "zone", U16, uses=REPORT | CREATE),
     Nest(19, "CTA_SECCTX", "", _rows(
         Attr(1, "CTA_SECCTX_NAME", "secctx", TEXT),
-    )),
+    ), uses=REPORT),
     Nest(20, "CTA_TIMESTAMP", "timestamp", _rows(
         Attr(1, "CTA_TIMESTAMP_START", "start", U64),
         Attr(2, "CTA_TIMESTAMP_STOP", "stop", U64),
-    )),
-    Attr(21, "CTA_MARK_MASK", "mark_mask", U32),
+    ), uses=REPORT),
+    Attr(21, "CTA_MARK_MASK", "mark_mask", U32, uses=CHANGE),
     Attr(22, "CTA_LABELS", "labels", BYTES),
-    Attr(23, "CTA_LABELS_MASK", "labels_mask", BYTES),
+    Attr(23, "CTA_LABELS_MASK", "labels_mask", BYTES, uses=CHANGE),
     Nest(24, "CTA_SYNPROXY", "synproxy", _rows(
         Attr(1, "CTA_SYNPROXY_ISN", "isn", U32),
         Attr(2, "CTA_SYNPROXY_ITS", "its", U32),
@@ -208,9 +226,9 @@ CONNTRACK = _rows(
     Nest(25, "CTA_FILTER", "filter", _rows(
         Attr(1, "CTA_FILTER_ORIG_FLAGS", "orig_flags", HOST32),
         Attr(2, "CTA_FILTER_REPLY_FLAGS", "reply_flags", HOST32),
-    )),
-    Attr(26, "CTA_STATUS_MASK", "status_mask", U32),
-    Attr(27, "CTA_TIMESTAMP_EVENT", "timestamp_event", U64),
+    ), uses=0),
+    Attr(26, "CTA_STATUS_MASK", "status_mask", U32, uses=0),
+    Attr(27, "CTA_TIMESTAMP_EVENT", "timestamp_event", U64, uses=REPORT),
 )  # fmt: skip
 
 EXPECT = _rows(
@@ -269,3 +287,13 @@ def leaves(rows: Rows, prefix: str = "", part: str = "") -> Iterator[tuple[str, 
             name = prefix + row.name + "_" if row.name else prefix
             inner = name[:-1] if row.rows is TUPLE or row.rows is COUNTERS else part
             yield from leaves(row.rows, name, inner)
+
+
+def names(rows: Rows, uses: int) -> tuple[str, ...]:
+    """Return the public names of the leaves whose outermost row has all of ``uses``, in order."""
+    return tuple(dict.fromkeys(
+        name
+        for number, row in rows.items()
+        if row.uses & uses == uses
+        for name, _, _ in leaves({number: row})
+    ))  # fmt: skip

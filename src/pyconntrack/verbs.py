@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import errno
 
-from . import request, session
+from . import request, restore_rules, session
 from .errors import DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import In, push_down
-from .layout import find
+from .layout import ATTRS, find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
-from .schema import CONNTRACK, TURNED
+from .model.make import make
+from .netns import sysctl
 from .wire import consts as c
-from .wire.tlv import attr, nest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from .filter import Node
@@ -30,23 +30,7 @@ TABLES = ("conntrack", "dying", "unconfirmed")
 ON_INTERRUPT = ("raise", "retry", "accept")
 #: how often an interrupted dump is begun again
 RETRIES = 10
-#: what the kernel lets one change of a flow that exists (ctnetlink_change_conntrack)
-CHANGEABLE = (
-    "status", "timeout", "mark", "mark_mask", "labels", "labels_mask", "helper", "helper_info",
-    "tcp_state", "tcp_wscale_orig", "tcp_wscale_reply", "tcp_flags_orig", "tcp_flags_reply",
-    "dccp_state", "dccp_role", "dccp_handshake_seq",
-    "sctp_state", "sctp_vtag_orig", "sctp_vtag_reply",
-    "orig_seqadj_correction_pos", "orig_seqadj_offset_before", "orig_seqadj_offset_after",
-    "reply_seqadj_correction_pos", "reply_seqadj_offset_before", "reply_seqadj_offset_after",
-    "synproxy_isn", "synproxy_its", "synproxy_tsoff",
-)  # fmt: skip
-#: bits that the kernel alone sets, or refuses to see changed
-_KERNEL_STATUS = (
-    c.IPS_EXPECTED | c.IPS_DYING | c.IPS_SRC_NAT | c.IPS_DST_NAT | c.IPS_SRC_NAT_DONE
-    | c.IPS_DST_NAT_DONE | c.IPS_TEMPLATE | c.IPS_UNTRACKED | c.IPS_OFFLOAD | c.IPS_HW_OFFLOAD
-)  # fmt: skip
-#: bits that cannot be cleared: the kernel refuses (EBUSY) a status without them
-_STICKY_STATUS = c.IPS_EXPECTED | c.IPS_SEEN_REPLY | c.IPS_ASSURED | c.IPS_CONFIRMED
+_CT_NEW = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
 
 
 class LoadError:
@@ -219,119 +203,24 @@ def get(target: Flow | Tuple, zone: int | None) -> Conversation:
 
 
 def create_request(flow: object, *, exclusive: bool = True) -> Request:
-    """What creates `flow`; its reply tuple is the inverted original one where it has none.
+    """Return the request that creates ``flow``; a direction that it lacks is the other's inverse.
 
-    A flow that the kernel told becomes what it was, translated and with its TCP flags.
-    The attributes are the flow's own bytes; what is to be checked and left out is a matter of
-    the layout, so it is found once per shape.
+    A flow that the kernel reported becomes what it was, as far as a request can say it.
+    Raises RequestError where something is missing.
     """
     if not isinstance(flow, Flow):
         raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
-    layout, raw = flow._layout, flow.message
-    plan = layout.writers.get(create_request)
-    if plan is None:
-        plan = layout.writers[create_request] = _create_plan(flow)
-    spans, invert, status, masks = plan
-    bits = 0 if status is None else int.from_bytes(raw[status : status + 4])
-    if bits & (c.IPS_SRC_NAT | c.IPS_DST_NAT) and (asked := _translation(flow, bits)):
-        return create_request(flow.replace(**asked), exclusive=exclusive)
-    if masks:
-        open_ = bytearray(raw)
-        for at in masks:
-            open_[at] = open_[at] or 0xFF
-        raw = bytes(open_)
-    parts = [raw[start:end] for start, end in spans]
-    if invert is not None:
-        parts.insert(1, invert(raw))
-    if status is not None:
-        parts.append(attr(3, (bits & ~_KERNEL_STATUS | c.IPS_CONFIRMED).to_bytes(4)))
-    flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
-    kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
-    return request.Request(kind, flags, layout.family, b"".join(parts))
-
-
-#: attributes that only the kernel writes: counters, use, id, secmark, secctx, timestamps, and
-#: those of filters; the status (3) is sent without the kernel's bits
-_NOT_CREATED = (3, 9, 10, 11, 12, 17, 19, 20, 25, 26, 27)
-
-
-def _create_plan(flow: Flow) -> tuple[list[tuple[int, int]], Any, int | None, list[int]]:
-    layout = flow._layout
-    values = flow._values()
-    _check_tuple(values, "orig_")
-    invert = None
-    if not any(name.startswith("reply_") and name[6:] in TUPLE_NAMES for name in values):
-        invert = _inverter(flow)
-    else:
-        _check_tuple(values, "reply_")
+    values = restore_rules.creation(flow._values(), sysctl)
+    writers = flow._layout.writers
+    if create_request not in writers:
+        for prefix in ("orig_", "reply_"):
+            _check_tuple(values, prefix)
+        writers[create_request] = True
     if "timeout" not in values:
         raise RequestError("timeout: seconds are wanted to create a flow")
-    spans = [
-        span
-        for number, span in sorted(layout.spans.items())
-        if number in CONNTRACK and number not in _NOT_CREATED
-    ]
-    status = layout.slots.get("status")
-    # the kernel tells flags without their mask, and sets none that are not in it
-    masks = [slot.offset + 1 for name, slot in layout.slots.items() if name in _TCP_FLAGS]
-    return spans, invert, status.offset if status else None, masks
-
-
-_TCP_FLAGS = ("tcp_flags_orig", "tcp_flags_reply")
-#: status bit, the request for the translation, the end that it translates, where that shows
-_NAT = ((c.IPS_SRC_NAT, "src_nat", "src", "dst"), (c.IPS_DST_NAT, "dst_nat", "dst", "src"))
-
-
-def _translation(flow: Flow, bits: int) -> dict[str, Any]:
-    """What asks for the translations that a flow of the kernel tells as done.
-
-    The kernel sets their bits itself, where the reply tuple is not translated yet.
-    """
-    values = flow._values()
-    asked: dict[str, Any] = {}
-    for bit, nat, near, far in _NAT:
-        if not bits & bit or f"{nat}_min_addr" in values or f"reply_{far}" not in values:
-            continue
-        places = [("min_addr", "max_addr", near, far)]
-        ports, keys = (near[0] + "port", far[0] + "port"), (near + "key", far + "key")
-        for here, there in (ports, keys, ("icmp_id", "icmp_id")):
-            if values.get("orig_" + here) != values.get("reply_" + there):
-                places.append(("min_port", "max_port", here, there))
-        for low, high, here, there in places:
-            asked[f"{nat}_{low}"] = asked[f"{nat}_{high}"] = values["reply_" + there]
-            asked["reply_" + there] = values["orig_" + here]
-    return asked
-
-
-def _inverter(flow: Flow) -> Callable[[bytes], bytes]:
-    """A function from a message of this layout to its reply tuple's attribute."""
-    slots = flow._layout.slots
-    start, end = flow._layout.spans[1]
-    if "orig_icmp_type" in slots or "orig_zone" in slots:
-        return lambda raw: _reply_of(Flow.from_message(raw))
-
-    def invert(raw: bytes) -> bytes:
-        out = bytearray(raw[start:end])
-        out[2:4] = _REPLY_TYPE
-        for here, there in TURNED.items():
-            if "orig_" + here in slots and "orig_" + there in slots:
-                to, of = slots["orig_" + here], slots["orig_" + there]
-                out[to.offset - start : to.offset - start + to.size] = raw[
-                    of.offset : of.offset + of.size
-                ]
-        return bytes(out)
-
-    return invert
-
-
-_REPLY_TYPE = nest(2, b"")[2:4]
-
-
-def _reply_of(flow: Flow) -> bytes:
-    orig = flow.orig
-    assert orig is not None
-    reply = Flow(reply=orig.inverted())
-    return reply.message[slice(*reply._layout.spans[2])]
+    message, _ = make(_CT_NEW, values, flow.family)
+    flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
+    return request.Request(_CT_NEW, flags, flow.family, message[ATTRS:])
 
 
 def create(flow: Flow) -> Conversation:
@@ -343,17 +232,20 @@ def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -
     """Changes a flow: `changes`, or every changeable field that `target` carries."""
     flow = _as_flow(target, zone)
     for name in changes:
-        if name not in CHANGEABLE:
-            raise RequestError(f"{name}: the kernel changes only {', '.join(CHANGEABLE)}")
+        if name not in restore_rules.CHANGEABLE:
+            known = ", ".join(restore_rules.CHANGEABLE)
+            raise RequestError(f"{name}: the kernel changes only {known}")
     if changes:
         source = Flow(family=flow.family, **changes)
         values = source._values()
     else:
-        values = {name: v for name, v in flow._values().items() if name in CHANGEABLE}
+        values = {name: v for name, v in flow._values().items() if name in restore_rules.CHANGEABLE}
         if flow.fixed_timeout:
             values.pop("timeout", None)  # the kernel refuses to change it
     if "status" in values:
-        values["status"] |= (flow.status or 0) & _STICKY_STATUS | c.IPS_CONFIRMED
+        values["status"] |= (flow.status or 0) & restore_rules.KEPT_STATUS | c.IPS_CONFIRMED
+    for name in restore_rules.MASKED & values.keys():
+        values[name] = restore_rules.masked_flags(values[name])
     if not values:
         raise RequestError("changes: at least one field to change is wanted")
     wanted = request.update({**_identity(flow, with_id=False), **values}, flow.family)

@@ -5,6 +5,7 @@ Owns the defaults of conntrack(8): a missing direction is the other one turned r
 
 from __future__ import annotations
 
+from ..restore_rules import complete
 from ..schema import TURNED
 from ..wire import consts as c
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from .parse import Command
 
 _TUPLE = (*TURNED, "icmp_type", "icmp_code", "icmp_id")
-#: icmp_pkt_to_tuple's inverse: which type answers which (nf_conntrack_proto_icmp.c, _icmpv6.c)
-_ICMP_ANSWERS = {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17}
-_ICMPV6_ANSWERS = {128: 129, 129: 128, 139: 140, 140: 139}
 _PLAIN = (
     "timeout", "zone", "orig_zone", "reply_zone", "tcp_state", "sctp_state", "dccp_state",
     "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "helper",
@@ -47,18 +45,7 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
     opts = command.opts
     family = command.family or c.AF_INET
     values = {name: opts[name] for name in (*_PLAIN, *_NAMES) if name in opts}
-    for side, other in (("orig", "reply"), ("reply", "orig")):
-        for name in _TUPLE:
-            if f"{side}_{name}" not in values:
-                turned = opts.get(f"{other}_{TURNED.get(name, name)}")
-                if turned is not None and name == "icmp_type":
-                    answers = _ICMP_ANSWERS if command.proto == c.IPPROTO_ICMP else _ICMPV6_ANSWERS
-                    turned = answers.get(turned, turned)
-                if turned is not None:
-                    values[f"{side}_{name}"] = turned
-        values[f"{side}_proto"] = command.proto
-        if f"{side}_icmp_type" in values:
-            values.setdefault(f"{side}_icmp_id", 0)
+    values["orig_proto"] = values["reply_proto"] = command.proto
     if "mark" in opts:
         values["mark"] = opts["mark"][0]
     if "status" in opts:
@@ -66,14 +53,14 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
     bits = [*opts.get("labels", ()), *opts.get("label_add", ())]
     if bits:
         values["labels"] = label_words(bits)
-    for name in ("src_nat", "dst_nat"):
+    for name, shown in (("src_nat", "reply_dport"), ("dst_nat", "reply_sport")):
         if name in opts:
             address, port = opts[name]
+            if port is None:
+                port = opts.get(shown)  # a saved entry: pinned, or the kernel may choose another
             values[f"{name}_min_addr"] = values[f"{name}_max_addr"] = address
             values[f"{name}_min_port"] = values[f"{name}_max_port"] = port
-    if command.proto == c.IPPROTO_DCCP:
-        values.setdefault("dccp_role", 0)
-        values["dccp_handshake_seq"] = 0
+    complete(values)
     return values, family
 
 

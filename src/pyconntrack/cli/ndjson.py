@@ -1,8 +1,7 @@
 """``-R`` of NDJSON: an object a line, as ``-o ndjson`` writes them, back to a request.
 
-Owns the way from names and words to values; which fields exist is the schema's, how they are
-written :mod:`pyconntrack.output.json`'s.  What the kernel keeps for itself (counters, id, use,
-times) is read and left out.
+Which fields exist is the schema's, how they are written :mod:`pyconntrack.output.json`'s, what of
+them a request carries :mod:`pyconntrack.restore_rules`'.
 """
 
 from __future__ import annotations
@@ -10,12 +9,14 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, inet_pton
 
 from .. import request as ask
+from .. import restore_rules
 from ..errors import RequestError
-from ..fields import BYTES, HOST32, IPV4, IPV6, TEXT
+from ..fields import BYTES, IPV4, IPV6, TEXT
+from ..netns import sysctl
 from ..output.json import OBJECTS
-from ..schema import CONNTRACK, TURNED, Attr, leaves
+from ..schema import CONNTRACK, REPORT, Attr, leaves, names
 from ..wire import consts as c
-from .build import _ICMP_ANSWERS, _ICMPV6_ANSWERS, label_words
+from .build import label_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,27 +26,11 @@ if TYPE_CHECKING:
     from ..request import Request
 
 _FAMILIES = {"ipv4": c.AF_INET, "ipv6": c.AF_INET6}
-#: what a flow has and a request has not
-_KEPT = ("id", "use", "secctx", "secmark", "timestamp", "orig_packets", "orig_bytes",
-         "reply_packets", "reply_bytes", "synproxy", "helper_info", "master_")  # fmt: skip
-#: what only requests have
-_ONLY_ASKED = ("filter_", "src_nat_", "dst_nat_", "mark_mask", "status_mask", "labels_mask")
-#: bits that may be given to the kernel; the rest it sets by itself
-_STATUS = c.IPS_SEEN_REPLY | c.IPS_ASSURED | c.IPS_FIXED_TIMEOUT
-#: status bit, the attribute that asks for the translation, the end it translates, where it shows
-_NAT = ((c.IPS_SRC_NAT, "src_nat", "src", "dst"), (c.IPS_DST_NAT, "dst_nat", "dst", "src"))
 _EVENTS = ("new", "update", "destroy")
 
 
-def _rows() -> dict[str, Attr]:
-    found: dict[str, Attr] = {}
-    for name, _, row in leaves(CONNTRACK):
-        if not name.startswith(_ONLY_ASKED) and row.kind is not HOST32:
-            found.setdefault(name, row)
-    return found
-
-
-_ROWS = _rows()
+_REPORTED = names(CONNTRACK, REPORT)
+_ROWS = {name: row for name, _, row in leaves(CONNTRACK) if name in _REPORTED}
 _loads: Callable[[str], Any] | None = None
 
 
@@ -67,12 +52,16 @@ def request_of(line: str) -> Request:
     values = _values(flow, family)
     if "orig_src" not in values and "reply_src" not in values:
         raise RequestError("not a flow: it has neither orig.src nor reply.src")
-    if event == "update" or "timeout" not in values:
-        if "status" in values:
-            values["status"] = values["status"] & (_STATUS | c.IPS_EXPECTED) | c.IPS_CONFIRMED
-        return ask.update(values, family)
-    _complete(values, family)
-    return ask.create(values, family, exclusive=False)
+    if event != "update":
+        created = restore_rules.creation(values, sysctl)
+        if "timeout" in created:
+            if created["orig_proto"] is None:
+                raise RequestError("not a flow: it lacks orig.proto")
+            return ask.create(created, family, exclusive=False)
+    if "status" in values:
+        values["status"] = restore_rules.added_status(values["status"], values["status"])
+    wanted = restore_rules.IDENTITY + restore_rules.RENEWED
+    return ask.update({name: values[name] for name in wanted if name in values}, family)
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -125,8 +114,7 @@ def _take(values: dict[str, Any], name: str, shown: str, value: Any, family: int
     row = _ROWS.get(name)
     if row is None:
         raise RequestError(f"there is no field `{shown}'{_meant(shown)}")
-    if not name.startswith(_KEPT):
-        values[name] = _value(row, shown, name, value, family)
+    values[name] = _value(row, shown, name, value, family)
 
 
 def _meant(name: str) -> str:
@@ -174,7 +162,12 @@ def _value(row: Attr, shown: str, name: str, value: Any, family: int) -> Any:
             raise RequestError(f"{shown}: a text is expected, not {_shown(value)}")
         return value
     assert kind is BYTES
-    return _labels(shown, value)
+    if name == "labels":
+        return _labels(shown, value)
+    try:
+        return bytes.fromhex(value)
+    except (TypeError, ValueError):
+        raise RequestError(f"{shown}: hexadecimal text is expected") from None
 
 
 def _word(row: Attr, word: str) -> int | None:
@@ -211,30 +204,3 @@ def _labels(shown: str, value: Any) -> bytes:
     if not good:
         raise RequestError(f"{shown}: a list of numbers from 0 to 127 is expected")
     return label_words(value)
-
-
-def _complete(values: dict[str, Any], family: int) -> None:
-    """What a flow to create needs: both directions, and a translation that shows in them."""
-    proto = values.get("orig_proto", values.get("reply_proto"))
-    if proto is None:
-        raise RequestError("not a flow: it lacks orig.proto")
-    for side, other in (("orig", "reply"), ("reply", "orig")):
-        values[f"{side}_proto"] = proto
-        for name in (*TURNED, "icmp_type", "icmp_code", "icmp_id"):
-            turned = values.get(f"{other}_{TURNED.get(name, name)}")
-            if f"{side}_{name}" in values or turned is None:
-                continue
-            if name == "icmp_type":
-                answers = _ICMP_ANSWERS if family == c.AF_INET else _ICMPV6_ANSWERS
-                turned = answers.get(turned, turned)
-            values[f"{side}_{name}"] = turned
-    if proto == c.IPPROTO_DCCP:
-        values.setdefault("dccp_role", 0)
-        values.setdefault("dccp_handshake_seq", 0)
-    for bit, nat, near, far in _NAT:
-        if values.get("status", 0) & bit and f"reply_{far}" in values:
-            # as `-A ... -n`: the kernel translates, and makes the reply direction of it
-            values[f"{nat}_min_addr"] = values[f"{nat}_max_addr"] = values[f"reply_{far}"]
-            values[f"reply_{far}"] = values[f"orig_{near}"]
-    if "status" in values:
-        values["status"] = values["status"] & _STATUS | c.IPS_CONFIRMED

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .. import vocab
 from ..errors import RequestError
 from ..layout import find
+from ..restore_rules import inverse
 from ..schema import TUPLE
 from ..wire import consts as c
 from .convert import to_raw, told
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
 _GET = c.ct_msg(c.IPCTNL_MSG_CT_GET)
 _FIELDS = FIELDS[id(TUPLE)]
 _ITEMS = tuple(_FIELDS.items())
-#: what answers an ICMP type, by family
-_ANSWERS = {
-    c.AF_INET: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17},
-    c.AF_INET6: {128: 129, 129: 128, 139: 140, 140: 139},
-}
 
 
 class Tuple(Value):
@@ -115,14 +111,10 @@ class Tuple(Value):
 
     def inverted(self) -> Tuple:
         """The tuple of the answer: ends exchanged, ICMP requests turned to replies."""
-        kind = self.icmp_type
-        if kind is not None:
-            kind = _ANSWERS[self.family or c.AF_INET].get(kind, kind)
-        return Tuple(
-            self.raw("dst"), self.raw("src"), self.proto, self.dport, self.sport,
-            srckey=self.dstkey, dstkey=self.srckey,
-            icmp_id=self.icmp_id, icmp_type=kind, icmp_code=self.icmp_code,
-        )  # fmt: skip
+        answer = Tuple.__new__(Tuple)
+        answer._message, answer._layout = make(_GET, inverse(self._values()), 0, "orig_")
+        answer._prefix = "orig_"
+        return answer
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: ``{"src": ..., "dst": ..., "proto": "tcp", "sport": ...}``."""

@@ -7,7 +7,7 @@ or an event can hold.
 from __future__ import annotations
 
 from ..fields import IPV4, IPV6, TEXT
-from ..schema import CONNTRACK, EXPECT, Attr
+from ..schema import CONNTRACK, EXPECT, REPORT, names
 from .pieces import Addr, Call, Made, Num, Word
 from .text import L3_NAMES, label_bits
 
@@ -16,31 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..layout import Layout
-    from ..schema import Rows
     from .pieces import Piece
-
-#: what only requests carry
-_REQUEST_ONLY = ("src_nat", "dst_nat", "filter", "mark_mask", "status_mask", "labels_mask")
-
-
-def _names(rows: Rows, prefix: str = "") -> list[str]:
-    out: list[str] = []
-    for row in rows.values():
-        name = prefix + row.name
-        if name in _REQUEST_ONLY:
-            continue
-        if isinstance(row, Attr):
-            if name not in out:
-                out.append(name)
-        else:
-            inner = _names(row.rows, name + "_" if row.name else prefix)
-            out += [name for name in inner if name not in out]
-    return out
-
 
 def columns(*, expect: bool = False) -> list[str]:
     """The columns of a document, without ``event`` and ``time``."""
-    return ["family", *_names(EXPECT if expect else CONNTRACK)]
+    return ["family", *names(EXPECT if expect else CONNTRACK, REPORT)]
 
 
 def head(*, expect: bool, event: bool) -> bytes:
