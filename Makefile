@@ -10,8 +10,8 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
 demo: .venv/.ready ## see it work on flows of its own; the system's table is not touched
 	@bash scripts/demo.sh
-test: .venv/.dev ## all tests (those that need a real kernel want root)
-	$(BIN)/python -m pytest
+test: .venv/.dev ## all tests (those that need a real kernel want root), a share for each core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 check: lint type test ## lint, types and tests
 lint: .venv/.dev ## ruff
 	$(BIN)/python -m ruff check .

@@ -34,7 +34,8 @@ def match(flow: Flow, **keywords: Any) -> bool:
     [
         {}, {"orig_src": "10.0.0.1"}, {"orig_src": "10.0.0.0/8"}, {"orig_src": ["::1", "10.0.0.1"]},
         {"orig_src": ipaddress.ip_network("10.0.0.0/30")}, {"proto": "tcp"}, {"proto": 6},
-        {"proto": {"udp", "tcp"}}, {"orig_dport": 80}, {"orig_dport": range(1, 100)},
+        pytest.param({"proto": {"udp", "tcp"}}, id="a set"), {"orig_dport": 80},
+        {"orig_dport": range(1, 100)},
         {"mark": 5}, {"mark": (1, 1)}, {"mark": [4, 5]}, {"zone": 3}, {"zone": [1, 3]},
         {"status": "ASSURED"}, {"status": ["ASSURED", "SEEN_REPLY"]}, {"status": "!DYING"},
         {"status": "!UNREPLIED"}, {"state": "ESTABLISHED"}, {"tcp_state": [1, 3]},
