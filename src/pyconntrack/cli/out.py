@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 
+from ..errors import CHAIN_TOO_LONG, TABLE_FULL
 from ..version import CONNTRACK_TOOLS, VERSION
 
 #: the second name of the program, under which it can stand beside conntrack-tools
@@ -108,7 +109,8 @@ _WORDS = {
     errno.ENOENT: "such conntrack doesn't exist",
     errno.EEXIST: "Such conntrack exists, try -U to update",
     errno.EINVAL: "invalid parameters",
-    errno.ENOMEM: "not enough memory (is the table full? see net.netfilter.nf_conntrack_max)",
+    errno.ENOMEM: f"not enough memory: {TABLE_FULL}",
+    errno.ENOSPC: CHAIN_TOO_LONG,
     errno.EPROTONOSUPPORT: "protocol not supported",
 }
 

@@ -198,7 +198,11 @@ class Flow(Entry):
                     parts.append(f"{counter}={number}")
             if name == "orig" and self.status is not None and not self.seen_reply:
                 parts.append("[UNREPLIED]")
-        if self.assured:
+        if self.hw_offloaded:
+            parts.append("[HW_OFFLOAD]")
+        elif self.offloaded:
+            parts.append("[OFFLOAD]")
+        elif self.assured:
             parts.append("[ASSURED]")
         for name in ("mark", "secctx", "zone", "use", "id", "helper"):
             value = getattr(self, name)

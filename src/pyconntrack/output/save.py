@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..netns import sysctl
+from ..restore_rules import default_timeout
 from ..wire import consts as c
 from .pieces import Addr, Call, Flag, Made, Num, Word
 from .text import STATES, label_bits, trim
@@ -32,8 +34,12 @@ def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]
     """The options that re-create an entry, behind `command` (``-A``, ``-U`` or ``-D``)."""
     has = layout.slots
     out: list[Piece] = [command, " "]
+    offloaded = command == "-A" and "timeout" not in has
     if "timeout" in has:
         out += ["-t ", Num("timeout"), " "]
+    elif offloaded:
+        # it has neither timeout nor state, without which no line can be loaded
+        out.append(f"-t {default_timeout(layout.shape.get('orig_proto', 0), sysctl)} ")
     if "status" in has:
         out += ["-u ", Made(_status, "status"), " "]
     for name, option in (("zone", "-w"), ("orig_zone", "--orig-zone"),
@@ -51,7 +57,7 @@ def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]
             out += [f"{option} ", Addr(name), " "]
     out += _nat(layout, "reply_src", "-r ", "-g ", c.IPS_DST_NAT)
     out += _nat(layout, "reply_dst", "-q ", "-n ", c.IPS_SRC_NAT)
-    out += _layer4(layout)
+    out += _layer4(layout, offloaded=offloaded)
     return trim(out)
 
 
@@ -64,7 +70,7 @@ def _nat(layout: Layout, name: str, plain: str, nat: str, bit: int) -> list[Piec
     return [option, Addr(name), " "]
 
 
-def _layer4(layout: Layout) -> list[Piece]:
+def _layer4(layout: Layout, *, offloaded: bool) -> list[Piece]:
     has = layout.slots
     number = layout.shape.get("orig_proto")
     if number is None:
@@ -80,6 +86,8 @@ def _layer4(layout: Layout) -> list[Piece]:
     if number == c.IPPROTO_DCCP and "dccp_state" not in has:
         # a kernel without DCCP's tracker (6.16 on) says nothing of what -I needs, and ignores it
         out.append("--sport 0 --dport 0 --state NONE --role client ")
+    if offloaded and number == c.IPPROTO_TCP and "tcp_state" not in has:
+        out.append("--state ESTABLISHED ")
     for name, words in STATES.items():
         if name in has:
             out += ["--state ", Word(name, words), " "]
