@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno as _errno
 
+from .escape import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .model import Expect, Flow
@@ -83,7 +85,7 @@ class KernelError(ConntrackError, OSError):
             words = CHAIN_TOO_LONG
         text = f"{operation}: {words} ({_errno.errorcode.get(errno, errno)})"
         if ext_ack:
-            text += f": {ext_ack}"
+            text += f": {printable(ext_ack)}"
         OSError.__init__(self, errno, text)
         self.operation = operation
         self.ext_ack = ext_ack

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..escape import printable
 from ..schema import CONNTRACK
 from ..wire import consts as c
 from .convert import words_of
@@ -207,7 +208,7 @@ class Flow(Entry):
         for name in ("mark", "secctx", "zone", "use", "id", "helper"):
             value = getattr(self, name)
             if value is not None:
-                parts.append(f"{name}={value}")
+                parts.append(f"{name}={printable(str(value))}")
         if self.labels:
             parts.append("labels=" + ",".join(map(str, self.labels)))
         return " ".join(parts)
