@@ -162,6 +162,27 @@ def test_pings_behind_one_address_go_on(router: Router, save: Save, tmp_path: Pa
     assert table() == before
 
 
+@exact_ways
+def test_ftp_goes_on_with_its_helper(router: Router, save: Save, tmp_path: Path) -> None:
+    """Lines that the helper makes longer or shorter shift all that follows in their direction."""
+    ftp = router.ftp()
+    data = {"active": ftp.active(40000), "passive": ftp.passive(50000)}
+    for number in range(1, ROUNDS + 1):
+        before = table()
+        restore = save(tmp_path / "saved")
+        restore()
+        assert table() == before, number
+        assert ftp.say(f"NOOP {number}") == f"NOOP {number}"
+        assert ftp.answer(f"200 {number}") == f"200 {number}"
+        pump(data, MEGABYTE // 4, number)
+        # the helper itself still works, and the next round has its shifts to restore
+        more = {"active": ftp.active(40000 + number), "passive": ftp.passive(50000 + number)}
+        pump(more, MEGABYTE // 4, number)
+        for connection in more.values():
+            connection.close()
+        none_invalid(router, f"round {number}")
+
+
 # -- connections that end -----------------------------------------------------------------------
 
 
