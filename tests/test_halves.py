@@ -82,7 +82,7 @@ def test_the_first_wrong_line_is_told(file: Path, bad: list[int]) -> None:
     lines = plain_lines(300)
     for number in bad:
         lines[number] = f"-A -s wrong{number}"
-    file.write_text("\n".join(lines))
+    file.write_text("\n".join(lines) + "\n")
     with file.open("rb") as opened, pytest.raises(BadLine) as caught:
         check(opened)
     assert caught.value.number == bad[0] + 1

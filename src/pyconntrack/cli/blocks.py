@@ -1,11 +1,11 @@
 """Large files of ``-R``: lines by the block, as columns.
 
 Lines of one shape (see :mod:`.shapes`) differ in numbers and addresses only.  A block of bytes is
-cut at blanks, dots and newlines; lines with equally many pieces whose constant bytes equal a
-template's are encoded together.  Whatever is unusual in any way (a second blank, a quote, an octal
-number...) fails the comparison and is left to the parser, line by line.
+cut at blanks, commas, dots and newlines; of lines with equally many pieces, those whose constant
+bytes equal a shape's are encoded together.  Whatever is unusual in any way (a second blank, a
+quote, an octal number...) fails the comparison and is encoded line by line.
 
-Owns recognition and encoding of blocks.  Imports numpy: only for files that pay for it.
+Imports numpy: only for files that pay for it.
 """
 
 from __future__ import annotations
@@ -15,94 +15,79 @@ from _socket import AF_INET6, inet_pton
 
 import numpy as np
 
-from ..errors import ConntrackError
 from ..session import BATCH_BYTES, BATCH_MESSAGES
 from ..wire.consts import NLM_F_ACK
-from .parse import UsageError, parse
-from .shapes import plan
+from .shapes import NUMBER, SIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
 
-    from .shapes import Plan
+    from .shapes import Encoder, Shape, Shapes
 
     Ints = NDArray[np.int64]
     Words = NDArray[np.uint64]
 
-#: room around a block, so that words may be read across its ends
-_BEFORE, _BEHIND = 32, 1024
+#: room around a block, so that words may be read across its ends; the longest line of a shape
+_BEFORE, _BEHIND, _LONGEST_LINE = 32, 4096, 2048
 #: shapes kept, and how many more a block may bring; fewer alike lines are not worth a comparison
 _LIMIT, _NEW, _FEW = 256, 16, 24
+#: messages of a shape that are looked for in a block
+_MESSAGES = 64
+#: pieces of a line of a shape at most
+_PIECES = 256
 _FLAGS = 6 if sys.byteorder == "little" else 7
 
 #: malloc.h; the largest threshold that glibc takes
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT = -1, -3, 32 << 20
 
 _U = np.uint64
-#: the smallest number of so many digits without a leading zero; no number has 0 or more than 10
-_SMALLEST = np.array([1 << 62, 0, *(10**n for n in range(1, 10)), 1 << 62], np.uint64)
+#: the smallest number of so many digits without a leading zero; no number has 0 or more than 19
+_SMALLEST = np.array([1 << 63, 0, *(10**n for n in range(1, 19)), 1 << 63], np.uint64)
 _LONGEST = len(_SMALLEST) - 1
 
 
-class Template:
-    """A shape: its constant bytes, where its pieces vary, and its message."""
+class Columns:
+    """A shape whose lines are read as columns: its constant bytes, and where its pieces vary.
 
-    __slots__ = ("_dtype", "_limits", "_numbers", "_runs", "_six", "_whole", "_writes", "pieces")
+    A varying piece: which piece, and how many constant bytes it has before and behind its value.
+    """
 
-    def __init__(self, words: list[str], plan: Plan) -> None:
-        first = []
-        count = 0
-        for word in words:
-            first.append(count)
-            count += 1 + word.count(".")
-        self.pieces = count
-        numbers: list[int] = []
-        limits: list[int] = []
-        self._six: list[int] = []
-        #: (offset of the field, first column in numbers or in six, "4s", "16s" or a number)
-        self._writes: list[tuple[str, int, str]] = []
-        columns: dict[int, int] = {}
-        formats: list[Any] = [np.uint32]
-        offsets = [8]
-        for offset, size, code, _, at in plan.places:
-            piece = first[2 * at + 2]
-            if at not in columns:
-                if code == "16s":
-                    columns[at] = len(self._six)
-                    self._six.append(piece)
-                else:
-                    wide = 4 if code == "4s" else 1
-                    columns[at] = len(numbers)
-                    numbers += range(piece, piece + wide)
-                    limits += [255] * 4 if wide == 4 else [256**size - 1]
-            self._writes.append((f"f{len(offsets)}", columns[at], code))
-            formats.append("V16" if code == "16s" else f">u{size}")
-            offsets.append(offset)
-        self._numbers = np.array(numbers, np.int64)
-        self._limits = np.array(limits, np.uint64)
-        self._whole = np.frombuffer(plan.whole, np.uint8)
-        self._dtype = np.dtype(
-            {
-                "names": [f"f{n}" for n in range(len(offsets))],
-                "formats": formats,
-                "offsets": offsets,
-                "itemsize": len(plan.whole),
-            }
-        )
-        self._runs = _runs(words, sorted([*numbers, *self._six]))
+    __slots__ = ("_dtypes", "_numbers", "_runs", "_six", "shape")
 
-    def match(self, words: Words, starts: Ints, seps: Ints, heads: Ints) -> NDArray[np.bool_]:
-        """Which lines have the constant bytes of this shape.
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        line = shape.sample
+        self._dtypes: dict[Encoder, np.dtype[Any]] = {}
+        cuts = [-1, *(at for at, char in enumerate(line + "\n") if char in " ,.\n")]
+        numbers: list[tuple[int, int, int]] = []
+        self._six: list[tuple[int, int, int]] = []
+        spans = []
+        for token in shape.tokens:
+            begin = token.begin
+            for part in line[token.begin : token.end].split("."):
+                end = begin + len(part)
+                piece = next(n for n, cut in enumerate(cuts) if cut >= end) - 1
+                place = piece, begin - cuts[piece] - 1, cuts[piece + 1] - end
+                (self._six if token.kind == SIX else numbers).append(place)
+                spans.append((place, begin, end))
+                begin = end + 1
+        if len({place[0] for place, _, _ in spans}) < len(spans):
+            raise ValueError("two values in one piece")
+        self._numbers = [np.array(column, np.int64) for column in zip(*numbers, strict=True)]
+        self._runs = _runs(line + "\n", spans)
 
-        `starts`: where each line begins; `heads`: which of `seps` ends its first piece.
+    def match(self, words: Words, cuts: Ints, heads: Ints) -> NDArray[np.bool_]:
+        """Return which lines have the constant bytes of this shape.
+
+        `heads`: which of `cuts` stands before each line's first piece.
         """
-        good = np.ones(len(starts), bool)
-        for piece, chunks in self._runs:
-            at = starts if piece < 0 else seps[heads + piece]
+        good = np.ones(len(heads), bool)
+        for piece, behind, chunks in self._runs:
+            at = cuts[heads + piece] - behind
             for offset, mask, value in chunks:
                 got = words[at + offset].view("<u8")
                 good &= (got if mask is None else got & mask) == value
@@ -110,47 +95,84 @@ class Template:
                 break
         return good
 
+    def values(
+        self, words: Words, text: bytes, cuts: Ints, heads: Ints
+    ) -> tuple[NDArray[np.bool_], list[Any]]:
+        """Return which of the matching lines have plain values, and the column of each value."""
+        plain = np.ones(len(heads), bool)
+        if self._numbers:
+            pieces, before, behind = self._numbers
+            where = heads[:, None] + pieces
+            ends = cuts[where + 1] - behind
+            numbers, good = _decimal(words, ends, ends - cuts[where] - 1 - before)
+            plain &= np.logical_and.reduce(good, axis=1)
+        out: list[Any] = []
+        column = 0
+        six = iter(self._six)
+        for kind in self.shape.kinds:
+            if kind == SIX:
+                piece, ahead, after = next(six)
+                begins = cuts[heads + piece] + 1 + ahead
+                out.append(_six(text, begins, cuts[heads + piece + 1] - after, plain))
+            elif kind == NUMBER:
+                out.append(numbers[:, column])
+                column += 1
+            else:
+                parts = numbers[:, column : column + 4]
+                plain &= parts.max(axis=1, initial=0) <= 255
+                high = parts[:, 0] << _U(8) | parts[:, 1]
+                out.append((high << _U(8) | parts[:, 2]) << _U(8) | parts[:, 3])
+                column += 4
+        return plain, out
+
     def encode(
-        self, words: Words, text: bytes, seps: Ints, heads: Ints, sequence: Ints
+        self, encoder: Encoder, values: list[Any], lines: Ints, sequence: Ints
     ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-        """Which of the matching lines have plain values, and the messages of all."""
-        where = heads[:, None] + self._numbers
-        ends = seps[where]
-        sizes = ends - seps[where - 1] - 1
-        values, good = _decimal(words, ends, sizes)
-        good &= values <= self._limits
-        plain: NDArray[np.bool_] = np.logical_and.reduce(good, axis=1)
-        rows = np.empty((len(heads), len(self._whole)), np.uint8)
-        rows[:] = self._whole
-        fields = rows.view(self._dtype)[:, 0]
-        fields["f0"] = sequence
-        six = [_six(text, seps, heads + piece, plain) for piece in self._six]
-        done: dict[int, Any] = {}
-        for name, column, code in self._writes:
-            if code == "16s":
-                fields[name] = six[column]
-                continue
-            value = done.get(column)
-            if value is None:
-                value = values[:, column]
-                if code == "4s":
-                    for more in range(1, 4):
-                        value = value << _U(8) | values[:, column + more]
-                done[column] = value
-            fields[name] = value
-        return plain, rows
+        """Return which of `lines` have values within their limits, and the messages of all."""
+        rows = np.empty((len(lines), len(encoder.whole)), np.uint8)
+        rows[:] = np.frombuffer(encoder.whole, np.uint8)
+        fields = rows.view(self._dtype(encoder))[:, 0]
+        fields["sequence"] = sequence
+        good = np.ones(len(lines), bool)
+        for value in encoder.varying:
+            column = values[value.at][lines]
+            if value.kind == NUMBER:
+                good &= column <= _U(value.high)
+                if value.low:
+                    good &= column >= _U(value.low)
+            for offset in value.places:
+                fields[str(offset)] = column
+        return good, rows
+
+    def _dtype(self, encoder: Encoder) -> np.dtype[Any]:
+        found = self._dtypes.get(encoder)
+        if found is None:
+            names, formats, offsets = ["sequence"], ["u4"], [8]
+            for value in encoder.varying:
+                for offset in value.places:
+                    names.append(str(offset))
+                    formats.append("V16" if value.kind == SIX else f">u{value.size}")
+                    offsets.append(offset)
+            found = self._dtypes[encoder] = np.dtype(
+                {
+                    "names": names,
+                    "formats": formats,
+                    "offsets": offsets,
+                    "itemsize": len(encoder.whole),
+                }
+            )
+        return found
 
 
-def _runs(words: list[str], varying: list[int]) -> list[tuple[int, list[Any]]]:
-    """The constant bytes between varying pieces: the piece each stands behind (-1: none), and
-    (offset, mask, value) of the words that compare it; the most telling first."""
-    line = " ".join(words) + "\n"
-    cuts = [at for at, char in enumerate(line) if char in " .\n"]
+def _runs(
+    line: str, spans: list[tuple[tuple[int, int, int], int, int]]
+) -> list[tuple[int, int, list[Any]]]:
+    """Return the constant bytes between values: the cut that each begins at, by how many bytes
+    before it, and (offset, mask, value) of the words that compare it; the most telling first."""
     runs = []
-    begin, piece = 0, -1
-    for vary in [*varying, None]:
-        end = len(line) if vary is None else cuts[vary - 1] + 1
-        constant = line[begin:end].encode()
+    behind, piece, suffix = 0, 0, -1
+    for (next_piece, _, after), begin, end in [*spans, ((0, 0, 0), len(line), 0)]:
+        constant = line[behind:begin].encode()
         chunks: list[Any] = []
         for at in range(0, len(constant), 8):
             part = constant[at : at + 8]
@@ -160,28 +182,29 @@ def _runs(words: list[str], varying: list[int]) -> list[tuple[int, list[Any]]]:
             mask = None if len(part) == 8 else _U((1 << 8 * len(part)) - 1)
             chunks.append((at, mask, _U(int.from_bytes(part, "little"))))
         if constant != b"\n":  # the end of the line is where it is by construction
-            runs.append((len(constant), piece, chunks))
-        if vary is not None:
-            begin, piece = cuts[vary], vary
+            runs.append((len(constant), piece, suffix, chunks))
+        behind, piece, suffix = end, next_piece + 1, after
     runs.sort(key=lambda run: -run[0])
-    return [(piece, chunks) for _, piece, chunks in runs]
+    return [(piece, suffix, chunks) for _, piece, suffix, chunks in runs]
 
 
 def _decimal(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.bool_]]:
-    """The numbers that end at `ends`, and which of them are plain: digits, no leading zero."""
-    sizes = np.minimum(sizes, _LONGEST)
+    """Return the numbers that end at `ends`, and which of them are plain: digits, no leading
+    zero."""
+    sizes = np.clip(sizes, 0, _LONGEST)
     values, good = _eight(words, ends, np.clip(sizes, 1, 8))
-    if (sizes > 8).any():
-        long = sizes > 8
-        more, fine = _eight(words, ends[long] - 8, np.clip(sizes[long] - 8, 1, 8))
-        values[long] += more * _U(10**8)
-        good[long] &= fine
+    for more in range(8, _LONGEST, 8):
+        long = np.nonzero(sizes > more)
+        if len(long[0]):
+            high, fine = _eight(words, ends[long] - more, np.minimum(sizes[long] - more, 8))
+            values[long] += high * _U(10**more)
+            good[long] &= fine
     good &= values >= _SMALLEST[sizes]
     return values, good
 
 
 def _eight(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.bool_]]:
-    """Numbers of 1 to 8 characters, all digits of a number in one word."""
+    """Return the numbers of 1 to 8 characters, all digits of a number in one word."""
     shift = _U(64) - (sizes.view(np.uint64) << _U(3))
     word = words[ends - 8].view("<u8") ^ _U(0x3030303030303030)
     word >>= shift
@@ -193,21 +216,35 @@ def _eight(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.boo
     return (even + odd) >> _U(32), good
 
 
-def _six(text: bytes, seps: Ints, at: Ints, plain: NDArray[np.bool_]) -> NDArray[Any]:
-    """The IPv6 addresses that the separators `at` end; `plain` is cleared where there is none."""
+def _six(text: bytes, begins: Ints, ends: Ints, plain: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the IPv6 addresses from `begins` to `ends`; `plain` is cleared where there is none."""
     parts = []
-    ends = seps[at].tolist()
-    for n, (begin, end) in enumerate(zip(seps[at - 1].tolist(), ends, strict=True)):
+    for n, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
         try:
-            parts.append(inet_pton(AF_INET6, text[begin + 1 : end].decode("ascii")))
+            parts.append(inet_pton(AF_INET6, text[begin:end].decode("ascii")))
         except (OSError, ValueError):
             parts.append(bytes(16))
             plain[n] = False
     return np.frombuffer(b"".join(parts), "V16")
 
 
+def _encoders(shape: Shape, values: list[Any], lines: Ints) -> Iterator[tuple[Ints, Encoder]]:
+    """Yield which of the lines have the constants of which encoder."""
+    for _ in range(_MESSAGES):
+        if shape.constants is None or not len(lines):
+            return
+        key = tuple([int(values[at][lines[0]]) for at in shape.constants])
+        same = np.ones(len(lines), bool)
+        for at, constant in zip(shape.constants, key, strict=True):
+            same &= values[at][lines] == constant
+        encoder = shape.encoders.get(key)
+        if encoder is not None:
+            yield lines[same], encoder
+        lines = lines[~same]
+
+
 class Blocks:
-    """The shapes met so far, and the way of a block to batches.
+    """The columns of the `shapes` met so far, and the way of a block to batches.
 
     `slow` encodes one line (number, raw bytes): a message, a command's words, or None for
     nothing.  `write` takes a batch, its last number and how many messages it has; `command` a
@@ -216,67 +253,80 @@ class Blocks:
 
     def __init__(
         self,
+        shapes: Shapes,
         slow: Callable[[int, bytes], bytes | list[str] | None],
         write: Callable[[Any, int, int], None],
         command: Callable[[int, list[str]], None],
     ) -> None:
-        self._slow, self._write, self._command = slow, write, command
-        self._templates: dict[int, list[Template]] = {}
+        self._shapes, self._slow, self._write, self._command = shapes, slow, write, command
+        self._columns: dict[int, list[Columns]] = {}
         self._count = 0
 
     def add(self, number: int, data: bytes) -> int:
-        """Encodes whole lines, the first of which is line `number`; returns how many."""
-        text = bytes(_BEFORE) + data + bytes(_BEHIND)
+        """Encode whole lines, the first of which is line `number`; return how many."""
+        if not data:
+            return 0
+        text = b"\n" * _BEFORE + data + bytes(_BEHIND)
         buffer = np.frombuffer(text, np.uint8)
         # overlapping words: one at each byte
         words: Any = np.ndarray((len(text) - 7,), "V8", text, 0, (1,))
-        body = buffer[_BEFORE:-_BEHIND]
-        seps = np.flatnonzero((body == 32) | (body == 46) | (body == 10)) + _BEFORE
-        last = np.flatnonzero(buffer[seps] == 10)
-        stops = seps[last]
-        starts = np.concatenate(([_BEFORE], stops[:-1] + 1))
-        heads = np.concatenate(([0], last[:-1] + 1))
-        pieces = last - heads + 1
-        sizes = np.zeros(len(last), np.int64)
+        body = buffer[_BEFORE - 1 : -_BEHIND]
+        cuts = np.flatnonzero((body == 32) | (body == 46) | (body == 44) | (body == 10))
+        cuts += _BEFORE - 1
+        heads = np.flatnonzero(buffer[cuts] == 10)
+        stops = cuts[heads[1:]]
+        starts = cuts[heads[:-1]] + 1
+        pieces = np.diff(heads)
+        heads = heads[:-1]
+        sizes = np.zeros(len(heads), np.int64)
         made: list[tuple[Ints, NDArray[Any]]] = []
         new = _NEW
-        counts = np.bincount(np.minimum(pieces, 256))
-        for count in np.flatnonzero(counts[:256] >= _FEW).tolist():
+        counts = np.bincount(np.minimum(pieces, _PIECES))
+        for count in np.flatnonzero(counts[:_PIECES] >= _FEW).tolist():
             left = np.flatnonzero(pieces == count)
-            known = self._templates.setdefault(count, [])
+            known = self._columns.setdefault(count, [])
             at = 0
             while len(left) >= _FEW:
                 if at == len(known):
                     if not new or self._count >= _LIMIT:
                         break
                     new -= 1
-                    line = left[0]
-                    template = _learn(text[starts[line] : stops[line]])
-                    if template is None:
+                    columns = self._new(text[starts[left[0]] : stops[left[0]]])
+                    if columns is None:
                         left = left[1:]
                         continue
-                    known.append(template)
+                    known.append(columns)
                     self._count += 1
-                template = known[at]
+                columns = known[at]
                 at += 1
-                fits = template.match(words, starts[left], seps, heads[left])
+                fits = columns.match(words, cuts, heads[left])
                 lines = left[fits]
                 if not len(lines):
                     continue
                 left = left[~fits]
-                plain, rows = template.encode(words, text, seps, heads[lines], lines + number)
-                if not plain.all():
-                    lines, rows = lines[plain], rows[plain]
-                sizes[lines] = rows.shape[1]
-                made.append((lines, rows))
+                plain, values = columns.values(words, text, cuts, heads[lines])
+                for some, encoder in _encoders(columns.shape, values, np.flatnonzero(plain)):
+                    good, rows = columns.encode(encoder, values, some, lines[some] + number)
+                    if not good.all():
+                        some, rows = some[good], rows[good]
+                    sizes[lines[some]] = rows.shape[1]
+                    made.append((lines[some], rows))
         self._assemble(number, text, starts, stops, sizes, made)
-        return len(last)
+        return len(heads)
+
+    def _new(self, raw: bytes) -> Columns | None:
+        try:
+            line = raw.decode("ascii")
+            shape = self._shapes.find(line) if len(line) < _LONGEST_LINE else None
+            return Columns(shape) if shape is not None else None
+        except ValueError:
+            return None
 
     def _assemble(
         self, number: int, text: bytes, starts: Ints, stops: Ints, sizes: Ints,
         made: list[tuple[Ints, NDArray[Any]]],
     ) -> None:  # fmt: skip
-        """Puts the messages in the order of the lines, with those of the parser between."""
+        """Put the messages in the order of the lines, with those of the parser between."""
         singles: list[tuple[int, bytes]] = []
         commands: list[tuple[int, list[str]]] = []
         for line in np.flatnonzero(sizes == 0).tolist():
@@ -305,7 +355,7 @@ class Blocks:
     def _batches(
         self, number: int, begin: int, end: int, sizes: Ints, places: Ints, out: bytearray
     ) -> None:
-        """Writes the messages of the lines from `begin` to `end`."""
+        """Write the messages of the lines from `begin` to `end`."""
         lines = np.flatnonzero(sizes[begin:end]) + begin
         at = places[lines]
         view = memoryview(out)
@@ -322,7 +372,7 @@ class Blocks:
 
 
 def keep_memory() -> None:
-    """Has malloc keep what a block needs for the next one: giving it back costs 0.2 us a line."""
+    """Have malloc keep what a block needs for the next one: giving it back costs 0.2 us a line."""
     import ctypes
 
     try:
@@ -331,24 +381,3 @@ def keep_memory() -> None:
         return  # not glibc
     mallopt(_M_TRIM_THRESHOLD, _KEPT)
     mallopt(_M_MMAP_THRESHOLD, _KEPT)
-
-
-def _learn(raw: bytes) -> Template | None:
-    """The template of a line; None where the parser is to read each like it."""
-    try:
-        line = raw.decode("ascii")
-        words = line.split(" ")
-        if words[0] not in ("-A", "-I") or '"' in line or len(line) > _BEHIND // 2:
-            return None
-        command = parse(words, in_file=True)
-        if command.verb not in ("create", "add") or command.table != "conntrack":
-            return None
-        found = plan(words[1:], command)
-    except (UnicodeDecodeError, UsageError, ConntrackError):
-        return None
-    if found is None or len(found.whole) % 4:
-        return None
-    for _, _, code, _, at in found.places:
-        if words[2 * at + 2].count(".") != (3 if code == "4s" else 0):
-            return None
-    return Template(words, found)

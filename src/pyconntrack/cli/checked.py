@@ -20,13 +20,13 @@ from ..session import BATCH_BYTES, BATCH_MESSAGES, with_ack
 from ..wire.consts import NLM_F_REQUEST
 from ..wire.frame import message
 from .build import flow_values
-from .out import warn
+from .out import say
 from .parse import UsageError, parse
 from .shapes import Shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import IO, Protocol
 
     from .blocks import Blocks
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 _SPOOL = 16 << 20
 #: bytes read at once; a larger file is worth importing numpy
 _BLOCK = 1 << 20
+#: bytes of a large file that are encoded line by line
+_BEGINNING = 32 << 10
+#: bytes of a line at most
+_LONGEST = 1 << 20
 #: before each batch or command of the spool: its size, its last or only line, whether a command
 _STEP = Struct("=II?")
 
@@ -83,7 +87,7 @@ class Checked:
     def __init__(self, spool: IO[bytes] | None = None) -> None:
         self.creations = 0
         self.spool: IO[bytes] = spool or BytesIO()
-        self._shapes = {"-I": Shapes(), "-A": Shapes()}
+        self._shapes = Shapes(self._trial)
         self._parts: list[bytes] = []
         self._size = 0
         self._last = 0
@@ -98,28 +102,49 @@ class Checked:
         self.spool.close()
 
     def read(self, file: Source) -> int:
-        """Checks and keeps all lines; their number.  Raises :class:`BadLine`."""
-        data = file.read(_BLOCK)
-        blocks = self._blocks() if len(data) == _BLOCK else None
-        if blocks is None:
-            number = 0
-            for number, raw in enumerate(_each_line(data, file), 1):
-                self.add(number, raw)
-            self.flush()
-            return number
-        number = 1
-        rest = b""
-        while data:
+        """Check and keep all lines; return their number.  Raises :class:`BadLine`.
+
+        A last line that no newline ends and that says nothing sensible was cut off: it is passed
+        over with a warning, so that the lines before it can be loaded.
+        """
+        number, rest = 1, b""
+        blocks = None
+        while data := file.read(_BLOCK):
+            if number == 1 and not rest and len(data) == _BLOCK:
+                blocks = self._blocks()
             whole, newline, tail = data.rpartition(b"\n")
+            if len(rest) + (data.find(b"\n") if newline else len(data)) > _LONGEST:
+                raise BadLine(number, UsageError(f"the line is longer than {_LONGEST:,} bytes"))
             if newline:
-                number += blocks.add(number, _lines(rest + whole))
+                number += self._lines(number, rest + whole + newline, blocks)
                 rest = tail
             else:
                 rest += data
-            data = file.read(_BLOCK)
         if rest:
-            number += blocks.add(number, _lines(rest))
+            try:
+                self.add(number, rest)
+            except BadLine as bad:
+                cut = "WARNING: the last line is cut off (no newline ends it) and is passed over: "
+                self.warn([cut + bad.error.message])
+            number += 1
+        self.flush()
         return number - 1
+
+    def _lines(self, number: int, data: bytes, blocks: Blocks | None) -> int:
+        """Check and keep whole lines, the first of which is line `number`; return how many."""
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")  # of other systems
+        if blocks is not None and number > 1:
+            return blocks.add(number, data)
+        # those that begin a large file bring the shapes of the rest
+        begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
+        first = data[:begin].split(b"\n")[:-1]
+        for at, raw in enumerate(first, number):
+            self.add(at, raw)
+        if blocks is None:
+            return len(first)
+        self.flush()
+        return len(first) + blocks.add(number + len(first), data[begin:])
 
     def _blocks(self) -> Blocks | None:
         if not available():
@@ -127,7 +152,7 @@ class Checked:
         from .blocks import Blocks, keep_memory
 
         keep_memory()
-        return Blocks(self._encode, self._write, self._command)
+        return Blocks(self._shapes, self._encode, self._write, self._command)
 
     def add(self, number: int, raw: bytes) -> None:
         """Checks and keeps one line; raises :class:`BadLine`."""
@@ -143,51 +168,54 @@ class Checked:
             self._command(number, found)
 
     def _encode(self, number: int, raw: bytes) -> bytes | list[str] | None:
-        """One line's message, or its words if it is another command; raises :class:`BadLine`."""
-        line = raw.decode("utf-8", "surrogateescape").rstrip("\r\n").lstrip(" \t")
-        if not line or line[0] == "#":
+        """Return one line's message, or its words if it is another command; raises
+        :class:`BadLine`."""
+        raw = raw.rstrip(b"\r\n").lstrip(b" \t")
+        if not raw or raw.startswith(b"#"):
             return None
         try:
-            if line[0] == "{":
-                return self._json(number, line)
-            return self._parsed(number, line)
+            line = raw.decode()
+            if "\0" in line:
+                raise UsageError(f"a NUL byte (column {line.index(chr(0)) + 1})")
+            known = self._shapes.encode(line, number.to_bytes(4, sys.byteorder))
+            return self._read(number, line, self.warn) if known is None else known
         except UsageError as error:
             self.warn(error.warnings)
             raise BadLine(number, error) from None
-        except ConntrackError as error:
+        except UnicodeDecodeError as error:
+            text = f"not UTF-8: {error.reason} (byte {error.start + 1})"
+            raise BadLine(number, UsageError(text)) from None
+        except (ConntrackError, UnicodeEncodeError) as error:
             raise BadLine(number, UsageError(str(error))) from None
 
-    def _parsed(self, number: int, line: str) -> bytes | list[str]:
-        parts = words(line)
-        # a quoted value may hold blanks, which inet_aton() would pass
-        plain = line.isascii() and '"' not in line
-        shapes = self._shapes.get(parts[0]) if plain and parts else None
-        rest = parts[1:]
-        if shapes is not None:
-            encoded = shapes.encode(rest, number.to_bytes(4, sys.byteorder))
-            if encoded is not None:
-                return encoded
-        command = parse(parts, in_file=True)
-        self.warn(command.warnings)
-        if command.verb not in ("create", "add") or command.table != "conntrack":
-            if "where" in command.opts:
-                from .select import predicate
+    def _read(self, number: int, line: str, warn: Callable[[list[str]], None]) -> bytes | list[str]:
+        """Return what a line means; raises UsageError or ConntrackError."""
+        if line[0] == "{":
+            from .ndjson import request_of
 
-                predicate(command)  # a wrong expression must be found before anything is sent
-            return parts
-        values, family = flow_values(command)
-        request = (ask.create if command.verb == "create" else ask.add)(values, family)
-        if shapes is not None:
-            shapes.learn(rest, command)
-        flags = request.flags | NLM_F_REQUEST
-        return message(request.kind, flags, number, family, request.payload)
+            request = request_of(line)
+        else:
+            parts = words(line)
+            command = parse(parts, in_file=True)
+            warn(command.warnings)
+            if command.verb not in ("create", "add") or command.table != "conntrack":
+                if "where" in command.opts:
+                    from .select import predicate
 
-    def _json(self, number: int, line: str) -> bytes:
-        from .ndjson import request_of
-
-        request = request_of(line)
+                    predicate(command)  # a wrong expression must be found before anything is sent
+                return parts
+            values, family = flow_values(command)
+            request = (ask.create if command.verb == "create" else ask.add)(values, family)
         flags = request.flags | NLM_F_REQUEST
         return message(request.kind, flags, number, request.family, request.payload)
+
+    def _trial(self, line: str) -> bytes | None:
+        """Return the message of a line that was made up for :class:`.shapes.Shapes`."""
+        try:
+            found = self._read(0, line, lambda _: None)
+        except (UsageError, ConntrackError):
+            return None
+        return found if isinstance(found, bytes) else None
 
     def warn(self, warnings: list[str]) -> None:
         """Tells what was not told before."""
@@ -195,7 +223,7 @@ class Checked:
             if line not in self.warned:
                 self.warned[line] = None
                 if self.warns:
-                    warn(line)
+                    say(line + "\n")
 
     def flush(self) -> None:
         """Ends the batch at hand."""
@@ -232,20 +260,3 @@ class Checked:
                 yield number, data.decode("utf-8", "surrogateescape").split("\n")
             else:
                 yield number, data
-
-
-def _each_line(data: bytes, file: Source) -> Iterator[bytes]:
-    """The lines of `data`, and of what follows it in `file`."""
-    rest = b""
-    while data:
-        *lines, rest = (rest + data).split(b"\n")
-        yield from lines
-        data = file.read(_BLOCK)
-    if rest:
-        yield rest
-
-
-def _lines(data: bytes) -> bytes:
-    """Whole lines for :mod:`.blocks`, without the carriage returns of other systems."""
-    data += b"\n"
-    return data.replace(b"\r\n", b"\n") if b"\r" in data else data

@@ -30,7 +30,8 @@ _EVENTS = ("new", "update", "destroy")
 
 
 _REPORTED = names(CONNTRACK, REPORT)
-_ROWS = {name: row for name, _, row in leaves(CONNTRACK) if name in _REPORTED}
+#: of two rows with a name (a counter of 64 bits, and of 32) the first
+_ROWS = {name: row for name, _, row in reversed([*leaves(CONNTRACK)]) if name in _REPORTED}
 _loads: Callable[[str], Any] | None = None
 
 
@@ -57,7 +58,7 @@ def request_of(line: str) -> Request:
         if "timeout" in created:
             if created["orig_proto"] is None:
                 raise RequestError("not a flow: it lacks orig.proto")
-            return ask.add(created, family)
+            return ask.create(created, family, exclusive=False)
     if "status" in values:
         values["status"] = restore_rules.added_status(values["status"], values["status"])
     wanted = restore_rules.IDENTITY + restore_rules.RENEWED

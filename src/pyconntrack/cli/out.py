@@ -9,8 +9,6 @@ import errno
 import os
 import sys
 
-from ..errors import CHAIN_TOO_LONG, TABLE_FULL
-from ..escape import message
 from ..version import CONNTRACK_TOOLS, VERSION
 
 #: the second name of the program, under which it can stand beside conntrack-tools
@@ -89,18 +87,15 @@ def version_line() -> str:
 def complain(text: str, *, hint: bool = False) -> None:
     """Write one line of message to standard error, as conntrack(8) words it."""
     name = program()
-    warn(f"{name if name == OWN_NAME else f'{name} v{version()} (conntrack-tools)'}: {text}")
+    prefix = name if name == OWN_NAME else f"{name} v{version()} (conntrack-tools)"
+    lines = f"{prefix}: {text}\n"
     if hint:
-        warn(f"Try `{name} -h' or '{name} --help' for more information.")
-
-
-def warn(line: str) -> None:
-    """Write `line` to standard error, fit to be a message (:func:`pyconntrack.escape.message`)."""
-    say(message(line) + "\n")
+        lines += f"Try `{name} -h' or '{name} --help' for more information.\n"
+    say(lines)
 
 
 def say(text: str) -> None:
-    """Write `text` to standard error as it is; nobody can be told if that fails."""
+    """`text` on standard error; nobody can be told if that fails."""
     try:
         os.write(2, text.encode("utf-8", "backslashreplace"))
     except OSError:
@@ -113,10 +108,10 @@ _WORDS = {
     errno.ENOENT: "such conntrack doesn't exist",
     errno.EEXIST: "Such conntrack exists, try -U to update",
     errno.EINVAL: "invalid parameters",
-    errno.ENOMEM: f"not enough memory: {TABLE_FULL}",
-    errno.ENOSPC: CHAIN_TOO_LONG,
+    errno.ENOMEM: "not enough memory (is the table full? see net.netfilter.nf_conntrack_max)",
     errno.EPROTONOSUPPORT: "protocol not supported",
 }
+
 
 def failure(number: int, ext_ack: str = "") -> str:
     """The message for an errno of the kernel."""

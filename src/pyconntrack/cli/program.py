@@ -8,7 +8,7 @@ from __future__ import annotations
 import _signal
 
 from ..errors import ConntrackError, KernelError
-from .out import Output, OutputError, complain, failure, program, version_line, warn
+from .out import Output, OutputError, complain, failure, program, say, version_line
 from .parse import UsageError, parse
 
 TYPE_CHECKING = False
@@ -22,12 +22,12 @@ def run(arguments: list[str], early: Early | None) -> int:
     try:
         command = parse(arguments)
     except UsageError as error:
-        for line in error.warnings:
-            warn(line)
+        if error.warnings:
+            say("".join(f"{line}\n" for line in error.warnings))
         complain(error.message, hint=error.hint)
         return error.code
-    for line in command.warnings:
-        warn(line)
+    if command.warnings:
+        say("".join(f"{line}\n" for line in command.warnings))
     out = Output()
     try:
         if command.verb == "version":
