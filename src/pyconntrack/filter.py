@@ -156,6 +156,20 @@ def host(field: str, address: bytes) -> Net:
     return Net(field, (address, b"\xff" * len(address)))
 
 
+#: number field -> the fields that stand in its place where an entry lacks it
+_INSTEAD = {"zone": ("orig_zone", "reply_zone"), "orig_zone": ("zone",), "reply_zone": ("zone",)}
+
+
+def or_zero(field: str, node: Node) -> Or:
+    """Return `node`, or the entries whose `field` is 0: the kernel leaves it out of them.
+
+    The zone of an entry stands in ``zone``, or in ``orig_zone`` or ``reply_zone`` where it is in
+    one direction only: an entry is in zone 0 where it has none of those that apply.
+    """
+    absent = (Not(In(name, (0, 0xFFFFFFFF))) for name in (field, *_INSTEAD.get(field, ())))
+    return Or((node, And(absent)))
+
+
 def family(number: int) -> In:
     """The layer 3 family is AF_INET (2) or AF_INET6 (10)."""
     return In("family", (number, number))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from .errors import RequestError
 from .fields import IPV4, IPV6, TEXT
-from .filter import And, Bits, In, Label, Net, Node, Not, Or, Text
+from .filter import And, Bits, In, Label, Net, Node, Or, Text, or_zero
 from .model import FAMILIES, FIELDS, packed, to_raw
 from .schema import CONNTRACK, EXPECT
-from .vocab import EXPECT_FLAGS, STATUS
+from .vocab import EXPECT_FLAGS, STATUS, UNSET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ if TYPE_CHECKING:
         fn: Texts | None
 
 #: shorter names that people use
+#: words for bits that are not set
+_CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}
 _ALIASES = {"proto": "orig_proto", "state": "tcp_state"}
 _NAMES = {**FIELDS[id(EXPECT)], **FIELDS[id(CONNTRACK)]}
 #: numbers that the kernel leaves out of a message where they are zero
@@ -166,7 +168,8 @@ class Filter(And):
     - A number is itself, its word where it has one, or ``range(1024, 2048)``.
     - ``mark`` may be ``(value, mask)``, and so may any other number.
     - ``status`` and ``flags`` take words; ``"!WORD"`` is a bit that must not be set; a list of
-      words means all of them.
+      words means all of them.  ``"UNREPLIED"`` is ``"!SEEN_REPLY"``; ``"UNSET"`` is none of
+      SEEN_REPLY, ASSURED, EXPECTED and FIXED_TIMEOUT.
     - Elsewhere a list, a set or another iterable means any of its items.
 
     A comparison with a field that an entry lacks is false; but a ``mark`` or ``zone`` of 0 holds
@@ -262,7 +265,7 @@ def _number(name: str, keyword: str, value: Any) -> Node:
 def _or_absent(name: str, node: Node, value: int) -> Node:
     if value or name not in _ZERO_IS_ABSENT:
         return node
-    return Or((node, Not(In(name, (0, _NAMES[name][0].kind.limit)))))
+    return or_zero(name, node)
 
 
 def _label(value: Any) -> Node:
@@ -281,13 +284,19 @@ def _flags(name: str, value: Any) -> Node:
     for each in _items(value):
         negated = isinstance(each, str) and each.startswith("!")
         word = each.removeprefix("!") if isinstance(each, str) else each
-        if name == "status" and isinstance(word, str) and word.upper() == "UNREPLIED":
-            word, negated = "SEEN_REPLY", not negated
+        if name == "status" and isinstance(word, str) and word.upper() in _CONTRARY:
+            if negated and word.upper() == "UNSET":
+                raise RequestError("status: `!UNSET' is any of several: combine filters with |")
+            word, negated = _CONTRARY[word.upper()], not negated
         bit = to_raw(_NAMES[name], name, word)
+        if not bit:
+            raise RequestError(f"{name}: {word!r} is no bit; (0, mask) is none of those in a mask")
         if mask & bit and bool(want & bit) is negated:
             raise RequestError(f"{name}: {word} is both wanted and not wanted")
         mask |= bit
         want |= 0 if negated else bit
+    if not mask:
+        raise RequestError(f"{name}: at least one word is wanted, not {value!r}")
     return Bits(name, mask, want)
 
 

@@ -38,6 +38,9 @@ STATUS = {
     0x8000: "HW_OFFLOAD",
 }
 
+#: ``UNSET`` of conntrack(8): none of the bits that ``-o save`` of it names
+UNSET = 0x1 | 0x2 | 0x4 | 0x400
+
 #: enum tcp_conntrack
 TCP_STATE = {
     0: "NONE",

@@ -58,9 +58,13 @@ class BadLine(Exception):
 
 
 def words(line: str) -> list[str]:
-    """A line's words: blanks separate, double quotes hold together; raises UsageError."""
+    """Return a line's words: blanks separate, double quotes hold together.
+
+    A line may begin with ``conntrack``, as a command line does.  Raises UsageError.
+    """
     if '"' not in line:
-        return line.split()
+        found = line.split()
+        return found[1:] if found[:1] == ["conntrack"] and len(found) > 1 else found
     out: list[str] = []
     word: str | None = None
     quoted = False
@@ -78,7 +82,7 @@ def words(line: str) -> list[str]:
         raise UsageError('a double quote (") is not closed')
     if word is not None:
         out.append(word)
-    return out
+    return out[1:] if out[0] == "conntrack" and len(out) > 1 else out
 
 
 class Checked:

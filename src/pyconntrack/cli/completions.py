@@ -36,7 +36,7 @@ def _words(row: Option) -> list[str]:
     if row.kind == "proto":
         return [protocol.name for protocol in grammar.PROTOCOLS]
     if row.kind == "family":
-        return ["ipv4", "ipv6"]
+        return list(grammar.FAMILIES)
     if isinstance(row.detail, dict | tuple):
         return [str(word) for word in row.detail]
     return []

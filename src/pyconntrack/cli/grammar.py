@@ -3,10 +3,12 @@
 This module owns which options exist, how they are spelt, what kind of value they
 take and with which command they are illegal, optional or compulsory. The engine
 (parse.py), the help and the shell completions are all derived from these rows. It
-must not parse anything, and must import nothing: it lies on the start-up path.
+must not parse anything, and imports no more than words: it lies on the start-up path.
 """
 
 from __future__ import annotations
+
+from .. import vocab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,35 +91,39 @@ class Option:
 
 U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 
-# Words of -u: the bits that must be set and those that must not.
+_BITS: Final = {word: bit for bit, word in vocab.STATUS.items()}
+#: words of -u: the bits that must be set, or are to be, and those that must not
 STATUS: Final = {
-    "EXPECTED": (1 << 0, 0),
-    "SEEN_REPLY": (1 << 1, 0),
-    "UNREPLIED": (0, 1 << 1),
-    "ASSURED": (1 << 2, 0),
-    "SRC_NAT": (0, 0),
-    "DST_NAT": (0, 0),
-    "FIXED_TIMEOUT": (1 << 10, 0),
-    "OFFLOAD": (1 << 14, 0),
-    "HW_OFFLOAD": (1 << 15, 0),
-    "UNSET": (0, 0),
+    "EXPECTED": (_BITS["EXPECTED"], 0),
+    "SEEN_REPLY": (_BITS["SEEN_REPLY"], 0),
+    "UNREPLIED": (0, _BITS["SEEN_REPLY"]),
+    "ASSURED": (_BITS["ASSURED"], 0),
+    "SRC_NAT": (_BITS["SRC_NAT"], 0),
+    "DST_NAT": (_BITS["DST_NAT"], 0),
+    "FIXED_TIMEOUT": (_BITS["FIXED_TIMEOUT"], 0),
+    "OFFLOAD": (_BITS["OFFLOAD"], 0),
+    "HW_OFFLOAD": (_BITS["HW_OFFLOAD"], 0),
+    "UNSET": (0, vocab.UNSET),
 }
+#: bits that only the kernel sets: words that select, and set nothing
+NAT_STATUS: Final = ("SRC_NAT", "DST_NAT")
 
 EVENTS: Final = {
     "ALL": ("NEW", "UPDATE", "DESTROY"),
     "NEW": ("NEW",),
     "UPDATES": ("UPDATE",),
-    "UPDATE": ("UPDATE",),
     "DESTROY": ("DESTROY",),
 }
 
+FAMILIES: Final = {word: number for number, word in vocab.FAMILY.items()}
 #: the words of -o that -C and -S take
 COUNTED: Final = ("json", "ndjson")
-DOCUMENTS: Final = ("xml", "save", "json", "ndjson", "csv")
-OUTPUT: Final = (
-    *("extended", "id", "labels", "timestamp", "ktimestamp", "userspace"),
-    *DOCUMENTS,
-)
+DOCUMENTS: Final = ("xml", "save", *COUNTED, "csv")
+#: the words of conntrack(8), of which an unambiguous beginning will do
+CLASSIC_OUTPUT: Final = (
+    "extended", "id", "labels", "timestamp", "ktimestamp", "userspace", "xml", "save",
+)  # fmt: skip
+OUTPUT: Final = (*CLASSIC_OUTPUT, *COUNTED, "csv")
 
 _ALL = "LGIAUDEFCSRVH"
 
@@ -198,7 +204,7 @@ EXTENSIONS: Final = (
     Option("- undo", "undo", "text", "FILE", "UDF", "",
            "write a file for -R that brings the old entries back", group="new"),
     Option("- labelmap", "labelmap", "text", "FILE", "LGIADUE", "",
-           "the names of labels for what follows, not connlabel.conf", group="new"),
+           "the names of labels, instead of those of connlabel.conf", group="new"),
     Option("- from-file", "from_file", "text", "FILE", "D", "",
            "delete the entries that a file lists", group="new"),
     Option("- progress", "progress", "flag", "", "UDR", "",
@@ -235,21 +241,10 @@ _TUPLE_PORTS = (
            "destination port of the expected flow"),
 )  # fmt: skip
 
-# Names of linux/netfilter/nf_conntrack_{tcp,sctp,dccp}.h, in the kernel's numbering.
-TCP_STATES: Final = {
-    "NONE": 0, "SYN_SENT": 1, "SYN_RECV": 2, "ESTABLISHED": 3, "FIN_WAIT": 4,
-    "CLOSE_WAIT": 5, "LAST_ACK": 6, "TIME_WAIT": 7, "CLOSE": 8, "LISTEN": 9, "SYN_SENT2": 9,
-}  # fmt: skip
-SCTP_STATES: Final = {
-    "NONE": 0, "CLOSED": 1, "COOKIE_WAIT": 2, "COOKIE_ECHOED": 3, "ESTABLISHED": 4,
-    "SHUTDOWN_SENT": 5, "SHUTDOWN_RECD": 6, "SHUTDOWN_ACK_SENT": 7,
-    "HEARTBEAT_SENT": 8, "HEARTBEAT_ACKED": 9,
-}  # fmt: skip
-DCCP_STATES: Final = {
-    "NONE": 0, "REQUEST": 1, "RESPOND": 2, "PARTOPEN": 3, "OPEN": 4, "CLOSEREQ": 5,
-    "CLOSING": 6, "TIMEWAIT": 7, "IGNORE": 8, "INVALID": 9,
-}  # fmt: skip
-DCCP_ROLES: Final = {"client": 0, "server": 1}
+TCP_STATES: Final = {word: number for number, word in vocab.TCP_STATE.items()} | {"LISTEN": 9}
+SCTP_STATES: Final = {word: number for number, word in vocab.SCTP_STATE.items()}
+DCCP_STATES: Final = {word: number for number, word in vocab.DCCP_STATE.items()}
+DCCP_ROLES: Final = {word.lower(): number for number, word in vocab.DCCP_ROLE.items()}
 
 
 def _state(label: str, states: dict[str, int], error: str) -> Option:

@@ -57,10 +57,12 @@ def parse(argv: list[str], *, in_file: bool = False) -> Command:
     reader = _Reader(argv)
     try:
         reader.scan()
+        reader.name_labels()
         reader.check(in_file)
     except UsageError as error:
-        error.warnings = reader.command.warnings
+        error.warnings = reader.warnings()
         raise
+    reader.command.warnings = reader.warnings()
     return reader.command
 
 
@@ -68,7 +70,8 @@ class _Reader:
     """One pass over the words, then the rules."""
 
     __slots__ = (
-        "cidr", "command", "given", "index", "labels", "operand", "statuses", "verb", "words",
+        "command", "given", "index", "labelled", "operand", "prefixes", "statuses",
+        "unlimited", "unset", "verb", "words",
     )  # fmt: skip
 
     def __init__(self, words: list[str]) -> None:
@@ -78,9 +81,11 @@ class _Reader:
         self.verb: Verb | None = None
         self.operand = False  # whether the command's operand has been taken
         self.given: dict[Option, str] = {}  # the option, as it was spelt
-        self.cidr: set[str] = set()  # mask fields that came with an address
+        self.prefixes: dict[str, bytes] = {}  # mask fields that came with an address
         self.statuses: list[tuple[int, int]] = []
-        self.labels: dict[str, int] | None = None
+        self.unset: list[str] = []  # status words that only select
+        self.labelled: list[tuple[Option, str | None]] = []  # what needs the label map
+        self.unlimited = ""  # an option whose prefix length is empty
 
     # -- words -----------------------------------------------------------------------
 
@@ -174,6 +179,8 @@ class _Reader:
                 self.index += 1
             else:
                 raise UsageError(f"option `{word}' requires an argument")
+        if row in self.given and row.arg and row in grammar.EXTENSIONS:
+            raise UsageError(f"option `--{row.name}' can only be specified once")
         self.given[row] = word
         self.store(row, text)
 
@@ -226,9 +233,10 @@ class _Reader:
             value = values.mark(text)
         elif kind == "choice":
             choices, error = row.detail
-            if text not in choices:
+            fitting = values.matching(text, choices)
+            if not fitting:
                 raise UsageError(f"{error} `{text}'")
-            value = choices[text]
+            value = choices[fitting[0]]
         elif kind == "nat":
             value = (None, None) if given is None else values.nat(text, row.name)
             if value[0] is not None:
@@ -238,35 +246,28 @@ class _Reader:
             return
         elif kind == "events":
             chosen = opts.setdefault(row.field, set())
-            for word in values.words(text, grammar.EVENTS, fold="upper"):
+            for word in values.words(text, grammar.EVENTS, grammar.EVENTS):
                 chosen.update(grammar.EVENTS[word])
             return
         elif kind in ("labels", "labels?"):
-            bits = opts.setdefault(row.field, [])
-            names = [] if given is None else text.split(",")
-            known = self.labelmap(needed=not names or not all(map(str.isdecimal, names)))
-            for name in names:
-                bit = known.get(name)
-                if bit is None:  # the number of a bit without a name, as -o save writes them
-                    bit = values.number(name)
-                    if not name.isdecimal() or not 0 <= bit <= 127:
-                        raise UsageError(f"unknown label '{name}'")
-                if bit not in bits:
-                    bits.append(bit)
+            opts.setdefault(row.field, [])
+            self.labelled.append((row, given))
             return
         elif kind == "proto":
             self.command.proto = values.protocol(text, _NAMES)
             return
         elif kind == "family":
-            self.agree(values.address_family(text))
+            fitting = values.matching(text, grammar.FAMILIES)
+            if not fitting:
+                raise UsageError(f"`{text}' unsupported protocol")
+            self.agree(grammar.FAMILIES[fitting[0]])
             self.command.family_given = True
             return
         elif kind == "output":
-            self.output(text)
+            self.output(row, text)
             return
         elif kind == "deprecated":
             self.command.warnings.append("WARNING: ignoring -a, deprecated option.")
-            del self.given[row]
             return
         elif kind == "sort":
             value = [
@@ -283,6 +284,8 @@ class _Reader:
 
     def address(self, row: Option, text: str) -> None:
         packed, mask = values.network(text)
+        if text.endswith("/"):
+            self.unlimited = text
         field = row.detail
         if mask is not None and field is None:
             raise UsageError(f"CIDR notation unavailable for `--{row.name}'")
@@ -290,15 +293,10 @@ class _Reader:
         opts = self.command.opts
         opts[row.field] = packed
         if isinstance(field, str):
+            # `-s NET/24 -s HOST': the mask belonged to the first
+            self.prefixes.pop(field, None)
             if mask is not None:
-                opts[field] = mask
-                self.cidr.add(field)
-            elif field in self.cidr:
-                # `-s NET/24 -s HOST': the mask belonged to the first
-                del opts[field]
-                self.cidr.discard(field)
-        else:
-            self.cidr.discard(row.field)
+                self.prefixes[field] = mask
 
     def agree(self, family: int) -> None:
         if self.command.family not in (0, family):
@@ -307,34 +305,58 @@ class _Reader:
 
     def status(self, text: str) -> None:
         on = off = 0
-        for word in values.words(text, grammar.STATUS, negate=True):
+        for word in values.words(text, grammar.STATUS, grammar.STATUS, bits=True):
             name = word.removeprefix("!")
-            if name in ("SRC_NAT", "DST_NAT"):
-                option = name.lower().replace("_", "-")
-                self.command.warnings.append(f"WARNING: ignoring {name}, use --{option} instead")
-            bits = grammar.STATUS[name]
-            on |= bits[0] if word == name else 0
-            off |= bits[1] if word == name else bits[0]
+            must, must_not = grammar.STATUS[name]
+            if word != name:
+                if not must:
+                    raise UsageError(f"Bad parameter `{name}'")
+                must, must_not = 0, must
+            if name in grammar.NAT_STATUS:
+                self.unset.append(name)
+            on |= must
+            off |= must_not
         self.statuses.append((on, off))
 
-    def labelmap(self, *, needed: bool = True) -> dict[str, int]:
-        path = self.command.opts.get("labelmap", grammar.LABELMAP)
-        if self.labels is None:
-            try:
-                self.labels = values.read_labelmap(path)
-            except OSError as error:
-                # not remembered: each use of a missing map warns
-                if needed:
-                    self.command.warnings.append(f"nfct_labelmap_new: {error.strerror}")
-                return {}
-            self.command.labelmap = path
-        return self.labels
+    def warnings(self) -> list[str]:
+        """Return what is to be said before anything else."""
+        selects = self.verb is not None and self.verb.letter in "LD"
+        names = [] if selects else self.unset
+        ignored = [(name, name.lower().replace("_", "-")) for name in names]
+        return [
+            *(f"WARNING: ignoring {name}, use --{option} instead" for name, option in ignored),
+            *self.command.warnings,
+        ]
 
-    def output(self, text: str) -> None:
+    def name_labels(self) -> None:
+        """Look up the labels in the map, which may be named anywhere on the line."""
+        opts = self.command.opts
+        path = opts.get("labelmap", grammar.LABELMAP)
+        known: dict[str, int] | None = None
+        for row, text in self.labelled:
+            names = [] if row.kind == "output" or text is None else text.split(",")
+            if known is None:
+                try:
+                    known = values.read_labelmap(path)
+                    self.command.labelmap = path
+                except OSError as error:
+                    # not remembered: each use of a missing map warns
+                    if not names or not all(map(str.isdecimal, names)):
+                        self.command.warnings.append(f"nfct_labelmap_new: {error.strerror}")
+            for name in names:
+                bit = (known or {}).get(name)
+                if bit is None:  # the number of a bit without a name, as -o save writes them
+                    bit = values.number(name)
+                    if not name.isdecimal() or not 0 <= bit <= 127:
+                        raise UsageError(f"unknown label '{name}'")
+                if bit not in opts[row.field]:
+                    opts[row.field].append(bit)
+
+    def output(self, row: Option, text: str) -> None:
         chosen = self.command.output
-        for word in values.words(text, grammar.OUTPUT, fold="lower"):
+        for word in values.words(text, grammar.OUTPUT, grammar.CLASSIC_OUTPUT):
             if word == "labels":
-                self.labelmap()
+                self.labelled.append((row, None))
             if word not in chosen:
                 chosen.append(word)
         if "save" in chosen and len(chosen) > 1:
@@ -399,6 +421,23 @@ class _Reader:
         if "zero" in opts and named & _FILTERS:
             raise UsageError("Can't use -z with filtering parameters")
         self.settle(verb, expect)
+        self.narrow(verb, named)
+
+    def narrow(self, verb: Verb, named: set[str]) -> None:
+        """Refuse what looks like a filter of a change and is none, where no other narrows it."""
+        if verb.letter not in "DUF":
+            return
+        if self.unlimited:
+            raise UsageError(f"`{self.unlimited}' lacks its prefix length: 0 is any address")
+        new = {"timeout", "mark", "status", "state"} if verb.letter == "U" else set()
+        idle = (named - new) & {"nat-range", "timeout"}
+        if idle and not any(
+            row.group in ("select", "both", "") or row.name in ("where", "from-file")
+            for row in self.given
+            if row.name not in (*new, *idle)
+        ):
+            raise UsageError(f"`--{min(idle)}' selects nothing: -{verb.short} would then mean "
+                             "every entry; give a filter")  # fmt: skip
 
     def check_file(self, verb: Verb, named: set[str]) -> None:
         expect = " expect" if self.command.table == EXPECT else ""
@@ -412,7 +451,7 @@ class _Reader:
         """Check each row's rule for this command."""
         for row in rows:
             rule = row.expect if expect else row.on
-            if row in self.given or row.field in self.cidr:
+            if row in self.given or row.field in self.prefixes:
                 if (letter not in rule and letter.lower() not in rule) or (
                     row.kind == "output"
                     and letter in "CS"
@@ -451,7 +490,12 @@ class _Reader:
                     more_off |= on & ~more_on if more_on else 0
                 on |= more_on
                 off |= more_off
+            if verb.name != "list" and verb.name != "delete":
+                on &= ~sum(grammar.STATUS[name][0] for name in grammar.NAT_STATUS)
             opts["status"] = (on, off)
+        for field, mask in self.prefixes.items():  # with --mask-src beside it both count
+            bits = int.from_bytes(mask) | int.from_bytes(opts.get(field, b""))
+            opts[field] = bits.to_bytes(len(mask))
         if expect:
             return
         for side in ("src", "dst"):

@@ -5,7 +5,7 @@ Owns the meaning of ``-s``, ``-u``, ``-n`` and their like; matching is :mod:`pyc
 
 from __future__ import annotations
 
-from ..filter import And, Bits, In, Label, Net, Not, Or, equals, host, translated
+from ..filter import And, Bits, In, Label, Net, Not, Or, equals, host, or_zero, translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def predicate(command: Command) -> Node | None:
             nodes.append(equals(name, value) if isinstance(value, int) else In(name, *value))
     for name in _NUMBERS:
         if name in opts and not (changes and name.endswith("_state")):
-            nodes.append(_zone(name, opts[name]) if "zone" in name else equals(name, opts[name]))
+            node: Node = equals(name, opts[name])
+            nodes.append(node if opts[name] or "zone" not in name else or_zero(name, node))
     if not changes:
         nodes += _values(opts)
     elif "labels" in opts:
@@ -68,13 +69,6 @@ def _where(text: str) -> list[Node]:
     except WhereError as error:
         raise UsageError(f"--where: {error}", hint=False) from None
     return list(node.nodes) if isinstance(node, And) else [node]
-
-
-def _zone(name: str, number: int) -> Node:
-    """An entry in zone 0 has no zone to tell."""
-    if number:
-        return equals(name, number)
-    return Or((Not(In(name, (0, 0xFFFF))), equals(name, 0)))
 
 
 def _values(opts: dict[str, Any]) -> list[Node]:

@@ -106,13 +106,6 @@ def address(text: str) -> bytes:
     raise UsageError(f"Invalid IP address `{text}'")
 
 
-def address_family(text: str) -> int:
-    """Read the value of -f."""
-    if text not in ("ipv4", "ipv6"):
-        raise UsageError(f"`{text}' unsupported protocol")
-    return IPV4 if text == "ipv4" else IPV6
-
-
 def family(packed: bytes) -> int:
     """Tell the address family from the length."""
     return IPV4 if len(packed) == 4 else IPV6
@@ -164,10 +157,9 @@ def nat(text: str, what: str) -> tuple[bytes, int | None]:
 
 
 def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
-    """Read a protocol: a name of ours in any case, one of /etc/protocols, or a number."""
-    lower = text.lower()
+    """Read a protocol: a name of ours, one of /etc/protocols, or a number."""
     for name, value in known:
-        if name == lower:
+        if matching(text, (name,)):
             return value
     value = number(text)
     if value == -1 and text.isascii() and "\0" not in text:
@@ -180,31 +172,35 @@ def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
     return value
 
 
-def words(text: str, known: Iterable[str], *, fold: str = "", negate: bool = False) -> list[str]:
-    """Split a list of known words; ``fold`` makes letters "upper" or "lower" first.
+def matching(text: str, known: Iterable[str], short: Iterable[str] = ()) -> list[str]:
+    """Return the words of ``known`` that ``text`` may be: the rule of all vocabularies.
 
-    With ``negate`` a word may have a ``!`` in front, which stays on it.
+    A word is read in any case; of the words in ``short`` a beginning will do.
     """
-    vocabulary = tuple(known)
-    found = []
+    upper = text.upper()
+    whole = [word for word in known if word.upper() == upper]
+    return whole or [word for word in short if upper and word.upper().startswith(upper)]
+
+
+def words(text: str, known: Iterable[str], short: Iterable[str], bits: bool = False) -> list[str]:
+    """Split a list of ``known`` words; with ``bits`` a word may have a ``!``, which stays on it."""
+    vocabulary, found = tuple(known), []
     rest: str | None = text
     while rest is not None:
-        bare, bang = rest, ""
-        if negate and rest.startswith("!"):
-            bare, bang = rest[1:], "!"
-        word, comma, tail = bare.partition(",")
-        folded = word.upper() if fold == "upper" else word.lower() if fold else word
-        if folded not in vocabulary or (bang and word == "UNREPLIED"):
-            raise UsageError(_bad_word(bare, folded, vocabulary))
-        found.append(bang + folded)
+        bang = "!" if bits and rest.startswith("!") else ""
+        word, comma, tail = rest[len(bang) :].partition(",")
+        fitting = matching(word, vocabulary, short)
+        if len(fitting) != 1:
+            hint = _meant(word, fitting or vocabulary)
+            raise UsageError(f"Bad parameter `{rest[len(bang):]}'{hint}")
+        found.append(bang + fitting[0])
         rest = tail if comma else None
     return found
 
 
-def _bad_word(text: str, word: str, vocabulary: tuple[str, ...]) -> str:
-    near = [known for known in vocabulary if word and known.startswith(word) and known != word]
-    meant = f": do you mean `{near[0]}'?" if near else ""
-    return f"Bad parameter `{text}'{meant}"
+def _meant(text: str, known: Iterable[str]) -> str:
+    near = [f"`{word}'" for word in known if text and word.upper().startswith(text.upper())]
+    return f": do you mean {' or '.join(near)}?" if near else ""
 
 
 def names(text: str, what: str) -> list[str]:

@@ -110,6 +110,7 @@ def _flags() -> dict[str, Node]:
         word.lower(): Bits("status", bit, bit) for bit, word in vocab.STATUS.items()
     }
     flags["unreplied"] = Bits("status", c.IPS_SEEN_REPLY, 0)
+    flags["unset"] = Bits("status", vocab.UNSET, 0)
     flags["snat"] = translated("src", "dst")
     flags["dnat"] = translated("dst", "src")
     flags["nat"] = Or((flags["snat"], flags["dnat"]))
