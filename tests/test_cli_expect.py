@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from support.ctool import Stream, normalise, ours, ours_argv, theirs
-from support.netns import sysctl
+from support.netns import Namespace, sysctl
 from support.traffic import Flows
 
 
@@ -117,3 +119,42 @@ def test_events(flows: Flows) -> None:
     assert new.startswith("    [NEW] ")
     assert gone.startswith("[DESTROY] ")
     assert new.endswith("class=0 helper=ftp")
+
+
+def test_errors_name_what_is_wrong_with_an_expectation(netns: Namespace) -> None:
+    ends = "--orig-src 192.0.2.1 --orig-dst 198.51.100.1 -p tcp --sport 1 --dport 21"
+    new = f"{ends} --tuple-src 192.0.2.9 --tuple-dst 198.51.100.9 -t 60 " + " ".join((
+        "--mask-src 255.255.255.255 --mask-dst 255.255.255.255 --mask-port-src 1",
+        "--mask-port-dst 2 --tuple-port-src 5 --tuple-port-dst 6",
+    ))  # fmt: skip
+    one = f"{ends} --reply-port-src 1 --reply-port-dst 2"
+    for words, text in (
+        (f"-I expect {new}", "master conntrack not found"),
+        (f"-G expect {one}", "No such file or directory"),
+        (f"-D expect {one}", "No such file or directory"),
+    ):
+        done = ours(*words.split())
+        assert (done.rc, done.err.partition(": ")[2]) == (1, f"Operation failed: {text}\n")
+    master = "-s 192.0.2.1 -d 198.51.100.1 -p tcp --sport 1 --dport 21 --state ESTABLISHED -t 99"
+    assert ours(*f"-I {master} --helper ftp".split()).rc == 0
+    assert ours(*f"-I expect {new}".split()).rc == 0
+    again = ours(*f"-I expect {new}".split())
+    assert (again.rc, again.err.partition(": ")[2]) == (1, "Operation failed: File exists\n")
+
+
+def test_statistics_have_the_names_of_conntrack(netns: Namespace) -> None:
+    first = ours("-S", "expect").out.splitlines()[0]
+    assert first.split()[1:] == ["expect_new=0", "expect_create=0", "expect_delete=0"]
+    row = json.loads(ours("-S", "expect", "-o", "ndjson").out.splitlines()[0])
+    assert row == {"cpu": 0, "expect_new": 0, "expect_create": 0, "expect_delete": 0}
+
+
+def test_a_whole_document_stands_before_the_summary(netns: Namespace) -> None:
+    command = "-I -s 192.0.2.1 -d 198.51.100.1 -p udp --sport 1 --dport 21 -t 99"
+    assert ours(*command.split()).rc == 0
+    for form, last in (("xml", True), ("json", True), ("extended", False)):
+        argv = [*ours_argv(), "-L", "-o", form]
+        both = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+        lines = both.stdout.decode().splitlines()
+        assert ("have been shown" in lines[-1]) is last
+        assert ("have been shown" in lines[0]) is not last

@@ -113,6 +113,14 @@ def test_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert opts("-U --label-del=one")["label_del"] == [1]
     assert parse(["-L", "-o", "labels"]).labelmap == str(path)
     assert values.label_names(str(path)) == {0: "zero", 1: "one", 127: "last"}
+    other = tmp_path / "other"
+    other.write_text("5 one\n")
+    for line in ("-L -l one -o labels --labelmap {}", "-L --labelmap {} -l one -o labels",
+                 "--labelmap={} -o labels -l one -L"):  # fmt: skip
+        command = parse(line.format(other).split())
+        assert (command.opts["labels"], command.labelmap) == ([5], str(other)), line
+    assert opts(f"-U --label-del --labelmap {other}")["label_del"] == []
+    assert opts(f"-U --label-add one --labelmap {other}")["label_add"] == [5]
     with pytest.raises(UsageError, match="unknown label 'far'"):
         opts("-L -l one,far")
     with pytest.raises(UsageError, match="at the same time"):

@@ -465,6 +465,17 @@ def test_files_that_bring_ever_new_shapes_are_read_in_bounded_memory() -> None:
 
 
 @pytest.mark.parametrize("block", [4000, 1 << 30])
+def test_a_line_may_begin_with_the_word_conntrack(block: int) -> None:
+    line = b"-A -s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -t 9"
+    for more in (b"", b' --helper "ftp"'):
+        lines = [line + more, b"-D -s 1.1.1.1", b"-F"]
+        pasted = [b"conntrack " + lines[0], b"  conntrack\t" + lines[1], b"conntrack " + lines[2]]
+        assert by_load(b"\n".join(pasted), block) == by_load(b"\n".join(lines), block)
+    assert by_load(b"conntrack conntrack -F", block) == [(1, b"bad")]
+    assert by_load(b"conntrack", block) == [(1, b"bad")]
+
+
+@pytest.mark.parametrize("block", [4000, 1 << 30])
 def test_warning_is_printed_once(block: int, capfd: pytest.CaptureFixture[str]) -> None:
     lines = [line + " -u SRC_NAT" for line in plain_lines(100)]
     assert len(by_load("\n".join(lines).encode(), block)) == 100

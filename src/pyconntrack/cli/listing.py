@@ -33,6 +33,8 @@ def show(runner: Runner, command: Command) -> int:
         (many if columns else few)(parts, node, document)
     assert document is not None
     document.close()
+    if document.writer.foot:  # as in conntrack(8), nothing stands before a whole document
+        runner.out.flush()
     what = "expectations" if command.table == "expect" else "flow entries"
     runner.summary(document.count, f"{what} have been shown")
     return 0

@@ -113,7 +113,14 @@ _WORDS = {
 }
 
 
-def failure(number: int, ext_ack: str = "") -> str:
-    """The message for an errno of the kernel."""
-    text = f"Operation failed: {_WORDS.get(number) or os.strerror(number)}"
+def failure(number: int, ext_ack: str = "", *, expect: str = "") -> str:
+    """Return the message for an errno of the kernel.
+
+    ``expect``: the command, where it is one on the expectation table.
+    """
+    words = _WORDS.get(number)
+    if expect and number in (errno.ENOENT, errno.EEXIST):
+        lost = expect == "create" and number == errno.ENOENT
+        words = "master conntrack not found" if lost else None
+    text = f"Operation failed: {words or os.strerror(number)}"
     return f"{text} ({ext_ack})" if ext_ack and number not in (errno.EPERM, errno.ENOENT) else text

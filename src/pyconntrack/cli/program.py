@@ -63,7 +63,8 @@ def _run(command: Command, out: Output, early: Early | None) -> int:
         return error.code
     except KernelError as error:
         out.flush()
-        complain(failure(error.errno or 0, error.ext_ack))
+        expect = command.verb if command.table == "expect" else ""
+        complain(failure(error.errno or 0, error.ext_ack, expect=expect))
     except ConntrackError as error:
         out.flush()
         complain(str(error))

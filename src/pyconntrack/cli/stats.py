@@ -24,7 +24,7 @@ _STATS = (
     ("error", "error"), ("search_restart", "search_restart"), ("clash_resolve", "clash_resolve"),
     ("chain_toolong", "chaintoolong"),
 )  # fmt: skip
-_STATS_EXPECT = (("new", "exp_new"), ("create", "exp_create"), ("delete", "exp_delete"))
+_STATS_EXPECT = tuple((name, f"expect_{name}") for name in ("new", "create", "delete"))
 
 
 def count(runner: Runner, command: Command) -> int:
@@ -78,7 +78,8 @@ def stats(runner: Runner, command: Command) -> int:
             values = find(message).values(message)
             cpu = int.from_bytes(message[18:20])
             if command.output:
-                numbers = "".join(f',"{name}":{value}' for name, value in values.items())
+                told = {name: f"expect_{name}" if expect else name for name in values}
+                numbers = "".join(f',"{told[name]}":{value}' for name, value in values.items())
                 lines.append(f'{{"cpu":{cpu}{numbers}}}')
                 continue
             cells = " ".join(f"{word}={values[name]}" for name, word in words if name in values)

@@ -70,7 +70,7 @@ class Writer:
             from . import xml
 
             if self.expect:
-                return xml.expect(layout, event)
+                return xml.expect(layout, self.options, event)
             return xml.flow(layout, self.options, self.labels, event)
         if self.format in ("json", "ndjson"):
             from . import json

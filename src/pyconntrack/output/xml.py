@@ -148,7 +148,7 @@ def _when() -> str:
 _SIDES = (("tuple", "expected"), ("mask", "mask"), ("master", "master"))
 
 
-def expect(layout: Layout, event: str = "") -> list[Piece]:
+def expect(layout: Layout, options: Collection[str], event: str = "") -> list[Piece]:
     """The element of an expectation."""
     has = layout.slots
     family = layout.family
@@ -173,4 +173,6 @@ def expect(layout: Layout, event: str = "") -> list[Piece]:
     for field in ("timeout", "class", "zone"):
         if field in has:
             out += [f"<{field}>", Num(field), f"</{field}>"]
+    if "timestamp" in options:
+        out.append(Call(_when))
     return [*out, "</meta></flow>"]
