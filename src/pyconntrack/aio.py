@@ -372,9 +372,11 @@ class AsyncConntrack:
         result: Stats = await self._call(verbs.stats())
         return result
 
-    async def load(self, flows: Iterable[Flow]) -> list[LoadError]:
-        """Creates many flows: see :meth:`pyconntrack.Conntrack.load`."""
-        return [error async for error in self._batches(verbs.load(flows))]
+    async def load(
+        self, flows: Iterable[Flow], *, existing: Literal["error", "update"] = "error"
+    ) -> list[LoadError]:
+        """Create many flows: see :meth:`pyconntrack.Conntrack.load`."""
+        return [error async for error in self._batches(verbs.load(flows, existing))]
 
     def expectations(self) -> AsyncIterator[Expect]:
         """The expectation table."""

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import errno as _errno
 
+from .escape import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .model import Expect, Flow
 
+#: what ENOMEM and ENOSPC say of a creation
+TABLE_FULL = "the table is full: raise net.netfilter.nf_conntrack_max (or memory ran out)"
+CHAIN_TOO_LONG = "the hash chain is too long: raise net.netfilter.nf_conntrack_buckets"
 #: what an errno of ctnetlink means to the one who asked
 _WORDS = {
     _errno.EPERM: "no permission: needs CAP_NET_ADMIN; try sudo",
     _errno.EACCES: "no permission: needs CAP_NET_ADMIN; try sudo",
     _errno.ENOENT: "no such entry",
     _errno.EEXIST: "such an entry exists already",
-    _errno.ENOMEM: "the table is full (nf_conntrack_max) or memory ran out",
+    _errno.ENOMEM: TABLE_FULL,
     _errno.ENFILE: "the table is full (nf_conntrack_max)",
     _errno.EINVAL: "the kernel took it for invalid",
     _errno.EOPNOTSUPP: "the kernel does not support this",
@@ -76,9 +81,11 @@ class KernelError(ConntrackError, OSError):
         from os import strerror
 
         words = _WORDS.get(errno) or strerror(errno)
+        if errno == _errno.ENOSPC and operation.startswith("creating"):
+            words = CHAIN_TOO_LONG
         text = f"{operation}: {words} ({_errno.errorcode.get(errno, errno)})"
         if ext_ack:
-            text += f": {ext_ack}"
+            text += f": {printable(ext_ack)}"
         OSError.__init__(self, errno, text)
         self.operation = operation
         self.ext_ack = ext_ack

@@ -72,17 +72,16 @@ def get(values: Mapping[str, Any], family: int) -> Request:
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET), 0, family, _flow(values, family))
 
 
-def create(values: Mapping[str, Any], family: int, *, exclusive: bool = True) -> Request:
-    """A new flow; with `exclusive` EEXIST where there is one already."""
-    flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
+def create(values: Mapping[str, Any], family: int) -> Request:
+    """A new flow; EEXIST where there is one already."""
+    flags = c.NLM_F_CREATE | c.NLM_F_EXCL
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), flags, family, _flow(values, family))
 
 
 def add(values: Mapping[str, Any], family: int) -> Request:
-    """A new flow; where there is one already it stays as it is, which a batch does not count as
-    a failure.
+    """A new flow; where there is one already, :mod:`.restoration` renews it.
 
-    ctnetlink ignores NLM_F_APPEND, and hands it back in the error (see session.refused()).
+    ctnetlink ignores NLM_F_APPEND, which says so.
     """
     request = create(values, family)
     request.flags |= c.NLM_F_APPEND

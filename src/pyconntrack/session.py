@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import os
 import sys
-from errno import EEXIST
 from struct import Struct
 
 from .errors import DecodeError, DumpInterrupted, kernel_error
 from .wire.consts import (
     NLM_F_ACK,
     NLM_F_ACK_TLVS,
-    NLM_F_APPEND,
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
     NLM_F_MULTI,
@@ -28,7 +26,7 @@ from .wire.consts import (
     NLMSG_ERROR,
     NLMSG_HDRLEN,
 )
-from .wire.frame import message, read_asked_flags, read_errno, read_ext_ack, split
+from .wire.frame import message, read_errno, read_ext_ack, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -213,10 +211,9 @@ def batch(requests: Sequence[Request]) -> Conversation:
 
 
 def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failure | None:
-    """The failure that an NLMSG_ERROR message tells; None for an acknowledgement, and where what
-    was to be added (see request.add()) is there already."""
+    """Return the failure that an NLMSG_ERROR message reports; None for an acknowledgement."""
     errno = read_errno(data, pos, length)
-    if not errno or (errno == EEXIST and read_asked_flags(data, pos, length) & NLM_F_APPEND):
+    if not errno:
         return None
     return Failure(index, errno, read_ext_ack(data, pos, length, flags, done=False))
 

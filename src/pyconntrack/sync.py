@@ -362,12 +362,18 @@ class Conntrack:
         result: Stats = self._call(verbs.stats())
         return result
 
-    def load(self, flows: Iterable[Flow]) -> list[LoadError]:
-        """Creates many flows, hundreds to a send; returns the refused ones, [] if none was.
+    def load(
+        self, flows: Iterable[Flow], *, existing: Literal["error", "update"] = "error"
+    ) -> list[LoadError]:
+        """Create many flows, hundreds to a send; return the refused ones, [] if none was.
 
         A list is checked as a whole before anything is sent, any other iterable as it is read.
+        ``existing``: "update" gives a flow that is there already the timeout, mark, labels and
+        protocol state of its equal in ``flows``, and adds the status bits that it lacks; with
+        "error" it is refused.  A flow is created after its ``master``; where that does not come,
+        without it, and a UserWarning counts such flows.
         """
-        return list(self._batches(verbs.load(flows)))
+        return list(self._batches(verbs.load(flows, existing)))
 
     def expectations(self) -> Iterator[Expect]:
         """The expectation table."""

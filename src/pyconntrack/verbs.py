@@ -15,7 +15,9 @@ from .layout import ATTRS, find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
 from .model.make import make
 from .netns import sysctl
+from .restoration import Restoration
 from .wire import consts as c
+from .wire.frame import message as frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,7 +204,7 @@ def get(target: Flow | Tuple, zone: int | None) -> Conversation:
     return Flow.from_message(answers[0])
 
 
-def create_request(flow: object, *, exclusive: bool = True) -> Request:
+def create_request(flow: object) -> Request:
     """Return the request that creates ``flow``; a direction that it lacks is the other's inverse.
 
     A flow that the kernel reported becomes what it was, as far as a request can say it.
@@ -210,7 +212,9 @@ def create_request(flow: object, *, exclusive: bool = True) -> Request:
     """
     if not isinstance(flow, Flow):
         raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
-    values = restore_rules.creation(flow._values(), sysctl)
+    values = restore_rules.creation(
+        dict(zip(flow._layout.names, flow._layout.unpack(flow.message), strict=True)), sysctl
+    )
     writers = flow._layout.writers
     if create_request not in writers:
         for prefix in ("orig_", "reply_"):
@@ -219,7 +223,7 @@ def create_request(flow: object, *, exclusive: bool = True) -> Request:
     if "timeout" not in values:
         raise RequestError("timeout: seconds are wanted to create a flow")
     message, _ = make(_CT_NEW, values, flow.family)
-    flags = c.NLM_F_CREATE | (c.NLM_F_EXCL if exclusive else 0)
+    flags = c.NLM_F_CREATE | c.NLM_F_EXCL
     return request.Request(_CT_NEW, flags, flow.family, message[ATTRS:])
 
 
@@ -306,41 +310,60 @@ def family_number(family: int | str | None) -> int:
 
 #: flows of one round of `load`
 LOAD_ROUND = 256
+EXISTING = ("error", "update")
 
 
-def load(flows: Iterable[Flow], *, exclusive: bool = True) -> Conversation:
-    """Creates many flows; emits a :class:`LoadError` for each refused one; returns how many went.
+def load(flows: Iterable[Flow], existing: str) -> Conversation:
+    """Create many flows; emit a :class:`LoadError` for each refused one.
 
     A list or tuple is checked as a whole before anything is sent; any other iterable is read and
-    checked a round at a time, so it may be longer than memory.
+    checked a round at a time, so it may be longer than memory.  ``existing``: what a flow that is
+    there already draws, a LoadError ("error") or a change of what differs ("update").
+    Warn (UserWarning) of those that were made without the master that they name.
     """
-    loaded = index = 0
+    if existing not in EXISTING:
+        raise RequestError(f"existing: {existing!r} is none of {', '.join(EXISTING)}")
+    flags = c.NLM_F_APPEND if existing == "update" else 0
     if isinstance(flows, (list, tuple)):
         for number, flow in enumerate(flows):
-            _load_request(number, flow, exclusive)
+            _load_request(number, flow)
     source = iter(flows)
+    restoration = Restoration()
+    first = session.sequence() & 0x3FFFFFFF
+    end = first
+    given: dict[int, Flow] = {}  # those of this round, and those that wait for their masters
     while True:
-        part: list[Flow] = []
-        requests = []
+        parts = []
         for flow in source:
-            requests.append(_load_request(index + len(part), flow, exclusive))
-            part.append(flow)
-            if len(part) == LOAD_ROUND:
+            wanted = _load_request(end - first, flow)
+            asked = wanted.flags | c.NLM_F_REQUEST | flags
+            parts.append(frame(wanted.kind, asked, end, wanted.family, wanted.payload))
+            given[end] = flow
+            end += 1
+            if len(parts) == LOAD_ROUND:
                 break
-        if not part:
-            return loaded
-        failures, _ = yield from session.batch(requests)
+        if parts:
+            parts[-1] = session.with_ack(parts[-1])
+            failures = yield from restoration.send(b"".join(parts), end - 1)
+        else:
+            failures = yield from restoration.finish()
         for failure in failures:
-            flow = part[failure.index]
+            flow = given[failure.index]
             error = kernel_error(failure.errno, "creating a flow", failure.ext_ack, flow)
-            yield LoadError(index + failure.index, flow, error)
-        loaded += len(part) - len(failures)
-        index += len(part)
+            yield LoadError(failure.index - first, flow, error)
+        if not parts:
+            break
+        given = {number: given[number] for number, _ in restoration.waiting}
+    if restoration.orphans:
+        from warnings import warn
+
+        warn(f"{restoration.orphans} flows were created without the master that they name: "
+             "it does not exist", stacklevel=2)  # fmt: skip
 
 
-def _load_request(number: int, flow: Flow, exclusive: bool) -> Request:
+def _load_request(number: int, flow: Flow) -> Request:
     try:
-        return create_request(flow, exclusive=exclusive)
+        return create_request(flow)
     except RequestError as error:
         raise RequestError(f"flow {number}: {error}") from None
 

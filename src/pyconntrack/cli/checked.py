@@ -20,7 +20,7 @@ from ..session import BATCH_BYTES, BATCH_MESSAGES, with_ack
 from ..wire.consts import NLM_F_REQUEST
 from ..wire.frame import message
 from .build import flow_values
-from .out import say
+from .out import warn
 from .parse import UsageError, parse
 from .shapes import Shapes
 
@@ -227,7 +227,7 @@ class Checked:
             if line not in self.warned:
                 self.warned[line] = None
                 if self.warns:
-                    say(line + "\n")
+                    warn(line)
 
     def flush(self) -> None:
         """Ends the batch at hand."""

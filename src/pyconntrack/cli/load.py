@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..driver import call
 from ..errors import KernelError
-from ..session import sent
+from ..restoration import Restoration
 from ..transport import Transport
 from .checked import BadLine, Checked
 from .halves import check
@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
+    from ..session import Failure
     from .parse import Command
     from .run import Runner
 
@@ -47,8 +48,15 @@ def load(runner: Runner, command: Command) -> int:
     progress = Progress("progress" in command.opts, "lines loaded")
     transport = Transport(rcvbuf=_RCVBUF)
     runner.quiet = True
-    failed = sum(_run(runner, transport, base, checked, progress) for base, checked in parts)
+    restoration = Restoration()
+    failed = 0
+    for base, checked in parts:
+        failed += _run(runner, transport, restoration, base, checked, progress)
+    failed += _report(call(transport, restoration.finish()))
     progress.close()
+    if restoration.orphans:
+        complain(f"{restoration.orphans} flow entries were created without the master that they "
+                 "name: it does not exist")  # fmt: skip
     return 1 if failed else 0
 
 
@@ -63,19 +71,25 @@ def _open(name: str) -> IO[bytes]:
         raise UsageError(f"Failed to open file {name} for reading") from None
 
 
+def _report(failures: list[Failure]) -> int:
+    for bad in failures:
+        complain(f"line {bad.index}: {failure(bad.errno, bad.ext_ack)}")
+    return len(failures)
+
+
 def _run(
-    runner: Runner, transport: Transport, base: int, checked: Checked, progress: Progress
-) -> int:
+    runner: Runner, transport: Transport, restoration: Restoration, base: int, checked: Checked,
+    progress: Progress,
+) -> int:  # fmt: skip
     """Runs what was checked, `base` lines from the file's beginning; how many lines failed."""
     failed = last = 0
     for number, what in checked.steps():
         progress.add(number - last)
         last = number
         if isinstance(what, bytes):
-            for bad in call(transport, sent(what, number)):
-                complain(f"line {base + bad.index}: {failure(bad.errno, bad.ext_ack)}")
-                failed += 1
+            failed += _report(call(transport, restoration.send(what, number, base)))
             continue
+        failed += _report(call(transport, restoration.finish()))
         try:
             runner.run(parse(what, in_file=True))
         except KernelError as error:

@@ -58,7 +58,7 @@ def request_of(line: str) -> Request:
         if "timeout" in created:
             if created["orig_proto"] is None:
                 raise RequestError("not a flow: it lacks orig.proto")
-            return ask.create(created, family, exclusive=False)
+            return ask.add(created, family)
     if "status" in values:
         values["status"] = restore_rules.added_status(values["status"], values["status"])
     wanted = restore_rules.IDENTITY + restore_rules.RENEWED

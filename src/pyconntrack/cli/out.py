@@ -9,6 +9,8 @@ import errno
 import os
 import sys
 
+from ..errors import CHAIN_TOO_LONG, TABLE_FULL
+from ..escape import message
 from ..version import CONNTRACK_TOOLS, VERSION
 
 #: the second name of the program, under which it can stand beside conntrack-tools
@@ -87,15 +89,18 @@ def version_line() -> str:
 def complain(text: str, *, hint: bool = False) -> None:
     """Write one line of message to standard error, as conntrack(8) words it."""
     name = program()
-    prefix = name if name == OWN_NAME else f"{name} v{version()} (conntrack-tools)"
-    lines = f"{prefix}: {text}\n"
+    warn(f"{name if name == OWN_NAME else f'{name} v{version()} (conntrack-tools)'}: {text}")
     if hint:
-        lines += f"Try `{name} -h' or '{name} --help' for more information.\n"
-    say(lines)
+        warn(f"Try `{name} -h' or '{name} --help' for more information.")
+
+
+def warn(line: str) -> None:
+    """Write `line` to standard error, fit to be a message (:func:`pyconntrack.escape.message`)."""
+    say(message(line) + "\n")
 
 
 def say(text: str) -> None:
-    """`text` on standard error; nobody can be told if that fails."""
+    """Write `text` to standard error as it is; nobody can be told if that fails."""
     try:
         os.write(2, text.encode("utf-8", "backslashreplace"))
     except OSError:
@@ -108,7 +113,8 @@ _WORDS = {
     errno.ENOENT: "such conntrack doesn't exist",
     errno.EEXIST: "Such conntrack exists, try -U to update",
     errno.EINVAL: "invalid parameters",
-    errno.ENOMEM: "not enough memory (is the table full? see net.netfilter.nf_conntrack_max)",
+    errno.ENOMEM: f"not enough memory: {TABLE_FULL}",
+    errno.ENOSPC: CHAIN_TOO_LONG,
     errno.EPROTONOSUPPORT: "protocol not supported",
 }
 

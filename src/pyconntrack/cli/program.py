@@ -8,7 +8,7 @@ from __future__ import annotations
 import _signal
 
 from ..errors import ConntrackError, KernelError
-from .out import Output, OutputError, complain, failure, program, say, version_line
+from .out import Output, OutputError, complain, failure, program, version_line, warn
 from .parse import UsageError, parse
 
 TYPE_CHECKING = False
@@ -22,12 +22,12 @@ def run(arguments: list[str], early: Early | None) -> int:
     try:
         command = parse(arguments)
     except UsageError as error:
-        if error.warnings:
-            say("".join(f"{line}\n" for line in error.warnings))
+        for line in error.warnings:
+            warn(line)
         complain(error.message, hint=error.hint)
         return error.code
-    if command.warnings:
-        say("".join(f"{line}\n" for line in command.warnings))
+    for line in command.warnings:
+        warn(line)
     out = Output()
     try:
         if command.verb == "version":

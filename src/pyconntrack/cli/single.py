@@ -5,14 +5,15 @@ Owns what each asks and which summary it prints; what the options mean is :mod:`
 
 from __future__ import annotations
 
-import errno
-
 from .. import request as ask
 from ..driver import call
-from ..errors import KernelError
+from ..errors import kernel_error
 from ..layout import find
 from ..output.writer import Scalar
+from ..restoration import Restoration
 from ..session import ask as converse
+from ..wire.consts import NLM_F_ACK, NLM_F_REQUEST
+from ..wire.frame import message
 from .build import expect_tuple, expect_values, flow_tuple, flow_values
 from .document import Document, writer_of
 from .out import complain
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
     document = Document(runner.out, writer_of(command))
     scalar = Scalar(document.writer, None)
-    for message in call(runner.transport, converse(request, "looking up")):
-        if "id" in command.opts and not _has_id(message, command.opts["id"]):
+    for answer in call(runner.transport, converse(request, "looking up")):
+        if "id" in command.opts and not _has_id(answer, command.opts["id"]):
             continue
-        line = scalar.line(message)
+        line = scalar.line(answer)
         if line is not None:
             document.add(line)
     document.close()
@@ -38,9 +39,9 @@ def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
     return 0 if document.count else 1
 
 
-def _has_id(message: bytes, number: int) -> bool:
-    layout = find(message)
-    return "id" in layout.slots and layout.values(message)["id"] == number
+def _has_id(answer: bytes, number: int) -> bool:
+    layout = find(answer)
+    return "id" in layout.slots and layout.values(answer)["id"] == number
 
 
 def get(runner: Runner, command: Command) -> int:
@@ -61,15 +62,13 @@ def create(runner: Runner, command: Command) -> int:
 
 
 def add(runner: Runner, command: Command) -> int:
-    """-A: a new flow; one that exists stays as it is, and is no error."""
-    added = 1
-    try:
-        call(runner.transport, converse(ask.add(*flow_values(command)), "adding"))
-    except KernelError as error:
-        if error.errno != errno.EEXIST:
-            raise
-        added = 0
-    runner.summary(added, "flow entries have been added")
+    """-A: a new flow; one that exists is renewed."""
+    request = ask.add(*flow_values(command))
+    flags = request.flags | NLM_F_REQUEST | NLM_F_ACK
+    data = message(request.kind, flags, 1, request.family, request.payload)
+    for failure in call(runner.transport, Restoration().send(data, 1)):
+        raise kernel_error(failure.errno, "adding", failure.ext_ack)
+    runner.summary(1, "flow entries have been added")
     return 0
 
 

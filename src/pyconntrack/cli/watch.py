@@ -16,7 +16,7 @@ from ..arrays import available
 from ..errors import KernelError
 from ..filter import bind
 from ..layout import find
-from ..output.pieces import Call, compile_line
+from ..output.pieces import Call, compile_line, shown
 from ..transport import Transport, wait_readable
 from ..wire import consts as c
 from ..wire.frame import split
@@ -255,8 +255,8 @@ def _program(portid: int) -> str:
         try:
             if any(os.readlink(f"/proc/{pid}/fd/{fd}") in wanted
                    for fd in os.listdir(f"/proc/{pid}/fd")):  # fmt: skip
-                with open(f"/proc/{pid}/comm") as file:
-                    return file.read().strip()
+                with open(f"/proc/{pid}/comm", "rb") as file:
+                    return shown(file.read().rstrip(b"\n"))
         except OSError:
             continue  # it ended, or is another user's
     return ""

@@ -6,6 +6,7 @@ Owns making one by hand, changing, comparing and telling it.
 from __future__ import annotations
 
 from ..errors import RequestError
+from ..escape import printable
 from ..layout import find
 from ..wire.frame import message as frame
 from ..wire.tlv import attr, nest
@@ -160,5 +161,5 @@ class Entry(Value):
             elif name == "status":
                 parts.append("status=" + "|".join(map(str, value)))
             elif name != "family":
-                parts.append(f"{name}={value}")
+                parts.append(f"{name}={printable(str(value))}")
         return f"{type(self).__name__}({', '.join(parts)})"

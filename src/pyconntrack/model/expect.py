@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..escape import printable
 from ..schema import EXPECT
 from ..wire import consts as c
 from .convert import words_of
@@ -121,5 +122,5 @@ class Expect(Entry):
             if one is not None:
                 parts.append(str(one) if name == "tuple" else f"{name}: {one}")
         if self.helper:
-            parts.append(f"helper={self.helper}")
+            parts.append(f"helper={printable(self.helper)}")
         return " ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..escape import printable
 from ..schema import CONNTRACK
 from ..wire import consts as c
 from .convert import words_of
@@ -198,12 +199,16 @@ class Flow(Entry):
                     parts.append(f"{counter}={number}")
             if name == "orig" and self.status is not None and not self.seen_reply:
                 parts.append("[UNREPLIED]")
-        if self.assured:
+        if self.hw_offloaded:
+            parts.append("[HW_OFFLOAD]")
+        elif self.offloaded:
+            parts.append("[OFFLOAD]")
+        elif self.assured:
             parts.append("[ASSURED]")
         for name in ("mark", "secctx", "zone", "use", "id", "helper"):
             value = getattr(self, name)
             if value is not None:
-                parts.append(f"{name}={value}")
+                parts.append(f"{name}={printable(str(value))}")
         if self.labels:
             parts.append("labels=" + ",".join(map(str, self.labels)))
         return " ".join(parts)

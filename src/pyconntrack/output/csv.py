@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..fields import IPV4, IPV6, TEXT
 from ..schema import CONNTRACK, EXPECT, REPORT, names
-from .pieces import Addr, Call, Made, Num, Word
+from .pieces import Addr, Call, Made, Num, Word, shown
 from .text import L3_NAMES, label_bits
 
 TYPE_CHECKING = False
@@ -76,8 +76,8 @@ class _Flags:
 
 
 def _text(raw: bytes) -> str:
-    text = raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-    if any(char in text for char in ',"\r\n'):
+    text = shown(raw)
+    if "," in text or '"' in text:
         return '"' + text.replace('"', '""') + '"'
     return text
 

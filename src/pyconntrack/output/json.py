@@ -9,6 +9,7 @@ absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an exp
 from __future__ import annotations
 
 from ..fields import BYTES, IPV4, IPV6, TEXT
+from ..layout import text
 from .pieces import Addr, Call, Made, Num, Word
 from .text import L3_NAMES, label_bits
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 SCHEMA = "pyconntrack/1"
 #: nests that are objects of their own, by the prefix of their fields
 OBJECTS = ("orig", "reply", "master", "tuple", "mask", "nat_tuple")
-_ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 
 def flow(layout: Layout, event: str = "") -> list[Piece]:
@@ -92,10 +92,16 @@ def _value(layout: Layout, name: str, slot: Slot) -> list[Piece]:
 
 
 def string(text: str) -> str:
-    """`text` as a JSON string."""
-    return '"' + "".join(
-        _ESCAPES.get(char, char if char >= " " else f"\\u{ord(char):04x}") for char in text
-    ) + '"'  # fmt: skip
+    """Return `text` as a JSON string, with what does not print escaped."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    if not text.isprintable():
+        text = "".join([char if char.isprintable() else _escape(char) for char in text])
+    return f'"{text}"'
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join([f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)])
 
 
 class _Flags:
@@ -112,7 +118,7 @@ class _Flags:
 
 
 def _text(raw: bytes) -> str:
-    return string(raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace"))
+    return string(text(raw))
 
 
 def _labels(raw: bytes) -> str:

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntoa, inet_ntop
 
+from ..escape import printable
+from ..fields import TEXT
+from ..layout import text
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,6 +87,34 @@ class Made:
 
 
 Piece = str | Num | Addr | Word | Flag | Call | Age | Made
+
+
+def shown(raw: bytes) -> str:
+    """Return a string of the kernel as people are shown it."""
+    return printable(text(raw))
+
+
+def present(
+    layout: Layout, fields: Mapping[str, tuple[str, str]], prefix: str = "", spec: str = "%d",
+    string: Callable[[bytes], str] = shown,
+) -> list[Piece]:  # fmt: skip
+    """Return the values of those `fields` that `layout` has, as a message may lack any.
+
+    `fields`: field name behind `prefix` -> what stands before and behind its value; `spec`: the
+    conversion of numbers; `string`: what makes the text of a string of the kernel.
+    """
+    out: list[Piece] = []
+    for name, (before, behind) in fields.items():
+        name = prefix + name
+        slot = layout.slots.get(name)
+        if slot is not None:
+            value: Piece = Addr(name)
+            if slot.kind.number:
+                value = Num(name, spec)
+            elif slot.kind is TEXT:
+                value = Call(string, name)
+            out += [before, value, behind]
+    return out
 
 
 def age(start: int, stop: int | None = None) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..netns import sysctl
+from ..restore_rules import default_timeout
 from ..wire import consts as c
-from .pieces import Addr, Call, Flag, Made, Num, Word
+from .pieces import Addr, Call, Flag, Made, Word, present, shown
 from .text import STATES, label_bits, trim
 
 TYPE_CHECKING = False
@@ -20,38 +22,44 @@ _STATUS = {
     c.IPS_ASSURED: "ASSURED",
     c.IPS_FIXED_TIMEOUT: "FIXED_TIMEOUT",
 }
-_ENDS = {
-    "orig_sport": "--sport", "orig_dport": "--dport",
-    "reply_sport": "--reply-port-src", "reply_dport": "--reply-port-dst",
-    "orig_srckey": "--srckey", "orig_dstkey": "--dstkey",
-    "reply_srckey": "--reply-key-src", "reply_dstkey": "--reply-key-dst",
-}  # fmt: skip
+
+
+def _options(words: str) -> dict[str, tuple[str, str]]:
+    """Return by which options fields are given: ``"zone=-w"`` is field zone by -w."""
+    pairs = (word.split("=") for word in words.split())
+    return {name: (f"{option} ", " ") for name, option in pairs}
+
+
+_TIMEOUT, _ORIG = _options("timeout=-t"), _options("helper=--helper orig_src=-s orig_dst=-d")
+_ZONES = _options("zone=-w orig_zone=--orig-zone reply_zone=--reply-zone")
+_ENDS = _options(
+    "orig_sport=--sport orig_dport=--dport reply_sport=--reply-port-src"
+    " reply_dport=--reply-port-dst orig_srckey=--srckey orig_dstkey=--dstkey"
+    " reply_srckey=--reply-key-src reply_dstkey=--reply-key-dst"
+)
+_VTAGS = _options("sctp_vtag_orig=--orig-vtag sctp_vtag_reply=--reply-vtag")
 
 
 def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]:
     """The options that re-create an entry, behind `command` (``-A``, ``-U`` or ``-D``)."""
     has = layout.slots
     out: list[Piece] = [command, " "]
-    if "timeout" in has:
-        out += ["-t ", Num("timeout"), " "]
+    out += present(layout, _TIMEOUT)
+    offloaded = command == "-A" and "timeout" not in has
+    if offloaded:
+        # it has neither timeout nor state, without which no line can be loaded
+        out.append(f"-t {default_timeout(layout.shape.get('orig_proto', 0), sysctl)} ")
     if "status" in has:
         out += ["-u ", Made(_status, "status"), " "]
-    for name, option in (("zone", "-w"), ("orig_zone", "--orig-zone"),
-                         ("reply_zone", "--reply-zone")):  # fmt: skip
-        if name in has:
-            out += [f"{option} ", Num(name), " "]
+    out += present(layout, _ZONES)
     if "mark" in has:
         out.append(Made(_mark, "mark"))
     if "labels" in has:
         out.append(Call(_Labels(labels), "labels"))
-    if "helper" in has:
-        out += ["--helper ", Call(_quoted, "helper"), " "]
-    for name, option in (("orig_src", "-s"), ("orig_dst", "-d")):
-        if name in has:
-            out += [f"{option} ", Addr(name), " "]
+    out += present(layout, _ORIG, string=_quoted)
     out += _nat(layout, "reply_src", "-r ", "-g ", c.IPS_DST_NAT)
     out += _nat(layout, "reply_dst", "-q ", "-n ", c.IPS_SRC_NAT)
-    out += _layer4(layout)
+    out += _layer4(layout, offloaded=offloaded)
     return trim(out)
 
 
@@ -64,28 +72,24 @@ def _nat(layout: Layout, name: str, plain: str, nat: str, bit: int) -> list[Piec
     return [option, Addr(name), " "]
 
 
-def _layer4(layout: Layout) -> list[Piece]:
+def _layer4(layout: Layout, *, offloaded: bool) -> list[Piece]:
     has = layout.slots
     number = layout.shape.get("orig_proto")
     if number is None:
         return []
     out: list[Piece] = [f"-p {vocab.PROTO.get(number, number)} "]
-    if "orig_icmp_type" in has:
-        word = "icmp" if number == c.IPPROTO_ICMP else "icmpv6"
-        for part in ("type", "code", "id"):
-            out += [f"--{word}-{part} ", Num(f"orig_icmp_{part}"), " "]
-    for name, option in _ENDS.items():
-        if name in has:
-            out += [f"{option} ", Num(name), " "]
+    word = "icmp" if number == c.IPPROTO_ICMP else "icmpv6"
+    icmp = {f"icmp_{part}": (f"--{word}-{part} ", " ") for part in ("type", "code", "id")}
+    out += [*present(layout, icmp, "orig_"), *present(layout, _ENDS)]
     if number == c.IPPROTO_DCCP and "dccp_state" not in has:
         # a kernel without DCCP's tracker (6.16 on) says nothing of what -I needs, and ignores it
         out.append("--sport 0 --dport 0 --state NONE --role client ")
+    if offloaded and number == c.IPPROTO_TCP and "tcp_state" not in has:
+        out.append("--state ESTABLISHED ")
     for name, words in STATES.items():
         if name in has:
             out += ["--state ", Word(name, words), " "]
-    for name, option in (("sctp_vtag_orig", "--orig-vtag"), ("sctp_vtag_reply", "--reply-vtag")):
-        if name in has:
-            out += [f"{option} ", Num(name), " "]
+    out += present(layout, _VTAGS)
     if "dccp_role" in has:
         out += ["--role ", Word("dccp_role", {0: "client", 1: "server"}), " "]
     return out
@@ -100,7 +104,7 @@ def _mark(value: int) -> str:
 
 
 def _quoted(raw: bytes) -> str:
-    word = raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+    word = shown(raw)
     return word if word.replace("-", "").replace("_", "").isalnum() else f'"{word}"'
 
 
@@ -108,7 +112,8 @@ class _Labels:
     __slots__ = ("names",)
 
     def __init__(self, names: Mapping[int, str]) -> None:
-        self.names = names
+        # a name that would not print is as good as none
+        self.names = {bit: name for bit, name in names.items() if name.isprintable()}
 
     def __call__(self, raw: bytes) -> str:
         text = ",".join(self.names.get(bit, str(bit)) for bit in label_bits(raw))

@@ -6,8 +6,9 @@ Owns the order of the segments and quirks such as ``[UNREPLIED]``.  Reads layout
 from __future__ import annotations
 
 from .. import vocab
+from ..escape import printable
 from ..wire import consts as c
-from .pieces import Addr, Age, Call, Flag, Made, Num, Word
+from .pieces import Age, Call, Flag, Made, Word, present
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,18 @@ STATES = {
 }
 
 
+def _words(text: str) -> dict[str, tuple[str, str]]:
+    """Return how fields are shown: ``"sport=srckey"`` is field sport by the word srckey."""
+    pairs = (word.partition("=") for word in text.split())
+    return {name: (f"{other or name}=", " ") for name, _, other in pairs}
+
+
+_ADDRESSES, _PORTS, _KEYS = map(_words, ("src dst", "sport dport", "srckey dstkey"))
+_ICMP, _COUNTERS = map(_words, ("icmp_type=type icmp_code=code icmp_id=id", "packets bytes"))
+_MARKS, _HELPER, _ID = map(_words, ("mark secmark secctx zone", "helper use", "id"))
+_ZONE, _CLASS = _words("zone"), _words("class helper")
+
+
 def flow(
     layout: Layout, options: Collection[str], labels: Mapping[int, str] | None
 ) -> list[Piece]:
@@ -36,33 +49,19 @@ def flow(
     number = layout.shape.get("orig_proto")
     if number is not None:
         out.append(f"{vocab.PROTO.get(number, 'unknown'):<8} {number} ")
-    if "timeout" in has:
-        out += [Num("timeout"), " "]
+    out += present(layout, {"timeout": ("", " ")})
     out += _state(layout)
-    out += _tuple(layout, "orig")
-    out += _zone_of(layout, "orig", "zone-orig")
-    out += _counters(layout, "orig")
+    out += _side(layout, "orig_")
     if "status" in has:
         out.append(Flag("status", c.IPS_SEEN_REPLY, 0, "[UNREPLIED] "))
-    out += _tuple(layout, "reply")
-    out += _zone_of(layout, "reply", "zone-reply")
-    out += _counters(layout, "reply")
+    out += _side(layout, "reply_")
     if "status" in has:
         out += offload_or_assured()
-    for name in ("mark", "secmark"):
-        if name in has:
-            out += [f"{name}=", Num(name), " "]
-    if "secctx" in has:
-        out += ["secctx=", Call(_text, "secctx"), " "]
-    if "zone" in has:
-        out += ["zone=", Num("zone"), " "]
+    out += present(layout, _MARKS)
     out += _times(layout, "ktimestamp" in options)
-    if "helper" in has:
-        out += ["helper=", Call(_text, "helper"), " "]
-    if "use" in has:
-        out += ["use=", Num("use"), " "]
-    if "id" in options and "id" in has:
-        out += ["id=", Num("id"), " "]
+    out += present(layout, _HELPER)
+    if "id" in options:
+        out += present(layout, _ID)
     if labels is not None and "labels" in has:
         out += ["labels", Call(_Labels(labels), "labels"), " "]
     return trim(out)
@@ -91,15 +90,14 @@ def trim(pieces: list[Piece]) -> list[Piece]:
 
 def _trim_flags(pieces: list[Piece]) -> list[Piece]:
     # An event may end in the flags of its status: the blank moves before the flag that shows.
-    flags = 0
-    while isinstance(pieces[-1 - flags], Flag):
-        flags += 1
-    head, tail = pieces[:-flags], pieces[-flags:]
+    at = len(pieces)
+    while at and isinstance(pieces[at - 1], Flag):
+        at -= 1
     moved: list[Piece] = []
-    for piece in tail:
+    for piece in pieces[at:]:
         assert isinstance(piece, Flag)
         moved.append(Flag(piece.field, piece.mask, piece.want, " " + piece.text.rstrip(" ")))
-    return trim(head) + moved
+    return trim(pieces[:at]) + moved
 
 
 def _state(layout: Layout) -> list[Piece]:
@@ -109,42 +107,21 @@ def _state(layout: Layout) -> list[Piece]:
     return []
 
 
-def _tuple(layout: Layout, side: str) -> list[Piece]:
-    has = layout.slots
-    out: list[Piece] = []
-    if f"{side}_src" in has:
-        out += ["src=", Addr(f"{side}_src"), " dst=", Addr(f"{side}_dst"), " "]
-    return out + layer4(layout, side)
+def _side(layout: Layout, prefix: str) -> list[Piece]:
+    zone = {"zone": (f"zone-{prefix[:-1]}=", " ")}
+    return [
+        *present(layout, _ADDRESSES, prefix), *_layer4(layout, prefix),
+        *present(layout, zone, prefix), *present(layout, _COUNTERS, prefix),
+    ]  # fmt: skip
 
 
-def layer4(layout: Layout, side: str) -> list[Piece]:
-    """Ports, GRE keys or ICMP fields of one side."""
-    has = layout.slots
-    if f"{side}_icmp_type" in has:
-        return [
-            "type=", Num(f"{side}_icmp_type"), " code=", Num(f"{side}_icmp_code"),
-            " id=", Num(f"{side}_icmp_id"), " ",
-        ]  # fmt: skip
-    if f"{side}_srckey" in has:
-        return [
-            "srckey=", Num(f"{side}_srckey", "0x%x"), " dstkey=", Num(f"{side}_dstkey", "0x%x"), " "
-        ]  # fmt: skip
-    if f"{side}_sport" in has:
-        return ["sport=", Num(f"{side}_sport"), " dport=", Num(f"{side}_dport"), " "]
+def _layer4(layout: Layout, prefix: str) -> list[Piece]:
+    """Ports, GRE keys or ICMP fields of one side, whose fields begin with `prefix`."""
+    keys = present(layout, _KEYS, prefix, "0x%x")
+    found = present(layout, _ICMP, prefix) or keys or present(layout, _PORTS, prefix)
     # DCCP where the kernel has no tracker for it (6.16 on): shown as conntrack(8) does
-    return ["sport=0 dport=0 "] if layout.shape.get(f"{side}_proto") == c.IPPROTO_DCCP else []
-
-
-def _zone_of(layout: Layout, side: str, word: str) -> list[Piece]:
-    name = f"{side}_zone"
-    return [f"{word}=", Num(name), " "] if name in layout.slots else []
-
-
-def _counters(layout: Layout, side: str) -> list[Piece]:
-    packets, octets = f"{side}_packets", f"{side}_bytes"
-    if packets not in layout.slots or octets not in layout.slots:
-        return []
-    return ["packets=", Num(packets), " bytes=", Num(octets), " "]
+    dccp = layout.shape.get(f"{prefix}proto") == c.IPPROTO_DCCP
+    return found or (["sport=0 dport=0 "] if dccp else [])
 
 
 def _times(layout: Layout, shown: bool) -> list[Piece]:
@@ -174,16 +151,12 @@ def _date(seconds: int) -> str:
     return asctime(localtime(seconds))
 
 
-def _text(raw: bytes) -> str:
-    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-
-
 class _Labels:
     # a bit without a name is not told, as conntrack(8) has it
     __slots__ = ("names",)
 
     def __init__(self, names: Mapping[int, str]) -> None:
-        self.names = names
+        self.names = {bit: printable(name) for bit, name in names.items()}
 
     def __call__(self, raw: bytes) -> str:
         names = ",".join(self.names[bit] for bit in label_bits(raw) if bit in self.names)
@@ -203,31 +176,15 @@ def label_bits(raw: bytes) -> list[int]:
 
 def expect(layout: Layout) -> list[Piece]:
     """The segments of an expectation."""
-    has = layout.slots
-    out: list[Piece] = []
-    number = layout.shape.get("tuple_proto")
-    if "timeout" in has:
-        out += [Num("timeout"), " "]
-    out.append(f"proto={number} ")
+    out = present(layout, {"timeout": ("", " ")})
+    out.append(f"proto={layout.shape.get('tuple_proto', 0)} ")
     for side, words in (("tuple", ""), ("mask", "mask-"), ("master", "master-")):
-        out += _expect_tuple(layout, side, words, number)
-    if "zone" in has:
-        out += ["zone=", Num("zone"), " "]
-    if "flags" in has:
+        addresses = {name: (f"{words}{name}=", " ") for name in _ADDRESSES}
+        out += [*present(layout, addresses, f"{side}_"), *_layer4(layout, f"{side}_")]
+    out += present(layout, _ZONE)
+    if "flags" in layout.slots:
         out.append(Call(_expect_flags, "flags"))
-    if "class" in has:
-        out += ["class=", Num("class"), " "]
-    if "helper" in has:
-        out += ["helper=", Call(_text, "helper"), " "]
-    return trim(out)
-
-
-def _expect_tuple(layout: Layout, side: str, words: str, number: int | None) -> list[Piece]:
-    has = layout.slots
-    out: list[Piece] = []
-    if f"{side}_src" in has:
-        out += [f"{words}src=", Addr(f"{side}_src"), f" {words}dst=", Addr(f"{side}_dst"), " "]
-    return out + layer4(layout, side)
+    return trim(out + present(layout, _CLASS))
 
 
 def _expect_flags(value: int) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..escape import printable
 from ..wire import consts as c
-from .pieces import Addr, Age, Call, Flag, Num, Word
+from .pieces import Age, Call, Flag, Word, present, shown
 from .text import L3_NAMES, STATES, label_bits
 
 TYPE_CHECKING = False
@@ -17,41 +18,48 @@ if TYPE_CHECKING:
 HEAD = b'<?xml version="1.0" encoding="utf-8"?>\n'
 
 
+def _tags(text: str) -> dict[str, tuple[str, str]]:
+    """Return how fields are shown: ``"icmp_id=id"`` is field icmp_id in an element id."""
+    pairs = (word.partition("=") for word in text.split())
+    return {name: (f"<{other or name}>", f"</{other or name}>") for name, _, other in pairs}
+
+
+_ADDRESSES, _PORTS, _KEYS = map(_tags, ("src dst", "sport dport", "srckey dstkey"))
+_ICMP, _ZONE = _tags("icmp_type=type icmp_code=code icmp_id=id"), _tags("zone")
+_COUNTERS, _TIMES = _tags("packets bytes"), _tags("timestamp_start=start timestamp_stop=stop")
+_TIMEOUT, _SECMARK, _USE = map(_tags, ("timeout mark", "secmark secctx", "zone use id"))
+
+
 def flow(
     layout: Layout, options: Collection[str], labels: Mapping[int, str] | None, event: str = ""
 ) -> list[Piece]:
     """The element of a conntrack entry; `labels`: their names where they are shown; `event` is
     new, update or destroy for an event."""
     out: list[Piece] = [f'<flow type="{event}">' if event else "<flow>"]
-    for side, direction in (("orig", "original"), ("reply", "reply")):
-        out += [f'<meta direction="{direction}">', *_tuple(layout, side)]
-        if f"{side}_zone" in layout.slots:
-            out += ["<zone>", Num(f"{side}_zone"), "</zone>"]
-        if f"{side}_packets" in layout.slots:
-            out += [
-                "<counters><packets>", Num(f"{side}_packets"), "</packets><bytes>",
-                Num(f"{side}_bytes"), "</bytes></counters>",
-            ]  # fmt: skip
-        out.append("</meta>")
+    for side, direction in (("orig_", "original"), ("reply_", "reply")):
+        counters = present(layout, _COUNTERS, side)
+        out += [
+            f'<meta direction="{direction}">', *_tuple(layout, side),
+            *present(layout, _ZONE, side), *_within("counters", counters), "</meta>",
+        ]  # fmt: skip
     out += ['<meta direction="independent">', *_independent(layout, options, labels), "</meta>"]
     if "timestamp" in options:
         out.append(Call(_when))
-    if "helper" in layout.slots:
-        out += ["<helper>", Call(_text, "helper"), "</helper>"]
-    return [*out, "</flow>"]
+    return [*out, *present(layout, _tags("helper"), string=_text), "</flow>"]
+
+
+def _within(tag: str, pieces: list[Piece], attributes: str = "") -> list[Piece]:
+    """Return `pieces` in an element `tag`; nothing for none."""
+    return [f"<{tag}{attributes}>", *pieces, f"</{tag}>"] if pieces else []
 
 
 def _tuple(layout: Layout, side: str) -> list[Piece]:
-    has = layout.slots
     family = layout.family
-    number = layout.shape.get(f"{side}_proto")
-    out: list[Piece] = []
-    if f"{side}_src" in has:
-        name = L3_NAMES.get(family, "unknown")
-        out += [
-            f'<layer3 protonum="{family}" protoname="{name}"><src>', Addr(f"{side}_src"),
-            "</src><dst>", Addr(f"{side}_dst"), "</dst></layer3>",
-        ]  # fmt: skip
+    number = layout.shape.get(f"{side}proto")
+    name = L3_NAMES.get(family, "unknown")
+    out = _within(
+        "layer3", present(layout, _ADDRESSES, side), f' protonum="{family}" protoname="{name}"'
+    )
     if number is not None:
         out.append(f'<layer4 protonum="{number}" protoname="{vocab.PROTO.get(number, "unknown")}">')
         out += [*_layer4(layout, side), "</layer4>"]
@@ -59,18 +67,10 @@ def _tuple(layout: Layout, side: str) -> list[Piece]:
 
 
 def _layer4(layout: Layout, side: str) -> list[Piece]:
-    has = layout.slots
-    if f"{side}_icmp_type" in has:
-        parts = [(part, Num(f"{side}_icmp_{part}")) for part in ("type", "code", "id")]
-    elif f"{side}_srckey" in has:
-        parts = [(part, Num(f"{side}_{part}", "0x%x")) for part in ("srckey", "dstkey")]
-    elif f"{side}_sport" in has:
-        parts = [(part, Num(f"{side}_{part}")) for part in ("sport", "dport")]
-    elif layout.shape.get(f"{side}_proto") == c.IPPROTO_DCCP:
-        return ["<sport>0</sport><dport>0</dport>"]
-    else:
-        return []
-    return [piece for part, number in parts for piece in (f"<{part}>", number, f"</{part}>")]
+    keys = present(layout, _KEYS, side, "0x%x")
+    found = present(layout, _ICMP, side) or keys or present(layout, _PORTS, side)
+    dccp = layout.shape.get(f"{side}proto") == c.IPPROTO_DCCP
+    return found or (["<sport>0</sport><dport>0</dport>"] if dccp else [])
 
 
 def _independent(
@@ -81,18 +81,10 @@ def _independent(
     for name, words in STATES.items():
         if name in has:
             out += ["<state>", Word(name, words), "</state>"]
-    for name in ("timeout", "mark"):
-        if name in has:
-            out += [f"<{name}>", Num(name), f"</{name}>"]
+    out += present(layout, _TIMEOUT)
     if labels is not None and "labels" in has:
         out += ["<labels>", Call(_Labels(labels), "labels"), "</labels>"]
-    if "secmark" in has:
-        out += ["<secmark>", Num("secmark"), "</secmark>"]
-    if "secctx" in has:
-        out += ["<secctx>", Call(_text, "secctx"), "</secctx>"]
-    for name in ("zone", "use", "id"):
-        if name in has:
-            out += [f"<{name}>", Num(name), f"</{name}>"]
+    out += [*present(layout, _SECMARK, string=_text), *present(layout, _USE)]
     if "status" in has:
         out.append(Flag("status", c.IPS_ASSURED, c.IPS_ASSURED, "<assured/>"))
         out.append(Flag("status", c.IPS_SEEN_REPLY, 0, "<unreplied/>"))
@@ -106,21 +98,19 @@ def _times(layout: Layout, options: Collection[str]) -> list[Piece]:
     out: list[Piece] = []
     stop = "timestamp_stop" in has
     if "ktimestamp" in options:
-        out += ["<timestamp><start>", Num("timestamp_start"), "</start>"]
-        if stop:
-            out += ["<stop>", Num("timestamp_stop"), "</stop>"]
-        out.append("</timestamp>")
+        out += _within("timestamp", present(layout, _TIMES))
     age = Age("timestamp_start", "timestamp_stop" if stop else None)
     return [*out, "<deltatime>", age, "</deltatime>"]
 
 
 def escape(text: str) -> str:
-    """`text` with the characters replaced that XML reserves."""
+    """Return `text` with the characters replaced that XML reserves or forbids."""
+    text = printable(text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _text(raw: bytes) -> str:
-    return escape(raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace"))
+    return escape(shown(raw))
 
 
 class _Labels:
@@ -146,33 +136,24 @@ def _when() -> str:
 
 
 _SIDES = (("tuple", "expected"), ("mask", "mask"), ("master", "master"))
+_EXPECT = _tags("helper=helper-name timeout class zone")
 
 
 def expect(layout: Layout, options: Collection[str], event: str = "") -> list[Piece]:
     """The element of an expectation."""
-    has = layout.slots
     family = layout.family
     number = layout.shape.get("tuple_proto", 0)
     name = L3_NAMES.get(family, "unknown")
     out: list[Piece] = [f'<flow type="{event}">' if event else "<flow>"]
     out.append(f'<layer3 protonum="{family}" protoname="{name}">')
     for side, tag in _SIDES:
-        if f"{side}_src" in has:
-            out += [
-                f"<{tag}><src>", Addr(f"{side}_src"), "</src><dst>", Addr(f"{side}_dst"),
-                f"</dst></{tag}>",
-            ]  # fmt: skip
+        out += _within(tag, present(layout, _ADDRESSES, f"{side}_"))
     name = vocab.PROTO.get(number, "unknown")
     out.append(f'</layer3><layer4 protonum="{number}" protoname="{name}">')
     for side, tag in _SIDES:
-        if inner := _layer4(layout, side):
-            out += [f"<{tag}>", *inner, f"</{tag}>"]
+        out += _within(tag, _layer4(layout, f"{side}_"))
     out.append("</layer4><meta>")
-    if "helper" in has:
-        out += ["<helper-name>", Call(_text, "helper"), "</helper-name>"]
-    for field in ("timeout", "class", "zone"):
-        if field in has:
-            out += [f"<{field}>", Num(field), f"</{field}>"]
+    out += present(layout, _EXPECT, string=_text)
     if "timestamp" in options:
         out.append(Call(_when))
     return [*out, "</meta></flow>"]

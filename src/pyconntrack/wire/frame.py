@@ -60,13 +60,6 @@ def read_errno(data: bytes | memoryview, pos: int, length: int) -> int:
     return -int(_ERRNO.unpack_from(data, pos + NLMSG_HDRLEN)[0])
 
 
-def read_asked_flags(data: bytes | memoryview, pos: int, length: int) -> int:
-    """The flags of the request that an NLMSG_ERROR message answers; 0 where it is cut short."""
-    if length < 2 * NLMSG_HDRLEN + 4:
-        return 0
-    return int(NLMSGHDR.unpack_from(data, pos + NLMSG_HDRLEN + 4)[2])
-
-
 def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, done: bool) -> str:
     """The text of an extended acknowledgement, "" where there is none (Linux 4.12+)."""
     if not flags & NLM_F_ACK_TLVS:

@@ -1,0 +1,147 @@
+"""Loading entries: what stands already is renewed, what a connection has begot follows it.
+
+A conversation as in :mod:`.session`.  What a creation drew tells what comes next:
+
+* EEXIST, where the request may renew (``request.add``): the entry is asked for, and sent what of
+  it differs and can be changed (:func:`.restore_rules.renewal`).
+* ENOENT for an entry with a master: it waits until the others are there.
+"""
+
+from __future__ import annotations
+
+import sys
+from errno import EEXIST, ENOENT, ENOSPC
+
+from . import request, session
+from .encode import encode
+from .layout import ATTRS, find
+from .request import Request
+from .restore_rules import renewal
+from .schema import CONNTRACK
+from .session import Failure
+from .wire.consts import NLM_F_ACK, NLM_F_APPEND
+from .wire.frame import split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .session import Conversation
+
+_MASTER = 14  # CTA_TUPLE_MASTER
+_IDENTITY = ("orig_src", "orig_dst", "orig_proto", "orig_sport", "orig_dport", "orig_srckey",
+             "orig_dstkey", "orig_icmp_id", "orig_icmp_type", "orig_icmp_code")  # fmt: skip
+
+
+class Restoration:
+    """A load in progress.
+
+    ``waiting``: (number, message) of the entries whose master is not there yet; ``orphans``: how
+    many were made without the master that they name.
+    """
+
+    __slots__ = ("orphans", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, bytes]] = []
+        self.orphans = 0
+
+    def send(self, data: bytes, last: int, base: int = 0) -> Conversation:
+        """Send ready messages, the one with sequence number ``last`` asking for an acknowledgement.
+
+        Return a :class:`~.session.Failure` for each refused one; its ``index`` is ``base`` + the
+        sequence number.
+        """
+        refused = yield from session.sent(data, last)
+        if not refused:
+            return refused
+        messages = {number: data[pos : pos + length] for pos, length, _, _, number in split(data)}
+        return (yield from self._settle(
+            [(base + one.index, messages[one.index], one) for one in refused]
+        ))  # fmt: skip
+
+    def finish(self) -> Conversation:
+        """Send what waits for its master, as often as that helps, and at last without the master.
+
+        Return the failures.
+        """
+        failures: list[Failure] = []
+        while self.waiting:
+            waiting, self.waiting = self.waiting, []
+            failures += yield from self._again(waiting)
+            if len(self.waiting) == len(waiting):
+                orphans = [(number, _without_master(message)) for number, message in waiting]
+                self.waiting = []
+                refused = yield from self._again(orphans)
+                self.orphans += len(orphans) - len(refused)
+                failures += refused
+        return failures
+
+    def _again(self, messages: list[tuple[int, bytes]]) -> Conversation:
+        refused, _ = yield from session.batch([_request(message) for _, message in messages])
+        return (yield from self._settle([(*messages[one.index], one) for one in refused]))
+
+    def _settle(self, refused: list[tuple[int, bytes, Failure]]) -> Conversation:
+        failures: list[Failure] = []
+        standing: list[tuple[int, bytes]] = []
+        for number, message, failure in refused:
+            flags = int.from_bytes(message[6:8], sys.byteorder)
+            if failure.errno == EEXIST and flags & NLM_F_APPEND:
+                standing.append((number, message))
+            elif failure.errno == ENOENT and _MASTER in find(message).spans:
+                self.waiting.append((number, message))
+            else:
+                failures.append(Failure(number, failure.errno, failure.ext_ack))
+        if standing:
+            failures += yield from _renew(standing)
+        return failures
+
+
+def _renew(messages: list[tuple[int, bytes]]) -> Conversation:
+    """Change the entries that stand to what ``messages`` would have created; return failures."""
+    wanted = [find(message) for _, message in messages]
+    _, answers = yield from session.batch(
+        [request.get_entry(layout, message)
+         for layout, (_, message) in zip(wanted, messages, strict=True)]
+    )  # fmt: skip
+    entries = dict(answers)
+    numbers: list[int] = []
+    updates: list[Request] = []
+    failures: list[Failure] = []
+    for index, (number, message) in enumerate(messages):
+        entry = entries.get(index, message)
+        layout = find(entry)
+        values, standing = wanted[index].values(message), layout.values(entry)
+        if index not in entries or any(
+            name in standing and values[name] != standing[name]
+            for name in _IDENTITY
+            if name in values
+        ):
+            # an entry with this reply direction, or with the two directions exchanged
+            failures.append(Failure(number, EEXIST, ""))
+            continue
+        changes = renewal(values, standing)
+        # alone, for an entry that was made before any rule used labels has no room for them
+        labels = {"labels": changes.pop("labels")} if "labels" in changes else {}
+        for part in (changes, labels):
+            if part:
+                payload = encode(CONNTRACK, part, layout.family)
+                updates.append(request.update_entry(layout, entry, payload))
+                numbers.append(number)
+    refused, _ = yield from session.batch(updates)
+    failures += [
+        Failure(numbers[one.index], one.errno, one.ext_ack)
+        for one in refused
+        if one.errno != ENOSPC
+    ]
+    return failures
+
+
+def _request(message: bytes) -> Request:
+    kind = int.from_bytes(message[4:6], sys.byteorder)
+    flags = int.from_bytes(message[6:8], sys.byteorder) & ~NLM_F_ACK
+    return Request(kind, flags, message[16], message[ATTRS:])
+
+
+def _without_master(message: bytes) -> bytes:
+    start, end = find(message).spans[_MASTER]
+    rest = message[4:start] + message[end:]
+    return (len(rest) + 4).to_bytes(4, sys.byteorder) + rest
