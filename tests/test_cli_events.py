@@ -4,32 +4,49 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 import pytest
 
-from support.ctool import environment, ours, ours_argv, subscriptions, theirs
+from pyconntrack import Conntrack, DecodeError
+from pyconntrack.cli.burst import Bursts
+from pyconntrack.cli.watch import EventLines
+from pyconntrack.output.writer import Writer
+from pyconntrack.testing import event_message
+from support.ctool import environment, ours_argv, subscriptions, theirs
 from support.netns import Namespace
 from support.traffic import TIMEOUT, Flows, eventually, track
+from test_sync import udp
 
 
 @contextmanager
-def watching(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+def watching(
+    *words: str, argv: Sequence[str] = (*ours_argv(), "-E"), stdout: Any = subprocess.PIPE
+) -> Iterator[subprocess.Popen[bytes]]:
     """-E with both streams in hand, subscribed."""
     before = subscriptions()
     process = subprocess.Popen(
-        [*ours_argv(), "-E", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=environment(),
-    )  # fmt: skip
+        [*argv, *words], stdout=stdout, stderr=subprocess.PIPE, env=environment()
+    )
     try:
         eventually(lambda: process.poll() is not None or subscriptions() > before, "subscribing")
         yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def state(pid: int) -> str:
+    """The state of a process: R, S, D, T, Z."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def flow(port: int) -> list[str]:
@@ -92,46 +109,112 @@ def test_a_closed_pipe_ends_it() -> None:
     assert "Traceback" not in err
 
 
-def test_the_buffer_size() -> None:
-    with watching("-b", "300000") as process:
+@pytest.mark.parametrize("size", ["5", "300000", "200000000", "2147483647"])
+def test_the_buffer_is_what_the_kernel_gave_and_never_smaller_than_without(size: str) -> None:
+    with watching("-b", size) as process:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=TIMEOUT)
-    assert b"NOTICE: Netlink socket buffer size has been set to 300000 bytes." in err
+    notice = re.match(r"NOTICE: Netlink socket buffer size has been set to (\d+) bytes\.$",
+                      err.decode(), re.MULTILINE)  # fmt: skip
+    assert notice is not None, err
+    given = 2 * max(64 << 20, min(int(size), (1 << 30) - 1))  # the kernel doubles it
+    assert int(notice[1]) == given
 
 
-def test_lost_events_do_not_end_it() -> None:
-    lines = "".join(f"-I {' '.join(flow(port))} -t 900\n" for port in range(1, 3001))
-    with watching("-b", "4096") as process:
-        process.send_signal(signal.SIGSTOP)
-        assert ours("-R", "-", stdin=lines).rc == 0
-        process.send_signal(signal.SIGCONT)
-        assert process.stdout is not None
-        assert b"[NEW]" in process.stdout.readline()
+def small_buffer(size: int) -> tuple[str, ...]:
+    """The command with a buffer that is full soon."""
+    code = (
+        "import sys, pyconntrack.cli.watch as watch\n"
+        f"watch._RCVBUF = {size}\n"
+        "from pyconntrack.cli.main import main\n"
+        "sys.exit(main(['-E', *sys.argv[1:]]))\n"
+    )
+    return (sys.executable, "-c", code)
 
-        def later() -> bool:
-            create(later_ports.pop())
-            return True
 
-        later_ports = [5001, 5000]
-        # the loss is told before what comes after it
-        assert process.stderr is not None
-        words = [process.stderr.readline().decode() for _ in range(2)]
-        later()
-        found = b""
-        while b"sport=5000" not in found:
-            found = process.stdout.readline()
-            assert found
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=TIMEOUT)
-    assert "NOTICE" in words[0]
-    lost = re.search(r"(\d+) events were lost", words[1])
-    assert lost is not None
-    total = re.search(r"WARNING: (\d+) events were lost in all", err.decode())
-    assert total is not None
-    shown = re.search(r"(\d+) flow events have been shown", err.decode())
+@pytest.mark.parametrize("size", [4096, 32768, 1 << 20])
+def test_shown_and_lost_are_all_that_the_kernel_sent(size: int) -> None:
+    flows = [udp(number) for number in range(600)]
+    with TemporaryFile() as out, Conntrack() as conntrack:
+        with watching(argv=small_buffer(size), stdout=out) as process:
+            process.send_signal(signal.SIGSTOP)
+            assert conntrack.load(flows) == []
+            process.send_signal(signal.SIGCONT)
+            conntrack.flush()  # while it reads, and the kernel still drops
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=TIMEOUT)
+        out.seek(0)
+        text = out.read()
+    found = err.decode()
+    lost = [int(number) for number in re.findall(r"(\d+) events were lost:", found)]
+    total = re.search(r"WARNING: (\d+) events were lost in all", found)
+    shown = re.search(r"(\d+) flow events have been shown", found)
     assert shown is not None
-    # each datagram is an event here: nothing is unaccounted for
-    assert int(total[1]) + int(shown[1]) == 3001
+    assert len(text.splitlines()) == int(shown[1])
+    assert sum(lost) == (int(total[1]) if total else 0)
+    assert sum(lost) + int(shown[1]) == 1200
+    assert lost or size == 1 << 20
+
+
+def test_a_signal_leaves_nothing_unread() -> None:
+    flows = [udp(number) for number in range(1000)]
+    with watching("-o", "ndjson", argv=(*ours_argv(), "-E")) as process, Conntrack() as conntrack:
+        process.send_signal(signal.SIGSTOP)
+        conntrack.load(flows)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+    assert len(out.splitlines()) == 1000
+    assert "1000 flow events have been shown" in err.decode()
+
+
+def test_a_second_signal_ends_it_though_nobody_reads() -> None:
+    flows = [udp(number) for number in range(1200)]
+    with watching() as process, Conntrack() as conntrack:
+        conntrack.load(flows)  # more than a pipe holds
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while process.poll() is None:
+            eventually(lambda: state(process.pid) in "SZ", "waiting")
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+        err = process.stderr.read().decode()
+    assert process.returncode == 0
+    assert "what still waited is not shown" in err
+    assert "flow events have been shown" in err
+
+
+def test_the_loss_is_an_upper_bound_where_a_filter_is_given() -> None:
+    flows = [udp(number) for number in range(300)]
+    with watching("-p", "udp", argv=small_buffer(4096)) as process, Conntrack() as conntrack:
+        process.send_signal(signal.SIGSTOP)
+        conntrack.load(flows)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        _, err = process.communicate(timeout=TIMEOUT)
+    assert re.search(r"WARNING: at most \d+ events were lost: ", err.decode())
+    assert re.search(r"WARNING: at most \d+ events were lost in all", err.decode())
+
+
+def test_an_event_that_cannot_be_read_is_passed_over() -> None:
+    """As columns, in the midst of others: hardly there, too long for its place, two in one."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with here, there:
+        there.setblocking(False)
+        good = [event_message("NEW", udp(number)) for number in range(50)]
+        hardly = (16).to_bytes(4, sys.byteorder) + good[0][4:16]
+        long = (5000).to_bytes(4, sys.byteorder) + good[0][4:] + bytes(5000 - len(good[0]))
+        two = b"".join(message + bytes(-len(message) & 3) for message in good[:2])
+        for data in (*good[:25], hardly, b"", long, two, *good[25:]):
+            here.send(data)
+        bursts = Bursts(there.fileno(), EventLines(Writer((), None, events=True), None))
+        found = list(bursts.read(bursts.recv()))
+    assert sum(item[1] for item in found if not isinstance(item, DecodeError)) == 52
+    assert sum(isinstance(item, DecodeError) for item in found) == 2
 
 
 def test_filters_of_a_stream(flows: Flows) -> None:

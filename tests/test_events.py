@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import random
+import sys
+import threading
 from typing import Any
 
 import pytest
 
-from pyconntrack import Conntrack, Event, EventsLost, Filter, Flow, KernelError, Tuple
+from pyconntrack import (
+    Conntrack,
+    DecodeError,
+    Event,
+    EventsLost,
+    Filter,
+    Flow,
+    KernelError,
+    Tuple,
+)
+from pyconntrack.event_stream import DROPS, LOST, POLL, WAIT, EventStream
 from pyconntrack.sync import Events
 from pyconntrack.testing import (
     ENOBUFS,
@@ -165,7 +178,7 @@ def scripted(steps: list[Step], unasked: list[Any], count: int, **more: Any) -> 
             item = stream.read(0)
             assert item is not None, kinds(found)
             found.append(item)
-        kernel.queue.clear()
+        kernel.unasked.clear()
         return [
             f"{kind} {item.flow.id}" if isinstance(item, Event) and item.flow else kind
             for kind, item in zip(kinds(found), found, strict=True)
@@ -179,23 +192,23 @@ def test_what_waits_at_a_loss_comes_before_it() -> None:
 
 def test_an_end_reported_during_the_dump_is_newer_than_it() -> None:
     gone = event_message("DESTROY", B)
-    steps = [Step(dump_of(A), lambda _: gone, dump_of(B, C), done())]
-    assert scripted(steps, [], 3, resync=True) == ["NEW* 1", "DESTROY 2", "NEW* 3"]
+    steps = [Step(dump_of(A), dump_of(B, C), done(), unasked=[gone])]
+    assert scripted(steps, [], 3, resync=True) == ["DESTROY 2", "NEW* 1", "NEW* 3"]
 
 
 def test_a_change_reported_during_the_dump_is_newer_than_it() -> None:
     changed = event_message("UPDATE", B.replace(mark=77))
-    steps = [Step(lambda _: changed, dump_of(B), done())]
+    steps = [Step(dump_of(B), done(), unasked=[changed])]
     assert scripted(steps, [], 1, resync=True) == ["UPDATE 2"]
 
 
 def test_a_loss_during_the_dump_repeats_it() -> None:
     steps = [
-        Step(dump_of(A), ENOBUFS, dump_of(B), done()),
+        Step(dump_of(A), dump_of(B), done(), unasked=[ENOBUFS]),
         Step(dump_of(A, C), done()),
     ]
     assert scripted(steps, [], 5, resync=True) == [
-        "NEW* 1", "-1", "NEW* 2", "NEW* 3", "DESTROY* 2",
+        "-1", "NEW* 1", "NEW* 2", "NEW* 3", "DESTROY* 2",
     ]  # fmt: skip
 
 
@@ -210,7 +223,7 @@ def test_another_connection_of_the_same_tuple() -> None:
     with Conntrack(transport=kernel) as conntrack, conntrack.events(resync=True) as stream:
         first = stream.read(5)
         assert first is not None
-        kernel.queue.append(ENOBUFS)
+        kernel.unasked.append(ENOBUFS)
         found = [stream.read(5) for _ in range(3)]
         assert kinds([item for item in found if item]) == ["-1", "DESTROY*", "NEW*"]
 
@@ -218,3 +231,164 @@ def test_another_connection_of_the_same_tuple() -> None:
 def test_a_refused_dump_is_an_error() -> None:
     with pytest.raises(KernelError, match="resynchronising"):
         scripted([Step(ack(1))], [], 1, resync=True)
+
+
+def answers(stream: EventStream, *given: Any) -> list[Any]:
+    """What a stream emits for these answers to POLL and DROPS (a number), in their order."""
+    conversation, waiting, found = stream.run(), list(given), []
+    effect = conversation.send(None)
+    while True:
+        if effect is POLL:
+            answer = waiting.pop(0) if waiting and not isinstance(waiting[0], int) else None
+        elif effect is DROPS:
+            answer = waiting.pop(0) if waiting and isinstance(waiting[0], int) else stream.drops
+        elif effect is WAIT:
+            answer = bool(waiting)
+        else:
+            answer = None
+            found.append(effect)
+        try:
+            effect = conversation.send(answer)
+        except StopIteration:
+            return found
+
+
+def plain(exact: bool = True) -> EventStream:
+    return EventStream(lambda data: iter((data,)), 4096, 4096, exact=exact)
+
+
+def counts(emitted: list[Any]) -> list[Any]:
+    return [item.count if isinstance(item, EventsLost) else item for item in emitted]
+
+
+def test_what_is_dropped_without_a_second_error_is_counted() -> None:
+    assert counts(answers(plain(), LOST, "a", 3, "b", 5, "c", 5)) == ["a", 3, "b", 2, "c"]
+
+
+def test_the_drop_counter_wraps() -> None:
+    stream = plain()
+    stream.drops = 0xFFFFFFFE
+    assert counts(answers(stream, LOST, "a", 3)) == ["a", 5]
+
+
+def test_an_error_without_a_drop_is_a_loss_of_unknown_number() -> None:
+    (lost,) = answers(plain(), LOST)
+    assert lost.count is None
+    assert "unknown number" in str(lost)
+
+
+def test_an_error_raised_after_its_drops_were_counted_is_no_second_loss() -> None:
+    assert counts(answers(plain(), "a", 4, LOST, 4)) == ["a", 4]
+
+
+def test_with_a_filter_the_count_is_an_upper_bound() -> None:
+    (lost,) = answers(plain(exact=False), LOST, 7)
+    assert (lost.count, lost.exact) == (7, False)
+    assert "at most 7 events" in str(lost)
+    kernel = ScriptedKernel(unasked=[ENOBUFS])
+    with (
+        Conntrack(transport=kernel) as conntrack,
+        conntrack.events(filter=Filter(helper="ftp")) as stream,
+    ):
+        item = stream.read(0)
+        assert isinstance(item, EventsLost)
+        assert not item.exact
+
+
+def test_a_loss_is_reported_even_where_the_queue_is_never_empty() -> None:
+    stream = plain()
+    many = [str(n) for n in range(2 * stream.waiting())]
+    emitted = counts(answers(stream, LOST, *many[: stream.waiting()], 3, *many[stream.waiting() :]))
+    assert emitted[stream.waiting()] == 3
+
+
+def test_a_stopped_stream_gives_what_waits_and_the_last_loss() -> None:
+    kernel = ScriptedKernel(unasked=[event_message("NEW", A), ENOBUFS, event_message("NEW", B)])
+    with Conntrack(transport=kernel) as conntrack:
+        stream = conntrack.events()
+        assert stream.read(0) is not None
+        stream.stop()
+        assert kernel.groups == []
+        assert kinds(list(stream)) == ["NEW", "-1"]
+        assert stream.read() is None
+        stream.close()
+        assert stream.read(0) is None
+
+
+@pytest.mark.parametrize("size", [0, 4, 16, 18])
+def test_an_event_that_is_hardly_there_is_an_error_and_not_the_end(size: int) -> None:
+    short = event_message("NEW", A)[:size]
+    short = size.to_bytes(4, sys.byteorder) + short[4:] if size > 4 else short
+    kernel = ScriptedKernel(unasked=[short, event_message("NEW", B)])
+    with Conntrack(transport=kernel) as conntrack, conntrack.events() as stream:
+        if size:
+            with pytest.raises(DecodeError):
+                stream.read(0)
+        assert kinds([item for item in [stream.read(0)] if item]) == ["NEW"]
+
+
+@pytest.mark.parametrize("size", [8 << 10, 32 << 10, 1 << 20])
+def test_all_that_the_kernel_reports_is_yielded_or_counted(netns: Namespace, size: int) -> None:
+    flows = [udp(n) for n in range(600)]
+
+    def make() -> None:
+        conntrack.load(flows)
+        conntrack.flush()
+
+    with Conntrack() as conntrack, conntrack.events(rcvbuf=size, max_rcvbuf=size) as stream:
+        maker = threading.Thread(target=make)
+        maker.start()
+        found: list[Item | None] = []
+        while maker.is_alive():
+            found.append(stream.read(0.01))
+        stream.stop()
+        found += stream
+    seen = [item for item in found if isinstance(item, Event)]
+    lost = [item.count for item in found if isinstance(item, EventsLost)]
+    assert len(seen) + sum(number or 0 for number in lost) == 1200
+    assert None not in lost
+    assert lost or size > 8 << 10
+
+
+def test_a_loss_during_the_dump_that_raises_no_error_repeats_it() -> None:
+    def drop(request: bytes) -> bytes:
+        kernel.dropped += 2
+        return dump_of(B)(request)
+
+    kernel = ScriptedKernel([Step(dump_of(A), drop, done()), Step(dump_of(A, C), done())])
+    with Conntrack(transport=kernel) as conntrack, conntrack.events(resync=True) as stream:
+        found = [stream.read(0) for _ in range(5)]
+        assert kernel.steps == []
+    assert kinds([item for item in found if item]) == ["-2", "NEW*", "NEW*", "NEW*", "DESTROY*"]
+
+
+def churn(seed: int) -> None:
+    """Many changes of a table of some hundred flows."""
+    chance = random.Random(seed)
+    with Conntrack() as conntrack:
+        for _ in range(8):
+            some = chance.sample(range(500), chance.randrange(100, 300))
+            what = chance.choice(("load", "load", "update", "delete"))
+            if what == "load":
+                conntrack.load([udp(n, mark=chance.randrange(1, 5)) for n in some])
+            elif what == "delete":
+                conntrack.delete_matching(Filter(mark=chance.randrange(1, 5)))
+            for flow in conntrack.dump(on_interrupt="accept") if what == "update" else ():
+                if chance.randrange(4) == 0:
+                    conntrack.update(flow, mark=chance.randrange(1, 5))
+
+
+@pytest.mark.parametrize(("size", "seed"), [(32 << 10, 1), (64 << 10, 2), (256 << 10, 3)])
+def test_a_copy_is_the_table_once_it_is_quiet(netns: Namespace, size: int, seed: int) -> None:
+    copy: dict[Any, Flow] = {}
+    with (
+        Conntrack() as conntrack,
+        conntrack.events(resync=True, rcvbuf=size, max_rcvbuf=size) as stream,
+    ):
+        maker = threading.Thread(target=churn, args=(seed,))
+        maker.start()
+        while maker.is_alive():
+            apply(copy, [item for item in [stream.read(0.01)] if item])
+        stream.stop()
+        apply(copy, list(stream))
+        assert picture(copy.values()) == picture(conntrack.dump())

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 
-from . import events as following
 from . import verbs
-from .errors import ConntrackError, RequestError
-from .events import DROPS, FLOW_GROUPS, LOST, MAX_RCVBUF, POLL, RCVBUF, Grow, Plan
+from .errors import ConntrackError, DecodeError, RequestError
+from .event_stream import FLOW_GROUPS, LOST
+from .events import MAX_RCVBUF, RCVBUF, Plan
 from .keywords import as_node
+from .listener import Listener, receive
 from .model import Expect, Flow, Tuple, decode
 from .netns import Held
 from .session import RECV
-from .sync import receive
 from .transport import Transport
 
 TYPE_CHECKING = False
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
     OnInterrupt = Literal["raise", "retry", "accept"]
     Table = Literal["conntrack", "dying", "unconfirmed"]
-
-
-#: datagrams of events that are read before other tasks have their turn
-EVENTS_A_TURN = 64
 
 
 async def readable(fd: int) -> None:
@@ -107,71 +103,42 @@ class AsyncDump:
         await self._rows.aclose()
 
 
-class AsyncEvents:
+class AsyncEvents(Listener):
     """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
 
-    It listens from the moment it is made.  An asynchronous iterator without end; close it, or use
-    it as an asynchronous context manager.  Cancelling the task that waits for the next item loses
-    nothing.
+    The twin of :class:`pyconntrack.sync.Events`, as an asynchronous iterator and context manager.
+    Cancelling the task that waits for the next item loses nothing.
     """
-
-    __slots__ = ("_answer", "_closed", "_conversation", "_count", "_transport", "_waiting")
-
-    def __init__(self, transport: Any, conversation: Conversation) -> None:
-        self._transport, self._conversation = transport, conversation
-        self._answer: Any = None
-        self._waiting = self._closed = False
-        self._count = 0
 
     def __aiter__(self) -> AsyncIterator[Event | EventsLost]:
         return self
 
     async def __anext__(self) -> Event | EventsLost:
-        transport = self._transport
-        while not self._closed:
-            if self._waiting:
-                self._count += 1
-                if self._count % EVENTS_A_TURN == 0:  # in a storm there always is one to read
-                    await asyncio.sleep(0)
-                    continue
-                answer = receive(transport)
-                if answer is None:
-                    await readable(transport.fileno())
-                    continue
-                self._waiting, self._answer = False, answer
-            effect = self._conversation.send(self._answer)
-            self._answer = None
-            if effect is RECV:
-                self._waiting = True
-            elif effect is POLL:
-                self._answer = receive(transport)
-            elif effect is DROPS:
-                self._answer = transport.drops
-            elif isinstance(effect, Grow):
-                transport.set_rcvbuf(effect.size)
-            elif isinstance(effect, bytes):
-                transport.send(effect)
+        while True:
+            try:
+                item = self.advance()
+            except StopIteration:
+                raise StopAsyncIteration from None
+            if item is None:
+                await asyncio.sleep(0)  # in a storm there always is one to read
+            elif isinstance(item, int):
+                await readable(item)
+            elif isinstance(item, DecodeError):
+                raise item
             else:
-                item: Event | EventsLost = effect
-                return item
-        raise StopAsyncIteration
+                found: Event | EventsLost = item
+                return found
 
     async def read(self, timeout: float | None = None) -> Event | EventsLost | None:
-        """The next item; None if none came within `timeout` seconds (None: waits on)."""
+        """Return the next item; None if none came within ``timeout`` seconds (None: waits on)."""
         try:
             return await asyncio.wait_for(self.__anext__(), timeout)
         except (TimeoutError, StopAsyncIteration):
             return None
 
-    def fileno(self) -> int:
-        """The file descriptor."""
-        return int(self._transport.fileno())
-
     async def close(self) -> None:
-        """Stops listening; twice is no error."""
-        self._closed = True
-        self._conversation.close()
-        self._transport.close()
+        """Stop listening and close the sockets; twice is no error."""
+        self.release()
 
     async def __aenter__(self) -> Self:
         return self
@@ -415,10 +382,7 @@ class AsyncConntrack:
         plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
         if self._closed:
             raise ConntrackError("this AsyncConntrack is closed")
-        transport = self._open(self._held.path, rcvbuf=plan.rcvbuf, blocking=False)
-        try:
-            following.subscribe(transport, plan)
-            return AsyncEvents(transport, following.follow(plan))
-        except BaseException:
-            transport.close()
-            raise
+        return AsyncEvents(
+            lambda **how: self._open(self._held.path, **how), plan.groups, plan.follow(),
+            plan.rcvbuf, node=plan.spared, dumps=plan.resync,
+        )  # fmt: skip

@@ -51,12 +51,21 @@ class DumpInterrupted(ConntrackError):
 
 
 class EventsLost(ConntrackError):
-    """The kernel dropped `count` events because they were not read in time (None: unknown)."""
+    """The kernel dropped `count` events because they were not read in time.
 
-    def __init__(self, count: int | None = None) -> None:
+    `count` is None where the kernel does not tell how many.  `exact`: False where some of them may
+    have been such that the filter would have passed over: there were at most so many.
+    """
+
+    def __init__(self, count: int | None = None, *, exact: bool = True) -> None:
         self.count = count
-        words = "some" if count is None else str(count)
-        super().__init__(f"{words} events were lost: the receive buffer was full")
+        self.exact = exact
+        if count is None:
+            words = "an unknown number of events were lost: the kernel had no memory for them"
+        else:
+            most = "" if exact else "at most "
+            words = f"{most}{count} events were lost: the receive buffer was full"
+        super().__init__(words)
 
 
 class KernelError(ConntrackError, OSError):

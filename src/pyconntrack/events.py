@@ -1,53 +1,39 @@
-"""Following events, without I/O: the conversation that both drivers run.
+"""Event streams of the library: the events as values, and the consumer's copy of the table.
 
-Once a netlink socket overflows, the kernel drops all that comes until the queue has been read to
-its end, and says ENOBUFS once, before the older events that still wait there.  So on ENOBUFS the
-queue is read out first, then the kernel's drop counter says how many were lost, and there, where
-the gap is, :class:`~pyconntrack.EventsLost` stands in the stream.
-
-To resynchronise, the table is dumped over the same socket: dump and events then come in one order,
-and what is reported while the dump runs is known to be newer than what it began with.
-
-Beside the effects of :mod:`pyconntrack.session` the driver answers POLL (the next datagram or
-None), DROPS (the socket's drop counter) and :class:`Grow`; and RECV and POLL with LOST where the
-kernel reports a loss.  Source: netlink_overrun, netlink_rcv_wake (net/netlink/af_netlink.c).
+To resynchronise, the table is dumped over a second socket, so that neither takes the other's room.
+The order of the two is known as far as it must be.  When a part of the dump has been read, all that
+was reported before the kernel made it waits in the event socket, and is read before the part is
+looked at: what was reported since the dump began is taken for newer than the dump.  Where it was
+older, a later report says so, for the kernel reports a change after it has made it.  All of this
+holds as long as no report is lost.  So a pass is whole if the drop counter, read when all that
+waited at the dump's end has been read, is what it was when all that waited before the dump had
+been, no ENOBUFS was raised, and the dump was not interrupted.  Any other pass is done again.
 """
 
 from __future__ import annotations
 
 import sys
 
-from .errors import EventsLost, RequestError, kernel_error
+from .errors import RequestError
+from .event_stream import FLOW_GROUPS, GROUPS, EventStream, messages
 from .filter import push_down
 from .layout import find
 from .model import Event, Expect, Flow, meets
 from .request import dump
-from .session import RECV, sequence
+from .session import Batch
+from .session import dump as dumping
 from .wire import consts as c
-from .wire.frame import message, read_errno, read_ext_ack, split
+from .wire.frame import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any, Literal
+    from typing import Any
 
     from .filter import Node
+    from .model.event import Kind
     from .session import Conversation
-    from .transport import Transport
 
-POLL: Literal["poll"] = "poll"
-DROPS: Literal["drops"] = "drops"
-LOST: Literal["lost"] = "lost"
-
-GROUPS = {
-    "new": c.NFNLGRP_CONNTRACK_NEW,
-    "update": c.NFNLGRP_CONNTRACK_UPDATE,
-    "destroy": c.NFNLGRP_CONNTRACK_DESTROY,
-    "exp_new": c.NFNLGRP_CONNTRACK_EXP_NEW,
-    "exp_update": c.NFNLGRP_CONNTRACK_EXP_UPDATE,
-    "exp_destroy": c.NFNLGRP_CONNTRACK_EXP_DESTROY,
-}
-FLOW_GROUPS = ("new", "update", "destroy")
 #: the receive buffer that an event stream begins with, and grows to, in bytes
 RCVBUF = 4 << 20
 MAX_RCVBUF = 64 << 20
@@ -57,17 +43,7 @@ _VOLATILE = (
     "timestamp_start", "timestamp_stop", "timestamp_event", "tcp_flags_orig", "tcp_flags_reply",
     "tcp_wscale_orig", "tcp_wscale_reply",
 )  # fmt: skip
-_CT_DELETE = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
-_EXP_DELETE = c.exp_msg(c.IPCTNL_MSG_EXP_DELETE)
-
-
-class Grow:
-    """The effect "make the receive buffer `size` bytes"."""
-
-    __slots__ = ("size",)
-
-    def __init__(self, size: int) -> None:
-        self.size: int = size
+_KINDS: dict[str, Kind] = {"new": "NEW", "update": "UPDATE", "destroy": "DESTROY"}
 
 
 class Plan:
@@ -99,100 +75,32 @@ class Plan:
         self.node, self.resync = node, resync
         self.rcvbuf, self.max_rcvbuf = rcvbuf, max(rcvbuf, max_rcvbuf)
 
+    @property
+    def spared(self) -> Node | None:
+        """What the kernel may spare the socket what it is false of.
 
-def subscribe(transport: Transport, plan: Plan) -> None:
-    """Joins the groups of `plan`, on a socket that is spared what nobody wants.
+        To resynchronise, all events must be seen: a flow that no longer is what was asked for ends.
+        """
+        return None if self.resync else self.node
 
-    To resynchronise, all events must be seen: a flow that no longer is what was asked for ends.
-    """
-    if plan.node is not None and not plan.resync:
-        from .bpf import program
-
-        if code := program(plan.node):
-            transport.attach(code)
-    transport.join(plan.groups)
-
-
-def event_of(part: bytes, kind: int, flags: int) -> Event:
-    """The event of one message of a multicast group."""
-    if kind >> 8 == c.NFNL_SUBSYS_CTNETLINK_EXP:
-        expect = Expect.from_message(part)
-        return Event("DESTROY" if kind == _EXP_DELETE else _new_or_update(flags), expect)
-    flow = Flow.from_message(part)
-    return Event("DESTROY" if kind == _CT_DELETE else _new_or_update(flags), flow)
-
-
-def _new_or_update(flags: int) -> Literal["NEW", "UPDATE"]:
-    return "NEW" if flags & c.NLM_F_CREATE else "UPDATE"
+    def follow(self) -> Conversation:
+        """Emit :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`."""
+        if self.resync:
+            return _Synchronised(self).run()
+        stream = EventStream(
+            lambda data: read(data, self.node), self.rcvbuf, self.max_rcvbuf,
+            exact=self.node is None,
+        )  # fmt: skip
+        return stream.run()
 
 
 def read(data: bytes, node: Node | None) -> Iterator[Event]:
-    """The events of a datagram that meet `node`."""
-    for pos, length, kind, flags, _ in split(data):
-        if kind < c.NFNL_SUBSYS_CTNETLINK << 8:
-            continue
-        part = data if length == len(data) else data[pos : pos + length]
-        if node is None or meets(node, find(part), part):
-            yield event_of(part, kind, flags)
-
-
-def follow(plan: Plan) -> Conversation:
-    """Emits :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`, without end."""
-    yield from (_Synchronised(plan) if plan.resync else _Following(plan)).run()
-
-
-class _Following:
-    """Events as they come, with the gaps marked."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.rcvbuf = plan.rcvbuf
-        self.drops = 0  # the counter of a new socket
-
-    def run(self) -> Conversation:
-        yield from self.begin()
-        while True:
-            data = yield RECV
-            if data is not LOST:
-                yield from self.events(data)
-                continue
-            count = yield from self.drain()
-            if count:
-                yield EventsLost(count)
-                yield from self.recover()
-
-    def begin(self) -> Conversation:
-        yield from ()
-
-    def recover(self) -> Conversation:
-        yield from ()
-
-    def events(self, data: bytes) -> Iterator[Event]:
-        return read(data, self.plan.node)
-
-    def drain(self) -> Conversation:
-        """Reads the queue out, so that the kernel delivers again; returns how many were lost."""
-        yield from self.grow()
-        size = 0
-        # what came before the gap is at most a full buffer; four, for the kernel's accounting
-        while size < 4 * self.rcvbuf:
-            data = yield POLL
-            if data is None:
-                break
-            if data is not LOST:
-                size += len(data)
-                yield from self.events(data)
-        return (yield from self.lost())
-
-    def grow(self) -> Conversation:
-        if self.rcvbuf < self.plan.max_rcvbuf:
-            self.rcvbuf = min(2 * self.rcvbuf, self.plan.max_rcvbuf)
-            yield Grow(self.rcvbuf)
-
-    def lost(self) -> Conversation:
-        now = yield DROPS
-        count, self.drops = (now - self.drops) & 0xFFFFFFFF, now
-        return count
+    """Yield the events of a datagram that meet ``node``."""
+    for message, kind in messages(data):
+        if node is None or meets(node, find(message), message):
+            subsystem = int.from_bytes(message[4:6], sys.byteorder) >> 8
+            entry = Expect if subsystem == c.NFNL_SUBSYS_CTNETLINK_EXP else Flow
+            yield Event(_KINDS[kind], entry.from_message(message))
 
 
 class _Entry:
@@ -217,7 +125,7 @@ def _news(flow: Flow) -> dict[str, Any]:
     return {name: raw[at:end] for name, at, end in names}
 
 
-class _Synchronised(_Following):
+class _Synchronised(EventStream):
     """Events, and after a loss whatever the consumer's copy of the table is wrong about.
 
     `copy` mirrors the consumer's copy.  `touched`: what was reported while a dump runs (None: the
@@ -225,7 +133,8 @@ class _Synchronised(_Following):
     """
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__(plan)
+        super().__init__(self.events, plan.rcvbuf, plan.max_rcvbuf, exact=plan.node is None)
+        self.plan = plan
         self.copy: dict[Any, _Entry] = {}
         self.comparing = False
         self.touched: dict[Any, tuple[bytes | None, dict[str, Any] | None]] = {}
@@ -288,44 +197,33 @@ class _Synchronised(_Following):
         self.comparing, self.touched = False, {}
 
     def compare(self) -> Conversation:
-        """One dump against the copy; returns whether nothing disturbed it."""
+        """Compare one dump with the copy; return whether it was whole."""
         down = push_down(self.plan.node)
-        wanted = dump("conntrack", down.family, down.payload)
-        seq = sequence()
-        flags = c.NLM_F_REQUEST | c.NLM_F_DUMP
-        yield message(wanted.kind, flags, seq, wanted.family, wanted.payload)
+        dumped = dumping(
+            dump("conntrack", down.family, down.payload), "resynchronising", on_interrupt="accept"
+        )
         seen: set[Any] = set()
-        whole, over = True, False
-        while not over:
-            data = yield RECV
-            if data is LOST:
-                yield from self.grow()
-                count = yield from self.lost()
-                if count:
-                    whole = False
-                    yield EventsLost(count)
+        lost = interrupted = False
+        answer: Any = None
+        while True:
+            try:
+                effect = dumped.send(answer)
+            except StopIteration as end:
+                interrupted = end.value
+                break
+            answer = None
+            if not isinstance(effect, Batch):
+                answer = yield effect
                 continue
-            if int.from_bytes(data[8:12], sys.byteorder) != seq:
-                yield from self.events(data)
-                continue
-            for pos, length, kind, bits, _ in split(data):
-                if bits & c.NLM_F_DUMP_INTR:
-                    whole = False
-                if kind in (c.NLMSG_DONE, c.NLMSG_ERROR):
-                    over = True
-                    code = read_errno(data, pos, length)
-                    if code == _ENOBUFS:
-                        whole = False
-                    elif code:
-                        words = read_ext_ack(data, pos, length, bits, kind == c.NLMSG_DONE)
-                        raise kernel_error(code, "resynchronising", words)
-                else:
-                    flow = Flow.from_message(data[pos : pos + length])
-                    yield from self.dumped(flow, seen)
-        if whole:
-            for key in [key for key in self.copy if key not in seen and key not in self.touched]:
-                yield Event("DESTROY", self.copy.pop(key).flow, synthetic=True)
-        return whole
+            lost |= yield from self.settle(self.waiting())
+            for pos, length, _, _, _ in split(effect.data[: effect.end]):
+                yield from self.dumped(Flow.from_message(effect.data[pos : pos + length]), seen)
+        lost |= yield from self.settle(self.waiting())
+        if lost or interrupted:
+            return False
+        for key in [key for key in self.copy if key not in seen and key not in self.touched]:
+            yield Event("DESTROY", self.copy.pop(key).flow, synthetic=True)
+        return True
 
     def dumped(self, flow: Flow, seen: set[Any]) -> Iterator[Event]:
         if flow.dying or not self.matches(flow):
@@ -352,9 +250,6 @@ class _Synchronised(_Following):
                 flow = _overlay(flow, old.flow)
             old.flow, old.news = flow, news
             yield Event("UPDATE", flow, synthetic=True)
-
-
-_ENOBUFS = 105
 
 
 def _overlay(flow: Flow, newer: Flow) -> Flow:

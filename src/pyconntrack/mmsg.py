@@ -11,7 +11,8 @@ import errno
 import numpy as np
 import numpy.typing as npt
 
-from .errors import KernelError
+from .errors import DecodeError, KernelError
+from .wire.consts import NLMSG_HDRLEN
 
 #: datagrams of one call, and the room of each; an event of the kernel takes some 200 bytes
 COUNT, SLOT = 1024, 4096
@@ -57,32 +58,41 @@ class Mmsg:
         self._sizes = view[:, _Mmsghdr.size.offset // 4]
         self._offsets = np.arange(count, dtype=np.int64) * slot
 
-    def read(self) -> npt.NDArray[np.int64]:
-        """Where in `buffer` the datagrams begin that waited, each of one message; empty if none
-        did.
+    def messages(self, number: int) -> npt.NDArray[np.int64]:
+        """Return where in ``buffer`` the ``number`` datagrams begin, each of one message.
 
-        Raises :class:`KernelError`: ENOBUFS after a loss, EMSGSIZE for one that did not fit.
+        Raises :class:`DecodeError` where one is not, or has been cut.
         """
-        number = self._received()
         lengths = np.frombuffer(self.buffer, np.uint32)[:: self._slot // 4][:number]
-        if ((lengths < 16) | (lengths > self._sizes[:number])).any():
-            raise KernelError(errno.EBADMSG, "reading events")
+        if ((lengths < NLMSG_HDRLEN) | (lengths != self._sizes[:number])).any():
+            raise DecodeError("a datagram that is not one message")
         return self._offsets[:number]
 
-    def datagrams(self) -> list[memoryview]:
-        """The datagrams that waited, valid until the next call."""
-        number = self._received()
+    def views(self, number: int) -> list[memoryview]:
+        """Return the ``number`` datagrams that were received, valid until the next call."""
         view, slot = memoryview(self.buffer), self._slot
         sizes = self._sizes[:number].tolist()
         return [view[at * slot : at * slot + size] for at, size in enumerate(sizes)]
 
-    def _received(self) -> int:
+    def datagrams(self) -> list[memoryview]:
+        """Return the datagrams that waited, valid until the next call.
+
+        Raises :class:`KernelError`, EMSGSIZE for one that did not fit.
+        """
+        number = self.receive()
+        if (self._flags[:number] & _MSG_TRUNC).any():
+            raise KernelError(errno.EMSGSIZE, "reading from the kernel")
+        return self.views(number)
+
+    def receive(self) -> int:
+        """Receive what waits; return how many datagrams there were.
+
+        Raises :class:`KernelError`, ENOBUFS after a loss.
+        """
         number = int(self._call(self._fd, self._headers, self._count, self._how, None))
         if number < 0:
             code = ctypes.get_errno()
             if code in (errno.EAGAIN, errno.EINTR):
                 return 0
             raise KernelError(code, "reading from the kernel")
-        if (self._flags[:number] & _MSG_TRUNC).any():
-            raise KernelError(errno.EMSGSIZE, "reading from the kernel")
         return number

@@ -7,19 +7,18 @@ runs.  Owns sockets and loops; what is said is :mod:`pyconntrack.verbs`'.
 
 from __future__ import annotations
 
-import errno
 import time
 
-from . import events as following
 from . import verbs
 from .driver import call, stream
-from .errors import ConntrackError, KernelError, RequestError
-from .events import DROPS, FLOW_GROUPS, LOST, MAX_RCVBUF, POLL, RCVBUF, Grow, Plan
+from .errors import ConntrackError, DecodeError, RequestError
+from .event_stream import FLOW_GROUPS
+from .events import MAX_RCVBUF, RCVBUF, Plan
 from .keywords import as_node
+from .listener import Listener
 from .model import Expect, Flow, Tuple, decode
 from .netns import Held
-from .session import RECV
-from .transport import Transport
+from .transport import Transport, wait_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,46 +68,47 @@ class Dump:
         self._rows.close()
 
 
-class Events:
+class Events(Listener):
     """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
 
     It listens from the moment it is made.  An iterator without end; close it, or use it as a
-    context manager.
+    context manager.  The events that it yields and the counts of its losses add up to what the
+    kernel had to report, up to the last :class:`~pyconntrack.EventsLost`; :meth:`stop` it first
+    and read it to its end to be given the last as well.  A message that does not keep to the format
+    raises :class:`~pyconntrack.DecodeError`, and the stream goes on behind it.
     """
-
-    __slots__ = ("_answer", "_deadline", "_items", "_poll", "_transport")
-
-    def __init__(self, transport: Transport, conversation: Conversation) -> None:
-        import select
-
-        self._transport = transport
-        self._deadline: float | None = None
-        self._poll = select.poll()
-        self._poll.register(transport.fileno(), select.POLLIN)
-        self._items = self._run(conversation)
 
     def __iter__(self) -> Iterator[Event | EventsLost]:
         return self
 
     def __next__(self) -> Event | EventsLost:
-        self._deadline = None
-        item = next(self._items)
+        item = self._next(None)
         assert item is not None
         return item
 
     def read(self, timeout: float | None = None) -> Event | EventsLost | None:
-        """The next item; None if none came within `timeout` seconds (None: waits on)."""
-        self._deadline = None if timeout is None else time.monotonic() + timeout
-        return next(self._items, None)
+        """Return the next item; None if none came within ``timeout`` seconds (None: waits on)."""
+        try:
+            return self._next(None if timeout is None else time.monotonic() + timeout)
+        except StopIteration:
+            return None
 
-    def fileno(self) -> int:
-        """The file descriptor, to be polled; then ``read(0)`` until it returns None."""
-        return self._transport.fileno()
+    def _next(self, deadline: float | None) -> Event | EventsLost | None:
+        while True:
+            item = self.advance()
+            if isinstance(item, int):
+                left = None if deadline is None else max(0, deadline - time.monotonic())
+                if not wait_readable(item, left):
+                    return None
+            elif isinstance(item, DecodeError):
+                raise item
+            elif item is not None:
+                found: Event | EventsLost = item
+                return found
 
     def close(self) -> None:
-        """Stops listening; twice is no error."""
-        self._items.close()
-        self._transport.close()
+        """Stop listening and close the sockets; twice is no error."""
+        self.release()
 
     def __enter__(self) -> Self:
         return self
@@ -120,48 +120,6 @@ class Events:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _run(self, conversation: Conversation) -> Generator[Event | EventsLost | None, None, None]:
-        transport = self._transport
-        answer: Any = None
-        while True:
-            effect = conversation.send(answer)
-            answer = None
-            if effect is RECV:
-                while (answer := receive(transport)) is None:
-                    if not self._wait():
-                        yield None
-            elif effect is POLL:
-                answer = receive(transport)
-            elif effect is DROPS:
-                answer = transport.drops
-            elif isinstance(effect, Grow):
-                transport.set_rcvbuf(effect.size)
-            elif isinstance(effect, bytes):
-                transport.send(effect)
-            else:
-                yield effect
-
-    def _wait(self) -> bool:
-        if self._deadline is None:
-            return bool(self._poll.poll())
-        left = self._deadline - time.monotonic()
-        return bool(self._poll.poll(max(0, left * 1000)))
-
-
-def receive(transport: Transport) -> Any:
-    """What waits in a non-blocking socket: a datagram, LOST, or None."""
-    while True:
-        try:
-            return transport.recv()
-        except BlockingIOError:
-            return None
-        except InterruptedError:
-            continue
-        except KernelError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            return LOST
 
 
 class Conntrack:
@@ -423,10 +381,7 @@ class Conntrack:
         plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
         if self._closed:
             raise ConntrackError("this Conntrack is closed")
-        transport = self._open(self._held.path, rcvbuf=plan.rcvbuf, blocking=False)
-        try:
-            following.subscribe(transport, plan)
-            return Events(transport, following.follow(plan))
-        except BaseException:
-            transport.close()
-            raise
+        return Events(
+            lambda **how: self._open(self._held.path, **how), plan.groups, plan.follow(),
+            plan.rcvbuf, node=plan.spared, dumps=plan.resync,
+        )  # fmt: skip

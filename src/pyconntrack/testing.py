@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Any, Self
+    from typing import Any
 
     from .model import Expect, Flow
 
@@ -47,35 +47,41 @@ class Step:
     """One request and its answers.
 
     `answers`: datagrams (bytes), functions of the request that make one, or ENOBUFS / TRUNCATED.
+    `unasked`: what an event socket is given at the same time.
     `expect`: the request's bytes with its sequence numbers zeroed, or a function that returns
     whether it is right; None takes anything.
     """
 
-    __slots__ = ("answers", "expect")
+    __slots__ = ("answers", "expect", "unasked")
 
     answers: tuple[Answer, ...]
+    unasked: tuple[bytes | str, ...]
     expect: bytes | Callable[[bytes], bool] | None
 
     def __init__(
-        self, *answers: Answer, expect: bytes | Callable[[bytes], bool] | None = None
+        self,
+        *answers: Answer,
+        expect: bytes | Callable[[bytes], bool] | None = None,
+        unasked: Iterable[bytes | str] = (),
     ) -> None:
-        self.answers, self.expect = answers, expect
+        self.answers, self.expect, self.unasked = answers, expect, tuple(unasked)
 
 
 class ScriptedKernel:
     """A kernel that plays a script; takes the place of the socket.
 
     `steps`: answers of the requests in their order; `unasked`: datagrams (or ENOBUFS) that are
-    there to read without a request, for event streams.  `requests` keeps what was sent; `dropped`
-    is the drop counter that an ENOBUFS raises by `loss`.
+    there to read without a request, for the sockets that have joined a group of events.
+    `requests` keeps what was sent; `dropped` is the drop counter that an ENOBUFS raises by `loss`.
     """
 
     def __init__(
-        self, steps: Iterable[Step] = (), *, unasked: Iterable[Answer] = (), loss: int = 1
+        self, steps: Iterable[Step] = (), *, unasked: Iterable[bytes | str] = (), loss: int = 1
     ) -> None:
         self.steps: list[Step] = list(steps)
         self.requests: list[bytes] = []
-        self.queue: list[Answer] = list(unasked)
+        self.queue: list[bytes | str] = []
+        self.unasked: list[bytes | str] = list(unasked)
         self.loss: int = loss
         self.dropped: int = 0
         self.groups: list[int] = []
@@ -85,15 +91,15 @@ class ScriptedKernel:
         self._pipe = os.pipe()
         os.write(self._pipe[1], b"!")  # always readable: what there is to read is in the script
 
-    def __call__(self, netns: object = None, *, rcvbuf: int = 0, blocking: bool = True) -> Self:
+    def __call__(self, netns: object = None, *, rcvbuf: int = 0, blocking: bool = True) -> Any:
         """Opening a socket; all sockets play the one script."""
         self.opened += 1
-        return self
+        return _Socket(self)
 
     @property
     def finished(self) -> bool:
         """Whether the whole script was played."""
-        return not self.steps and not self.queue
+        return not (self.steps or self.queue or self.unasked)
 
     def fileno(self) -> int:
         """A descriptor that is always readable."""
@@ -121,10 +127,6 @@ class ScriptedKernel:
         """How many datagrams were lost so far."""
         return self.dropped
 
-    def join(self, groups: Iterable[int]) -> None:
-        """Keeps the groups in `groups`."""
-        self.groups += groups
-
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Takes the next step; :class:`ScriptError` if there is none, or another was expected."""
         request = bytes(data)
@@ -143,12 +145,14 @@ class ScriptedKernel:
             answer if isinstance(answer, (bytes, str)) else answer(request)
             for answer in step.answers
         ]
+        self.unasked += step.unasked
 
-    def recv(self) -> bytes:
+    def recv(self, *, unasked: bool = False) -> bytes:
         """The next datagram; BlockingIOError where the script has none."""
-        if not self.queue:
+        queue = self.unasked if unasked else self.queue
+        if not queue:
             raise BlockingIOError(_errno.EAGAIN, "the script has nothing to read")
-        answer = self.queue.pop(0)
+        answer = queue.pop(0)
         if answer == ENOBUFS:
             self.dropped += self.loss
             raise KernelError(_errno.ENOBUFS, "reading from the kernel")
@@ -156,6 +160,30 @@ class ScriptedKernel:
             raise KernelError(_errno.EMSGSIZE, "reading from the kernel")
         assert isinstance(answer, bytes)
         return answer
+
+
+class _Socket:
+    """A socket of a scripted kernel: events are what it reads from the first group on."""
+
+    def __init__(self, kernel: ScriptedKernel) -> None:
+        self._kernel, self._joined = kernel, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kernel, name)
+
+    def join(self, groups: Iterable[int]) -> None:
+        """Keeps the groups in `groups` of the kernel."""
+        self._joined = True
+        self._kernel.groups += groups
+
+    def leave(self, groups: Iterable[int]) -> None:
+        """Takes them out again."""
+        for group in groups:
+            self._kernel.groups.remove(group)
+
+    def recv(self) -> bytes:
+        """The next datagram; BlockingIOError where the script has none."""
+        return self._kernel.recv(unasked=self._joined)
 
 
 def _places(request: bytes) -> Iterator[int]:

@@ -82,6 +82,11 @@ class Transport:
             except OSError as error:
                 raise kernel_error(error.errno or 0, "subscribing to events") from None
 
+    def leave(self, groups: Iterable[int]) -> None:
+        """Unsubscribe from multicast groups: nothing of them is delivered from then on."""
+        for group in groups:
+            self._sock.setsockopt(c.SOL_NETLINK, c.NETLINK_DROP_MEMBERSHIP, group)
+
     def attach(self, program: bytes) -> None:
         """Has the kernel drop datagrams that a classic BPF program (struct sock_filter) rejects.
 

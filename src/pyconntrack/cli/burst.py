@@ -1,6 +1,6 @@
 """Events by the thousand: many a system call, formatted as columns, to the same lines.
 
-Owns the fast path of -E; :mod:`.watch` goes over to it when events come thick and fast.
+The fast path of -E; :mod:`.watch` goes over to it when events come thick and fast.
 """
 
 from __future__ import annotations
@@ -10,58 +10,75 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..columns import groups, mask
+from ..errors import DecodeError
+from ..event_stream import kind_of
 from ..mmsg import Mmsg
 from ..output.bulk import Bulk
-from ..wire import consts as c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
-    from ..layout import Layout
-    from ..output.pieces import Piece
     from .watch import EventLines
-
-_NEW = c.NLM_F_CREATE | c.NLM_F_EXCL
-_EVENTS = ("new", "update", "destroy")
 
 
 class Bursts:
-    """Reads and formats what waits on the socket `fd`."""
+    """Reads and formats what waits on the socket ``fd``."""
 
     def __init__(self, fd: int, lines: EventLines) -> None:
         self._mmsg = Mmsg(fd)
         self._lines = lines
-        self._bulks = {event: Bulk(self._pieces(event)) for event in _EVENTS}
+        self._bulks: dict[str, Bulk] = {}
 
-    def _pieces(self, event: str) -> Callable[[Layout], list[Piece]]:
-        return lambda layout: self._lines.pieces(layout, event)
+    def _bulk(self, event: str) -> Bulk:
+        bulk = self._bulks.get(event)
+        if bulk is None:
+            bulk = self._bulks[event] = Bulk(lambda layout: self._lines.pieces(layout, event))
+        return bulk
 
-    def read(self) -> tuple[bytes, int, int]:
-        """(the lines of a burst, their number, how many datagrams there were)."""
-        at = self._mmsg.read()
-        if not len(at):
-            return b"", 0, 0
+    def recv(self) -> int:
+        """Receive what waits; return how many datagrams there were.
+
+        Raises BlockingIOError where there was none, and :class:`~pyconntrack.KernelError` with
+        ENOBUFS after a loss.
+        """
+        number = self._mmsg.receive()
+        if not number:
+            raise BlockingIOError
+        return number
+
+    def read(self, number: int) -> Iterator[tuple[bytes, int] | DecodeError]:
+        """Yield the lines of the ``number`` datagrams that were received, and how many they are.
+
+        A datagram that cannot be read is a :class:`DecodeError` among them.
+        """
+        try:
+            yield self._format(self._mmsg.messages(number))
+        except DecodeError:
+            for data in map(bytes, self._mmsg.views(number)):
+                try:
+                    yield from self._lines.read(data)
+                except DecodeError as error:
+                    yield error
+
+    def _format(self, offsets: npt.NDArray[np.int64]) -> tuple[bytes, int]:
         words = np.frombuffer(self._mmsg.buffer, np.uint32)
-        head = at >> 2
-        kinds = words[head + 1]
-        event = np.where(kinds & 0xFF == c.IPCTNL_MSG_CT_DELETE, 2,
-                         np.where(kinds >> 16 & _NEW, 0, 1))  # fmt: skip
-        ports = words[head + 3]
+        head = offsets >> 2
+        types, ports = words[head + 1], words[head + 3]  # type and flags, port id
         node = self._lines.node
-        out: list[bytes | None] = [None] * len(at)
-        for number, name in enumerate(_EVENTS):
-            (where,) = np.nonzero(event == number)
-            if not len(where):
-                continue
-            for group in groups(self._mmsg.buffer, at[where]):
+        out: list[bytes | None] = [None] * len(offsets)
+        rest = np.arange(len(offsets))
+        while len(rest):  # one round for each kind of event
+            same = types[rest] == types[rest[0]]
+            where, rest = rest[same], rest[~same]
+            event = kind_of(*types[where[:1]].view(np.uint16).tolist())
+            for group in groups(self._mmsg.buffer, offsets[where]):
                 chosen = group if node is None else group.take(mask(node, group))
                 if len(chosen):
-                    self._fill(out, where[chosen.index], self._bulks[name].lines(chosen), ports)
+                    self._fill(out, where[chosen.index], self._bulk(event).lines(chosen), ports)
         found = [line for line in out if line is not None]
-        text = b"\n".join(found) + b"\n" if found else b""
-        return text, len(found), len(at)
+        return b"\n".join(found) + b"\n" if found else b"", len(found)
 
     def _fill(
         self, out: list[bytes | None], where: npt.NDArray[np.int64], lines: list[bytes],

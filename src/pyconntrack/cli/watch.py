@@ -1,31 +1,37 @@
 """-E: events as they happen, until a signal or a closed pipe.
 
-Owns the subscription, the prefix and the user space mark of an event line, and the account of
-losses.  Many datagrams are read before one write; the output is flushed when a burst is drained.
+The reading and the count of losses are :mod:`pyconntrack.event_stream`'s; here are the prefix and
+the user space mark of an event line.  Output is flushed when nothing waits to be read.
+
+A signal ends the subscription, not the reading: what waits by then is shown, and the last losses
+are counted.  A second one ends it at once, and so does time, for a pipe that nobody reads.
 """
 
 from __future__ import annotations
 
 import _signal
-import errno
 import os
+import select
 import sys
 from time import sleep
 
 from ..arrays import available
-from ..errors import KernelError
+from ..errors import DecodeError, EventsLost
+from ..event_stream import GROUPS, EventStream, messages
 from ..filter import bind
 from ..layout import find
+from ..listener import Listener, receive
 from ..output.pieces import Call, compile_line, shown
-from ..transport import Transport, wait_readable
-from ..wire import consts as c
-from ..wire.frame import split
+from ..transport import Transport
 from .document import Document, writer_of
-from .out import complain
+from .out import complain, say
 from .select import predicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
     from ..filter import Node
     from ..layout import Layout
     from ..output.pieces import Piece
@@ -34,162 +40,172 @@ if TYPE_CHECKING:
     from .parse import Command
     from .run import Runner
 
-_GROUPS = {
-    "conntrack": {
-        "NEW": c.NFNLGRP_CONNTRACK_NEW,
-        "UPDATE": c.NFNLGRP_CONNTRACK_UPDATE,
-        "DESTROY": c.NFNLGRP_CONNTRACK_DESTROY,
-    },
-    "expect": {
-        "NEW": c.NFNLGRP_CONNTRACK_EXP_NEW,
-        "UPDATE": c.NFNLGRP_CONNTRACK_EXP_UPDATE,
-        "DESTROY": c.NFNLGRP_CONNTRACK_EXP_DESTROY,
-    },
-}
+    Lines = tuple[bytes, int]
+
 _PREFIX = {"new": "    [NEW] ", "update": " [UPDATE] ", "destroy": "[DESTROY] "}
-#: room for bursts; the kernel charges only what waits
+#: room for bursts, in bytes; the kernel charges only what waits
 _RCVBUF = 64 << 20
+#: the most that the kernel gives (INT_MAX / 2)
+_MAX_RCVBUF = (1 << 30) - 1
 #: datagrams waiting at once from which reading them one by one is too slow
 _MANY = 256
 #: seconds to let events gather when they come one by one, but fast
 _NAP = 0.003
+#: seconds after a signal in which what waits is shown
+_PATIENCE = 5
 
 
 def watch(runner: Runner, command: Command) -> int:
-    """Shows events until SIGINT, SIGTERM or a closed pipe; losses are told, and go on."""
-    transport = Transport(rcvbuf=command.opts.get("buffer_size", _RCVBUF), blocking=False)
-    if "buffer_size" in command.opts:
-        complain(f"NOTICE: Netlink socket buffer size has been set to {transport.rcvbuf} bytes.")
-    groups = _GROUPS["expect" if command.table == "expect" else "conntrack"]
-    wanted = command.opts.get("event_mask") or set(groups)
-    # a shell's background job ignores SIGINT; conntrack(8) minds it all the same
-    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    _signal.signal(_signal.SIGTERM, _signal.default_int_handler)
+    """Show events until SIGINT, SIGTERM or a closed pipe; report losses, and go on."""
+    signals = _Signals()
     document = Document(runner.out, writer_of(command, events=True))
     node = predicate(command)
-    lines = EventLines(document.writer, node)
-    if node is not None and command.table == "conntrack":
-        from ..bpf import program
-
-        if code := program(node):
-            transport.attach(code)
-    transport.join(groups[word] for word in groups if word in wanted)
-    reader = _Reader(transport, lines, document)
-    closed = False
+    listener = _Events(command, EventLines(document.writer, node), node)
+    losses: list[EventsLost] = []
     try:
-        while True:
-            wait_readable(transport.fileno(), None)
-            reader.burst()
-            runner.out.flush()
-    except KeyboardInterrupt:
-        pass
+        for item in _items(listener, signals, runner):
+            if isinstance(item, EventsLost):
+                losses.append(item)
+                complain(f"WARNING: {item}. Raise --buffer-size, or narrow the filter.")
+            elif isinstance(item, DecodeError):
+                complain(f"WARNING: an event that cannot be read was passed over: {item}")
+            else:
+                document.raw(*item)
+        document.close()
+        runner.out.flush()
     except BrokenPipeError:
-        closed = True
-    if not closed:
-        try:
-            document.close()
-            runner.out.flush()
-        except BrokenPipeError:
-            pass
-    if reader.lost:
-        complain(f"WARNING: {reader.lost} events were lost in all; try a larger --buffer-size.")
+        pass
+    except KeyboardInterrupt:
+        signals.ignore()
+        complain("WARNING: interrupted: what still waited is not shown.")
+    if losses:
+        complain(f"WARNING: {_number(losses)} events were lost in all; try a larger --buffer-size.")
     what = "expectation" if command.table == "expect" else "flow"
     complain(f"{document.count} {what} events have been shown.")
     return 0
 
 
-class _Reader:
-    """Reads bursts of events into a document: one by one while they trickle, then as columns."""
+def _items(listener: _Events, signals: _Signals, runner: Runner) -> Iterator[Any]:
+    """Yield what the stream emits, until a signal has ended it; flush the output before a wait."""
+    while True:
+        if signals.seen:
+            listener.stop()
+        try:
+            item = listener.advance()
+        except StopIteration:
+            return
+        if isinstance(item, int):
+            runner.out.flush()
+            signals.wait(item, listener.nap)
+        elif item is not None:
+            yield item
 
-    def __init__(self, transport: Transport, lines: EventLines, document: Document) -> None:
-        self._transport, self._lines, self._document = transport, lines, document
+
+def _number(losses: list[EventsLost]) -> str:
+    """How many events ``losses`` are together, in words."""
+    total = sum(lost.count or 0 for lost in losses)
+    if any(lost.count is None for lost in losses):
+        return f"at least {total}" if total else "an unknown number of"
+    return str(total) if all(lost.exact for lost in losses) else f"at most {total}"
+
+
+class _Signals:
+    """SIGINT and SIGTERM, which are seen and end what waits; a second one interrupts."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        awake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        _signal.set_wakeup_fd(wake)
+        self._poll = select.poll()
+        self._poll.register(awake, select.POLLIN)
+        # a shell's background job ignores SIGINT; conntrack(8) minds it all the same
+        self._set(self._handle)
+
+    def _handle(self, number: int, _: object) -> None:
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True
+        _signal.setitimer(_signal.ITIMER_REAL, _PATIENCE)
+
+    def ignore(self) -> None:
+        """Let no further signal come between."""
+        self._set(_signal.SIG_IGN)
+
+    @staticmethod
+    def _set(handler: Any) -> None:
+        for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGALRM):
+            _signal.signal(number, handler)
+
+    def wait(self, fd: int, nap: float) -> None:
+        """Wait until ``fd`` can be read or a signal comes, after ``nap`` seconds."""
+        if not self.seen:
+            sleep(nap)
+        self._poll.register(fd, select.POLLIN)
+        self._poll.poll()
+
+
+class _Events(Listener):
+    """Reads events one by one while they trickle, then as columns."""
+
+    def __init__(self, command: Command, lines: EventLines, node: Node | None) -> None:
+        size = max(min(command.opts.get("buffer_size", 0), _MAX_RCVBUF), _RCVBUF)
+        expect = command.table == "expect"
+        wanted = {word.lower() for word in command.opts.get("event_mask") or _PREFIX}
+        groups = [GROUPS["exp_" * expect + word] for word in _PREFIX if word in wanted]
+        self._lines = lines
         self._bursts: Bursts | None = None
-        self.lost = 0
+        self._row = 0  # datagrams read one by one since nothing waited
+        self.nap = 0.0
+        stream = EventStream(self._read, size, size, exact=node is None)
+        super().__init__(Transport, groups, stream.run(), size, node=None if expect else node)
+        if "buffer_size" in command.opts:
+            size = 2 * self._transport.rcvbuf  # as the kernel gives it
+            say(f"NOTICE: Netlink socket buffer size has been set to {size} bytes.\n")
 
-    def burst(self) -> None:
-        """Reads until nothing waits, or long enough for the output to be flushed."""
-        try:
-            if self._bursts is None:
-                if self._scalar() == _MANY:
-                    self._bursts = _bursts(self._transport, self._lines)
-            else:
-                self._columns(self._bursts)
-        except KernelError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            lost = self._lines.losses(self._transport)
-            self.lost += lost
-            complain(
-                f"WARNING: the receive buffer was full: {lost} events were lost. "
-                "Raise --buffer-size, or narrow the filter."
-            )
+    def receive(self) -> Any:
+        """Return a datagram, or a burst of them when they come thick and fast."""
+        if self._bursts is not None:
+            return receive(self._bursts)
+        data = super().receive()
+        self._row = self._row + 1 if data is not None else 0
+        if self._row == _MANY and available():
+            from .burst import Bursts
 
-    def _scalar(self) -> int:
-        out: list[str] = []
-        count = 0
-        try:
-            while count < _MANY:
-                data = self._transport.recv()
-                count += 1
-                for pos, length, kind, flags, _ in split(data):
-                    line = self._lines.line(data[pos : pos + length], kind, flags)
-                    if line is not None:
-                        out.append(line)
-        except BlockingIOError:
-            pass
-        finally:
-            if out:
-                text = "\n".join(out) + "\n"
-                self._document.raw(text.encode("utf-8", "backslashreplace"), len(out))
-        return count
+            self._bursts = Bursts(self.fileno(), self._lines)
+            self.nap = _NAP  # waking for a few events each costs more than they do
+        return data
 
-    def _columns(self, bursts: Bursts) -> None:
-        text, count, seen = bursts.read()
-        self._document.raw(text, count)
-        if seen < _MANY:
-            # waking for a few events each costs more than they do
-            sleep(_NAP)
-
-
-def _bursts(transport: Transport, lines: EventLines) -> Bursts | None:
-    if not available():
-        return None
-    from .burst import Bursts
-
-    return Bursts(transport.fileno(), lines)
-
-
-def event_of(kind: int, flags: int) -> str:
-    """new, update or destroy, by the message type and flags of an event."""
-    if kind & 0xFF == c.IPCTNL_MSG_CT_DELETE:
-        return "destroy"
-    return "new" if flags & (c.NLM_F_CREATE | c.NLM_F_EXCL) else "update"
+    def _read(self, data: Any) -> Iterator[Lines | DecodeError]:
+        reader = self._lines if isinstance(data, bytes) else self._bursts
+        assert reader is not None
+        return reader.read(data)
 
 
 class EventLines:
     """Event messages to lines."""
 
-    __slots__ = ("_drops", "marks", "node", "stamp", "writer")
+    __slots__ = ("marks", "node", "stamp", "writer")
 
     def __init__(self, writer: Writer, node: Node | None) -> None:
         self.writer, self.node = writer, node
         self.stamp = "timestamp" in writer.options
         self.marks = not writer.expect and writer.format in ("text", "save")
-        self._drops = 0
 
     @staticmethod
     def mark(portid: int) -> str:
         """What follows an event that a process caused."""
         return _mark(portid)
 
-    def losses(self, transport: Transport) -> int:
-        """How many events were dropped since the last call."""
-        before, self._drops = self._drops, transport.drops
-        return self._drops - before & 0xFFFFFFFF
+    def read(self, data: bytes) -> Iterator[Lines]:
+        """Yield the line of each event of a datagram that is wanted, and 1."""
+        for message, event in messages(data):
+            line = self.line(message, event)
+            if line is not None:
+                yield f"{line}\n".encode("utf-8", "backslashreplace"), 1
 
-    def line(self, message: bytes, kind: int, flags: int) -> str | None:
-        """The line of an event; None where the filter says no."""
-        event = event_of(kind, flags)
+    def line(self, message: bytes, event: str) -> str | None:
+        """Return the line of an event (new, update, destroy); None where it is not wanted."""
         layout = find(message)
         key = (self, event)
         entry = layout.writers.get(key)

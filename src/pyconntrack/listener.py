@@ -1,0 +1,125 @@
+"""The driver of event streams: an event socket, and the conversation that reads it.
+
+Never waits: :meth:`Listener.advance` returns what to wait for, so that ``sync.py``, ``aio.py`` and
+the command line share all the rest.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from .errors import KernelError
+from .event_stream import DROPS, LOST, POLL, WAIT, Grow, subscribe
+from .session import RECV
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from .filter import Node
+    from .session import Conversation
+
+#: datagrams that are read before others have their turn
+TURN = 64
+
+
+def receive(transport: Any) -> Any:
+    """Return what waits in a non-blocking socket: a datagram, LOST after a loss, or None."""
+    while True:
+        try:
+            return transport.recv()
+        except BlockingIOError:
+            return None
+        except InterruptedError:
+            continue
+        except KernelError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return LOST
+
+
+class Listener:
+    """An event socket that has joined ``groups``, and the conversation ``stream`` with it.
+
+    ``open_socket`` makes it, with a receive buffer of ``rcvbuf`` bytes, and a second one for the
+    dumps that the conversation asks for, where it ``dumps``.  ``node``: the kernel may spare the
+    socket what that predicate is false of.
+    """
+
+    def __init__(
+        self, open_socket: Callable[..., Any], groups: Iterable[int], stream: Conversation,
+        rcvbuf: int, *, node: Node | None = None, dumps: bool = False,
+    ) -> None:  # fmt: skip
+        self._stream, self._groups = stream, tuple(groups)
+        self._effect: Any = None  # what it waits for
+        self._polls = 0
+        self.stopped: bool = False
+        self._link: Any = None
+        self._transport = open_socket(rcvbuf=rcvbuf, blocking=False)
+        try:
+            if dumps:
+                self._link = open_socket(blocking=False)
+            subscribe(self._transport, self._groups, node)
+        except BaseException:
+            self.release()
+            raise
+
+    def advance(self) -> Any:
+        """Return the next item, or the descriptor (int) to be awaited, or None at a turn's end.
+
+        Raises StopIteration at the end of the stream.
+        """
+        effect, self._effect = self._effect, None
+        waited = effect is WAIT
+        while True:
+            answer: Any = None
+            if effect is POLL:
+                self._polls += 1
+                if self._polls % TURN == 0:
+                    self._effect = effect
+                    return None
+                answer = self.receive()
+            elif effect is WAIT:
+                if not (waited or self.stopped):
+                    self._effect = effect
+                    return self.fileno()
+                # what came between the last look and stop() is still to be read
+                answer, waited = waited, False
+            elif effect is DROPS:
+                answer = self._transport.drops
+            elif effect is RECV:
+                try:
+                    answer = self._link.recv()
+                except (BlockingIOError, InterruptedError):
+                    self._effect = effect
+                    return int(self._link.fileno())
+            elif isinstance(effect, Grow):
+                self._transport.set_rcvbuf(effect.size)
+            elif isinstance(effect, bytes):
+                self._link.send(effect)
+            elif effect is not None:
+                return effect
+            effect = self._stream.send(answer)
+
+    def receive(self) -> Any:
+        """Return what waits: see :func:`receive`."""
+        return receive(self._transport)
+
+    def fileno(self) -> int:
+        """Return the file descriptor of the event socket."""
+        return int(self._transport.fileno())
+
+    def stop(self) -> None:
+        """Leave the groups: the stream ends after what waits, and the last loss."""
+        if not self.stopped:
+            self.stopped = True
+            self._transport.leave(self._groups)
+
+    def release(self) -> None:
+        """Close the sockets; twice is no error."""
+        self.stopped, self._effect = True, None
+        self._stream.close()
+        self._transport.close()
+        if self._link is not None:
+            self._link.close()
