@@ -5,6 +5,7 @@ Owns the verbs' wire form; sends nothing.
 
 from __future__ import annotations
 
+from .errors import DecodeError, RequestError
 from .wire import consts as c
 
 TYPE_CHECKING = False
@@ -96,7 +97,7 @@ def update(values: Mapping[str, Any], family: int) -> Request:
 def delete(values: Mapping[str, Any], family: int) -> Request:
     """Deletes one flow.  `values` must hold a tuple: without one the kernel would flush."""
     if not (values.get("orig_src") or values.get("reply_src")):
-        raise ValueError("a delete request needs a tuple")
+        raise RequestError("a delete request needs a tuple")
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, _flow(values, family))
 
 
@@ -137,7 +138,7 @@ def expect_create(values: Mapping[str, Any], family: int) -> Request:
 def expect_delete(values: Mapping[str, Any], family: int) -> Request:
     """Deletes one expectation by its tuple, which must be there: without, the kernel flushes."""
     if not values.get("tuple_src"):
-        raise ValueError("a delete request needs a tuple")
+        raise RequestError("a delete request needs a tuple")
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family, _expect(values, family))
 
 
@@ -149,11 +150,12 @@ def expect_flush(family: int = 0) -> Request:
 def identity(layout: Layout, message: bytes) -> bytes:
     """The attributes that name the very entry of a dumped `message`: tuple, id and zone, verbatim.
 
-    Raises ValueError where there is no original tuple: a request without one could flush.
+    Raises :class:`~pyconntrack.DecodeError` where there is no original tuple: a request without
+    one could flush.
     """
     spans = layout.spans
     if 1 not in spans:
-        raise ValueError("an entry without its original tuple")
+        raise DecodeError("an entry without its original tuple")
     return b"".join(message[slice(*spans[number])] for number in (1, 12, 18) if number in spans)
 
 

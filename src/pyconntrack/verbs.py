@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 
 from . import request, restore_rules, session
-from .errors import DumpInterrupted, KernelError, RequestError, kernel_error
+from .errors import DecodeError, DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import In, push_down
 from .layout import ATTRS, find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
@@ -379,7 +379,9 @@ def count() -> Conversation:
 
 def _global() -> Conversation:
     answers = yield from session.ask(request.stats_global(), "asking for statistics")
-    values = find(answers[0]).values(answers[0])
+    values = find(answers[0]).values(answers[0]) if answers else {}
+    if "entries" not in values:
+        raise DecodeError("the kernel's answer holds no number of entries")
     return values["entries"], values.get("max_entries")
 
 

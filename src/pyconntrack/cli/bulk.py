@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..columns import groups, mask, starts
 from ..driver import call
+from ..errors import DecodeError
 from ..session import BATCH_MESSAGES, sent, sequence
 from ..wire import consts as c
 from ..wire.frame import message
@@ -132,7 +133,7 @@ def send(
 def _requests(group: Group, kind: int, base: int, tail: Bytes | None) -> Bytes:
     spans = group.layout.spans
     if 1 not in spans:
-        raise ValueError("an entry without its original tuple")
+        raise DecodeError("an entry without its original tuple")
     parts = [group.rows[:, slice(*spans[number])] for number in _IDENTITY if number in spans]
     if tail is not None:
         parts.append(tail)

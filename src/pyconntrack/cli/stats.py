@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .. import request as ask
 from ..driver import call, stream
-from ..errors import KernelError
+from ..errors import DecodeError, KernelError
 from ..layout import find
 from ..session import ask as converse
 from ..session import dump
@@ -35,8 +35,10 @@ def count(runner: Runner, command: Command) -> int:
         with open("/proc/sys/net/netfilter/nf_conntrack_count", "rb") as file:
             runner.out.write(file.read())
         raise
-    for message in messages:
-        _print_count(runner, command, find(message).values(message)["entries"])
+    numbers = [find(message).values(message).get("entries") for message in messages]
+    if len(numbers) != 1 or numbers[0] is None:
+        raise DecodeError("the kernel's answer holds no number of entries")
+    _print_count(runner, command, numbers[0])
     return 0
 
 

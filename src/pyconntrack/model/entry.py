@@ -5,9 +5,11 @@ Owns making one by hand, changing, comparing and telling it.
 
 from __future__ import annotations
 
-from ..errors import RequestError
+import sys
+
+from ..errors import DecodeError, RequestError
 from ..escape import printable
-from ..layout import find
+from ..layout import find, rows_of
 from ..wire.frame import message as frame
 from ..wire.tlv import attr, nest
 from .convert import family_number, to_raw
@@ -70,6 +72,18 @@ class Entry(Value):
                 part = nest(number, part)
             self._message = frame(self._kind, 0, 0, self.family, self._message[20:] + part)
             self._layout = find(self._message)
+
+    @classmethod
+    def from_message(cls, message: bytes) -> Self:
+        """The value of a netlink message (from its nlmsghdr on).
+
+        Raises :class:`~pyconntrack.DecodeError` if it is broken, or about something else.
+        """
+        self = super().from_message(message)
+        kind = int.from_bytes(message[4:6], sys.byteorder)
+        if rows_of(kind) is not cls._rows:
+            raise DecodeError(f"message type {kind:#x} is not that of {cls.__name__}")
+        return self
 
     @classmethod
     def from_raw(cls, values: Mapping[str, Any], family: int) -> Self:

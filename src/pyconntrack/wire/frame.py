@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NLMSGHDR = Struct("=IHHII")  # length, type, flags, sequence number, port id
 _NFGENMSG = Struct(">BBH")  # family, version, resource id
 _ERRNO = Struct("=i")
+_MAX_ERRNO = 4095
 
 
 def message(
@@ -54,10 +55,16 @@ def split(data: bytes | memoryview) -> Iterator[tuple[int, int, int, int, int]]:
 
 
 def read_errno(data: bytes | memoryview, pos: int, length: int) -> int:
-    """The (positive) errno of an NLMSG_ERROR or NLMSG_DONE message; 0 is an acknowledgement."""
+    """The (positive) errno of an NLMSG_ERROR or NLMSG_DONE message; 0 is an acknowledgement.
+
+    Raises :class:`DecodeError` for a number that is none (linux/err.h: MAX_ERRNO is 4095).
+    """
     if length < NLMSG_HDRLEN + 4:
         return 0
-    return -int(_ERRNO.unpack_from(data, pos + NLMSG_HDRLEN)[0])
+    number = -int(_ERRNO.unpack_from(data, pos + NLMSG_HDRLEN)[0])
+    if not 0 <= number <= _MAX_ERRNO:
+        raise DecodeError(f"message at byte {pos}: {number} is no errno")
+    return number
 
 
 def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, done: bool) -> str:
@@ -70,9 +77,10 @@ def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, do
             return ""
         inner = NLMSGHDR.unpack_from(data, start)[0]
         start += NLMSG_HDRLEN if flags & NLM_F_CAPPED else (inner + 3) & ~3
-    if start > pos + length:
-        return ""
-    for kind, at, size in walk(data, start, pos + length):
-        if kind == NLMSGERR_ATTR_MSG:
-            return bytes(data[at : at + size]).split(b"\0", 1)[0].decode("utf-8", "replace")
+    try:
+        for kind, at, size in walk(data, start, pos + length):
+            if kind == NLMSGERR_ATTR_MSG:
+                return bytes(data[at : at + size]).split(b"\0", 1)[0].decode("utf-8", "replace")
+    except DecodeError:
+        pass  # the error itself is not to be lost for it
     return ""
