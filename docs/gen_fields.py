@@ -15,7 +15,7 @@ from typing import Any
 
 from pyconntrack import vocab
 from pyconntrack.fields import IPV4, IPV6, TEXT
-from pyconntrack.output.json import OBJECTS, SCHEMA
+from pyconntrack.output.json import OBJECT, SCHEMA
 from pyconntrack.schema import CONNTRACK, EXPECT, STATS_CPU, STATS_EXP_CPU, Attr, Nest, Rows
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,17 +57,9 @@ def answers(rows: Rows) -> list[tuple[str, Attr, str]]:
     return [leaf for leaf in leaves(rows) if leaf[2].split(" / ")[0] not in REQUEST_ONLY]
 
 
-def object_of(name: str) -> str:
-    """The JSON object that a field lies in, or ""."""
-    for prefix in OBJECTS:
-        if name.startswith(prefix + "_") and not name.startswith(prefix + "_seqadj"):
-            return prefix
-    return ""
-
-
 def json_name(name: str) -> str:
     """The place of a field in the JSON form, as in ``orig.src``."""
-    group = object_of(name)
+    group = OBJECT[name]
     return f"{group}.{name[len(group) + 1 :]}" if group else name
 
 
@@ -157,7 +149,7 @@ def _value(rows: list[Attr]) -> dict[str, Any]:
 def _object(rows: Rows, description: str) -> dict[str, Any]:
     groups: dict[str, dict[str, list[Attr]]] = {}
     for name, row, _ in answers(rows):
-        group = object_of(name)
+        group = OBJECT[name]
         short = name[len(group) + 1 :] if group else name
         groups.setdefault(group, {}).setdefault(short, []).append(row)
     properties: dict[str, Any] = {"family": {"enum": ["ipv4", "ipv6"]}}

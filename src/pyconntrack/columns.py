@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DecodeError
-from .filter import And, Bits, Differ, In, Label, Net, Not, Or, Text, label_byte
+from .fields import label_byte
+from .filter import And, Bits, Differ, In, Label, Net, Not, Or, Text
 from .layout import find
 from .wire.consts import NLMSG_HDRLEN
 

@@ -6,6 +6,12 @@ kind HOST32.
 
 from __future__ import annotations
 
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Kind:
     """A kind of value.
@@ -39,3 +45,24 @@ IPV4 = Kind("IPV4", 4, "4s", False)
 IPV6 = Kind("IPV6", 16, "16s", False)
 TEXT = Kind("TEXT", 0, "", False)  # ends with a NUL on the wire
 BYTES = Kind("BYTES", 0, "", False)
+
+LABEL_BYTES = 16  # NF_CT_LABELS_MAX_SIZE
+
+
+def label_byte(number: int) -> int:
+    """Return where byte ``number`` of a label bitmap lies on the wire (host words)."""
+    return number if sys.byteorder == "little" else number ^ 7
+
+
+def label_numbers(raw: bytes) -> list[int]:
+    """Return the numbers of the labels that are set in a bitmap as it is on the wire."""
+    bits = int.from_bytes([raw[label_byte(at)] for at in range(len(raw))], "little")
+    return [number for number in range(bits.bit_length()) if bits >> number & 1]
+
+
+def label_bitmap(numbers: Iterable[int], start: bytes = bytes(LABEL_BYTES)) -> bytes:
+    """Return ``start``, a bitmap as it is on the wire, with the labels ``numbers`` set."""
+    raw = bytearray(start)
+    for number in numbers:
+        raw[label_byte(number // 8)] |= 1 << number % 8
+    return bytes(raw)

@@ -13,6 +13,7 @@ A comparison with a field that an entry lacks is false.
 from __future__ import annotations
 
 from .encode import encode
+from .fields import label_byte
 from .schema import CONNTRACK
 from .wire import consts as c
 
@@ -223,13 +224,6 @@ def bind(node: Node, layout: Layout) -> Test | bool:
         at, byte, bit = names.index("labels"), node.bit // 8, 1 << node.bit % 8
         return lambda raw: bool(raw[at][label_byte(byte)] & bit)
     raise TypeError(f"not a predicate: {node!r}")
-
-
-def label_byte(number: int) -> int:
-    """Where byte `number` of the label bitmap lies on the wire: the kernel sends host words."""
-    import sys
-
-    return number if sys.byteorder == "little" else number ^ 7
 
 
 def _join(tests: list[Test | bool], *, every: bool) -> Test | bool:

@@ -27,22 +27,25 @@ _DUMPS = {
 class Request:
     """One message to be: type, flags beside NLM_F_REQUEST, layer 3 family, attributes.
 
-    `version` of the nfgenmsg: 1 says that a flush means its family.
+    `version` of the nfgenmsg: 1 says that a flush means its family.  `warnings`: what was left
+    out of the text that it was made of.
     """
 
-    __slots__ = ("family", "flags", "kind", "payload", "version")
+    __slots__ = ("family", "flags", "kind", "payload", "version", "warnings")
 
     kind: int
     flags: int
     family: int
     payload: bytes
     version: int
+    warnings: list[str]
 
     def __init__(
         self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"", version: int = 0
     ) -> None:
         self.kind, self.flags, self.family, self.payload = kind, flags, family, payload
         self.version = version
+        self.warnings = []
 
 
 def dump(

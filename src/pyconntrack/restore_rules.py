@@ -149,7 +149,8 @@ def _ask_for_translations(values: dict[str, Any], bits: int) -> None:
     # the kernel translates (and sets the bits) where the reply tuple is not translated yet; it
     # chooses ports and ICMP ids anew unless the range pins them
     for bit, nat, near, far in _NAT:
-        if not bits & bit or f"{nat}_min_addr" in values or f"reply_{far}" not in values:
+        shows = f"orig_{near}" in values and f"reply_{far}" in values
+        if not bits & bit or f"{nat}_min_addr" in values or not shows:
             continue
         places = [("addr", near)]
         places += [("port", name) for name in _NAT_PORTS[near] if f"orig_{name}" in values]

@@ -5,6 +5,7 @@ Owns the defaults of conntrack(8): a missing direction is the other one turned r
 
 from __future__ import annotations
 
+from ..fields import label_bitmap
 from ..restore_rules import complete
 from ..schema import TURNED
 from ..wire import consts as c
@@ -52,7 +53,7 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
         values["status"] = opts["status"][0] | c.IPS_CONFIRMED
     bits = [*opts.get("labels", ()), *opts.get("label_add", ())]
     if bits:
-        values["labels"] = label_words(bits)
+        values["labels"] = label_bitmap(bits)
     for name, shown in (("src_nat", "reply_dport"), ("dst_nat", "reply_sport")):
         if name in opts:
             address, port = opts[name]
@@ -62,18 +63,6 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
             values[f"{name}_min_port"] = values[f"{name}_max_port"] = port
     complete(values)
     return values, family
-
-
-def label_words(bits: list[int], start: bytes = b"\0" * 16) -> bytes:
-    """A label bitmap as the kernel takes it (host words), `bits` set beside those of `start`."""
-    import sys
-
-    words = bytearray(start)
-    for bit in bits:
-        at = bit // 64 * 8
-        word = int.from_bytes(words[at : at + 8], sys.byteorder) | 1 << bit % 64
-        words[at : at + 8] = word.to_bytes(8, sys.byteorder)
-    return bytes(words)
 
 
 def changes(command: Command, layout: Layout, message: bytes) -> dict[str, Any]:
@@ -112,9 +101,9 @@ def _label_changes(opts: dict[str, Any], was: bytes) -> dict[str, Any]:
     if remove is None:
         gone = b"\0" * 16
     else:
-        gone = label_words(remove) if remove else b"\xff" * 16
+        gone = label_bitmap(remove) if remove else b"\xff" * 16
     kept = bytes(a & ~b & 0xFF for a, b in zip(was, gone, strict=True))
-    labels = label_words(opts.get("label_add", []), kept)
+    labels = label_bitmap(opts.get("label_add", []), kept)
     if labels == was and not ("label_add" in opts or (remove and any(was))):
         return {}  # what changes nothing counts as an update elsewhere, as in conntrack(8)
     mask = bytes(a ^ b for a, b in zip(labels, was, strict=True))

@@ -198,6 +198,7 @@ class Checked:
             from .ndjson import request_of
 
             request = request_of(line)
+            warn(request.warnings)
         else:
             parts = words(line)
             command = parse(parts, in_file=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
+from ..fields import label_numbers
 from ..output.pieces import address
-from ..output.text import L3_NAMES, label_bits
+from ..output.text import L3_NAMES
 from ..where.lex import meant
 from ..where.names import ADDRESS, FAMILY, LABEL, STRING, field_of, spellings
 from .document import Document, writer_of
@@ -254,7 +255,7 @@ def _cell(layout: Layout, field: Field) -> Any:
     if field.kind == STRING:
         return value
     if field.kind == LABEL:
-        return lambda raw: "|".join(map(str, label_bits(value(raw))))
+        return lambda raw: "|".join(map(str, label_numbers(value(raw))))
     if field.name == "status":
         from ..vocab import STATUS
 

@@ -4,9 +4,8 @@ A :class:`Flow` is a proven message: it keeps the kernel's bytes and their layou
 read out of them when somebody asks for it.  Values made by hand are encoded to the same bytes,
 which is also what checks them.
 
-General layout, each importing only what stands above it: ``names`` (the schema by name),
-``convert`` (one value), ``make`` (values to a message), ``value`` (a message and its fields),
-``tuple``, ``plain`` (the JSON form), ``entry`` (what flows and expectations share), ``flow``,
+General layout, each importing only what stands above it: ``make`` (values to a message), ``value``
+(a message and its fields), ``tuple``, ``entry`` (what flows and expectations share), ``flow``,
 ``expect``, ``event``, ``stats``, ``batch`` (many messages); ``given`` has types for checkers.
 
 Owns what a user sees of a message: names, words, identity, the JSON form.  Sends nothing.
@@ -15,13 +14,13 @@ Everything here is immutable; absent is None and zero is zero.
 
 from __future__ import annotations
 
+from ..convert import FAMILIES, packed, to_raw
+from ..field_names import FIELDS, TUPLE_NAMES, flatten
+from ..json_form import plain
 from .batch import decode, meets
-from .convert import FAMILIES, packed, to_raw
 from .event import Event
 from .expect import Expect
 from .flow import Flow
-from .names import FIELDS, TUPLE_NAMES, flatten
-from .plain import plain
 from .stats import CpuStats, Stats
 from .tuple import Tuple
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sys
 
+from ..convert import family_number, to_raw
 from ..errors import DecodeError, RequestError
 from ..escape import printable
+from ..field_names import FIELDS, TUPLE_NAMES
+from ..json_form import plain, read
 from ..layout import find, rows_of
 from ..wire.frame import message as frame
 from ..wire.tlv import attr, nest
-from .convert import family_number, to_raw
 from .make import make
-from .names import FIELDS, TUPLE_NAMES
-from .plain import fields, plain
 from .tuple import Tuple, identity
 from .value import Value
 
@@ -94,12 +94,17 @@ class Entry(Value):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The value of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
-        if not isinstance(data, dict):
-            raise RequestError(f"an object is wanted, not {data!r}")
-        given, kept = fields(data, cls._rows)
+        """Return the value of a JSON form; members that are not known draw a UserWarning.
+
+        Raises :class:`~pyconntrack.RequestError` for values that do not fit and misspelt members.
+        """
+        reading = read(data, cls._rows)
+        if reading.ignored:
+            from warnings import warn
+
+            warn(f"not known, and left out: {', '.join(reading.ignored)}", stacklevel=2)
         self = cls.__new__(cls)
-        self._build(given, kept=kept)
+        self._build({}, reading.values, reading.family, reading.unknown)
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Event:
         word, time = rest.pop("event", None), rest.pop("time", None)
         synthetic = bool(rest.pop("synthetic", False))
         known: dict[str, Kind] = {kind.lower(): kind for kind in _EVENTS}
-        if not isinstance(word, str) or word not in known:
+        if not isinstance(word, str) or (word := word.lower()) not in known:
             raise RequestError(f"event: {word!r} is none of {', '.join(known)}")
         if time is not None and (not isinstance(time, int) or isinstance(time, bool)):
             raise RequestError(f"time: a whole number is wanted, not {time!r}")

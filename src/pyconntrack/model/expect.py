@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..convert import words_of
 from ..escape import printable
 from ..schema import EXPECT
 from ..wire import consts as c
-from .convert import words_of
 from .entry import Entry
 from .tuple import Part
 from .value import Address, Number, String

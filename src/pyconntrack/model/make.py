@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from _operator import itemgetter
 
+from ..convert import FAMILIES, unpacked
 from ..encode import encode
 from ..errors import RequestError
 from ..layout import find, rows_of
 from ..wire.frame import message as frame
-from .convert import FAMILIES, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

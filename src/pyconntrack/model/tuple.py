@@ -6,14 +6,14 @@ Owns what a tuple is, alone or as a part of a flow or an expectation, and the ke
 from __future__ import annotations
 
 from .. import vocab
+from ..convert import to_raw, told
 from ..errors import RequestError
+from ..field_names import FIELDS, TUPLE_NAMES
 from ..layout import find
 from ..restore_rules import inverse
 from ..schema import TUPLE
 from ..wire import consts as c
-from .convert import to_raw, told
 from .make import make
-from .names import FIELDS, TUPLE_NAMES
 from .value import Address, Named, Number, Value
 
 TYPE_CHECKING = False

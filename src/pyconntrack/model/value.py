@@ -8,8 +8,9 @@ Owns reading: :class:`Value`, and the descriptors that are its attributes.
 
 from __future__ import annotations
 
+from ..convert import unpacked
+from ..fields import label_numbers
 from ..layout import find, text
-from .convert import labels_of, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,4 +134,8 @@ class Labels(Field):
     """The numbers of the labels that are set; None where the field is absent."""
 
     __slots__ = ()
-    read: staticmethod[[bytes], tuple[int, ...]] = staticmethod(labels_of)
+
+    @staticmethod
+    def read(raw: bytes) -> tuple[int, ...]:
+        """The numbers of the labels in a bitmap."""
+        return tuple(label_numbers(raw))

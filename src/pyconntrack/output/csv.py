@@ -6,10 +6,10 @@ or an event can hold.
 
 from __future__ import annotations
 
-from ..fields import IPV4, IPV6, TEXT
+from ..fields import IPV4, IPV6, TEXT, label_numbers
 from ..schema import CONNTRACK, EXPECT, REPORT, names
 from .pieces import Addr, Call, Made, Num, Word, shown
-from .text import L3_NAMES, label_bits
+from .text import L3_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _text(raw: bytes) -> str:
 
 
 def _labels(raw: bytes) -> str:
-    return "|".join(map(str, label_bits(raw)))
+    return "|".join(map(str, label_numbers(raw)))
 
 
 def _hex(raw: bytes) -> str:

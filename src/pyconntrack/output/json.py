@@ -8,10 +8,11 @@ absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an exp
 
 from __future__ import annotations
 
-from ..fields import BYTES, IPV4, IPV6, TEXT
+from ..fields import BYTES, IPV4, IPV6, TEXT, label_numbers
 from ..layout import text
+from ..schema import CONNTRACK, EXPECT, leaves
 from .pieces import Addr, Call, Made, Num, Word
-from .text import L3_NAMES, label_bits
+from .text import L3_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from .pieces import Piece
 
 SCHEMA = "pyconntrack/1"
-#: nests that are objects of their own, by the prefix of their fields
-OBJECTS = ("orig", "reply", "master", "tuple", "mask", "nat_tuple")
+#: field -> the object it is a member of, or ""
+OBJECT = {name: part for rows in (CONNTRACK, EXPECT) for name, part, _ in leaves(rows)}
 
 
 def flow(layout: Layout, event: str = "") -> list[Piece]:
@@ -38,7 +39,7 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
         members.append([f'"family":"{L3_NAMES[layout.family]}"'])
     objects: dict[str, list[list[Piece]]] = {}
     for name, slot in layout.slots.items():
-        prefix = _object_of(name)
+        prefix = OBJECT[name]
         value = _value(layout, name, slot)
         if prefix:
             if prefix not in objects:
@@ -61,13 +62,6 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
             out += member
     out.append("}")
     return out
-
-
-def _object_of(name: str) -> str:
-    for prefix in OBJECTS:
-        if name.startswith(prefix + "_") and not name.startswith(prefix + "_seqadj"):
-            return prefix
-    return ""
 
 
 def _value(layout: Layout, name: str, slot: Slot) -> list[Piece]:
@@ -122,7 +116,7 @@ def _text(raw: bytes) -> str:
 
 
 def _labels(raw: bytes) -> str:
-    return "[" + ",".join(map(str, label_bits(raw))) + "]"
+    return "[" + ",".join(map(str, label_numbers(raw))) + "]"
 
 
 def _hex(raw: bytes) -> str:

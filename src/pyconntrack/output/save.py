@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .. import vocab
+from ..fields import label_numbers
 from ..netns import sysctl
 from ..restore_rules import default_timeout
 from ..wire import consts as c
 from .pieces import Addr, Call, Flag, Made, Word, present, shown
-from .text import STATES, label_bits, trim
+from .text import STATES, trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,5 +117,5 @@ class _Labels:
         self.names = {bit: name for bit, name in names.items() if name.isprintable()}
 
     def __call__(self, raw: bytes) -> str:
-        text = ",".join(self.names.get(bit, str(bit)) for bit in label_bits(raw))
+        text = ",".join(self.names.get(bit, str(bit)) for bit in label_numbers(raw))
         return f"--label-add {text} " if text else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .. import vocab
 from ..escape import printable
+from ..fields import label_numbers
 from ..wire import consts as c
 from .pieces import Age, Call, Flag, Made, Word, present
 
@@ -159,19 +160,8 @@ class _Labels:
         self.names = {bit: printable(name) for bit, name in names.items()}
 
     def __call__(self, raw: bytes) -> str:
-        names = ",".join(self.names[bit] for bit in label_bits(raw) if bit in self.names)
+        names = ",".join(self.names[bit] for bit in label_numbers(raw) if bit in self.names)
         return names and "=" + names
-
-
-def label_bits(raw: bytes) -> list[int]:
-    """The label numbers set in a bitmap as the kernel sends it (host words)."""
-    import sys
-
-    bits = []
-    for at in range(0, len(raw), 8):
-        word = int.from_bytes(raw[at : at + 8], sys.byteorder)
-        bits += [at * 8 + bit for bit in range(64) if word >> bit & 1]
-    return bits
 
 
 def expect(layout: Layout) -> list[Piece]:

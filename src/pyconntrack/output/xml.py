@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .. import vocab
 from ..escape import printable
+from ..fields import label_numbers
 from ..wire import consts as c
 from .pieces import Age, Call, Flag, Word, present, shown
-from .text import L3_NAMES, STATES, label_bits
+from .text import L3_NAMES, STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class _Labels:
         self.names = names
 
     def __call__(self, raw: bytes) -> str:
-        names = (self.names[bit] for bit in label_bits(raw) if bit in self.names)
+        names = (self.names[bit] for bit in label_numbers(raw) if bit in self.names)
         return "".join(f"<label>{escape(name)}</label>" for name in names)
 
 

@@ -7,25 +7,24 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
-from .. import vocab
-from ..errors import RequestError
-from ..fields import IPV4, IPV6, TEXT
-from ..filter import label_byte
-from ..layout import text
-from .names import FIELDS
+from . import vocab
+from .errors import RequestError
+from .field_names import FIELDS
+from .fields import IPV4, IPV6, LABEL_BYTES, TEXT, U32, label_bitmap, label_numbers
+from .layout import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from ..schema import Attr
-    from .given import AddressLike
+    from .model.given import AddressLike
+    from .schema import Attr
 
 FAMILIES = vocab.FAMILY
 _FLAGS = (vocab.STATUS, vocab.EXPECT_FLAGS)
 _LABELS = ("labels", "labels_mask")
-_LABEL_BYTES = 16  # NF_CT_LABELS_MAX_SIZE
+_LONGEST = 4096  # characters of a text; the kernel's own are much shorter
 #: id of a vocabulary -> word in capitals -> number
 _NUMBERS = {
     id(row.words): {word.upper(): number for number, word in row.words.items()}
@@ -34,6 +33,12 @@ _NUMBERS = {
     for row in rows
     if row.words is not None
 }
+
+
+def shown(value: object) -> str:
+    """Return ``value`` as a message shows it, cut where it is long."""
+    text = repr(value) if not isinstance(value, (str, bytes)) else repr(value[:60])
+    return text if len(text) <= 60 else text[:60] + "..."
 
 
 # -- to the wire --------------------------------------------------------------------------------
@@ -49,23 +54,23 @@ def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
     if kind is IPV4 or kind is IPV6:
         return packed(value, name)
     if kind is TEXT:
-        if isinstance(value, str) and "\0" not in value:
+        if isinstance(value, str) and "\0" not in value and len(value) <= _LONGEST:
             try:
                 value.encode()
                 return value
             except UnicodeEncodeError:  # a lone surrogate
                 pass
-        raise RequestError(f"{name}: a text is wanted, not {value!r}")
+        raise RequestError(f"{name}: a text is wanted, not {shown(value)}")
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
-    if name in _LABELS:
+    if rows[0].name in _LABELS:
         return _label_bytes(value, name)
     if isinstance(value, str):
         try:
             return bytes.fromhex(value)
         except ValueError:
             pass
-    raise RequestError(f"{name}: bytes or hexadecimal text are wanted, not {value!r}")
+    raise RequestError(f"{name}: bytes or hexadecimal text are wanted, not {shown(value)}")
 
 
 def _number(rows: tuple[Attr, ...], name: str, value: Any) -> int:
@@ -73,7 +78,7 @@ def _number(rows: tuple[Attr, ...], name: str, value: Any) -> int:
     if words is not None and not isinstance(value, int):
         return _number_of_words(words, name, value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise RequestError(f"{name}: a whole number is wanted, not {value!r}")
+        raise RequestError(f"{name}: a whole number is wanted, not {shown(value)}")
     limit = max(row.kind.limit for row in rows)
     if not 0 <= value <= limit:
         raise RequestError(f"{name}: {value} is not in 0..{limit}")
@@ -85,13 +90,18 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
         number = _NUMBERS[id(words)].get(value.upper())
         if number is not None:
             return number
-        raise RequestError(f"{name}: {value!r} is none of {', '.join(words.values())}")
+        raise RequestError(f"{name}: {shown(value)} is none of {', '.join(words.values())}")
     if words not in _FLAGS or not hasattr(value, "__iter__"):
         known = ", ".join(words.values())
-        raise RequestError(f"{name}: a number or one of {known} is wanted, not {value!r}")
+        raise RequestError(f"{name}: a number or one of {known} is wanted, not {shown(value)}")
     total = 0
     for word in value:
-        total |= word if isinstance(word, int) else _number_of_words(words, name, word)
+        if isinstance(word, int) and not isinstance(word, bool) and 0 <= word <= U32.limit:
+            total |= word
+        elif isinstance(word, str):
+            total |= _number_of_words(words, name, word)
+        else:
+            raise RequestError(f"{name}: {shown(word)} is none of {', '.join(words.values())}")
     return total
 
 
@@ -107,7 +117,7 @@ def packed(value: AddressLike, name: str) -> bytes:
         raw = getattr(value, "packed", value)
         if isinstance(raw, bytes) and len(raw) in (4, 16):
             return raw
-    raise RequestError(f"{name}: an IPv4 or IPv6 address is wanted, not {value!r}")
+    raise RequestError(f"{name}: an IPv4 or IPv6 address is wanted, not {shown(value)}")
 
 
 def family_number(value: Any) -> int:
@@ -116,26 +126,24 @@ def family_number(value: Any) -> int:
         return 0
     if isinstance(value, str):
         for number, word in FAMILIES.items():
-            if value == word:
+            if value.lower() == word:
                 return number
-        raise RequestError(f"family: {value!r} is none of {', '.join(FAMILIES.values())}")
+        raise RequestError(f"family: {shown(value)} is none of {', '.join(FAMILIES.values())}")
     if not isinstance(value, int) or isinstance(value, bool) or value not in (0, *FAMILIES):
-        raise RequestError(f"family: {value!r} is none of 2 (ipv4), 10 (ipv6)")
+        raise RequestError(f"family: {shown(value)} is none of 2 (ipv4), 10 (ipv6)")
     return value
 
 
 def _label_bytes(value: Any, name: str) -> bytes:
-    raw = bytearray(_LABEL_BYTES)
     try:
         bits = list(value)
     except TypeError:
         bits = [None]
     for bit in bits:
-        if not isinstance(bit, int) or isinstance(bit, bool) or not 0 <= bit < 8 * _LABEL_BYTES:
-            raise RequestError(f"{name}: label numbers 0..{8 * _LABEL_BYTES - 1} are wanted, "
-                               f"not {value!r}")  # fmt: skip
-        raw[label_byte(bit // 8)] |= 1 << bit % 8
-    return bytes(raw)
+        if not isinstance(bit, int) or isinstance(bit, bool) or not 0 <= bit < 8 * LABEL_BYTES:
+            raise RequestError(f"{name}: label numbers 0..{8 * LABEL_BYTES - 1} are wanted, "
+                               f"not {shown(value)}")  # fmt: skip
+    return label_bitmap(bits)
 
 
 # -- from the wire ------------------------------------------------------------------------------
@@ -154,12 +162,6 @@ def bits_of(value: int) -> Iterator[int]:
         value ^= low
 
 
-def labels_of(raw: bytes) -> tuple[int, ...]:
-    """The numbers of the labels that are set in a CTA_LABELS bitmap."""
-    order = bytes(raw[label_byte(number)] for number in range(len(raw)))
-    return tuple(bits_of(int.from_bytes(order, "little")))
-
-
 def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
     """The words of the bits set in `value`; a bit without a word stays a number."""
     return [words.get(1 << bit, 1 << bit) for bit in bits_of(value)]
@@ -173,7 +175,7 @@ def told(row: Attr, name: str) -> Callable[[Any], Any] | None:
     if kind is TEXT:
         return text
     if name in _LABELS:
-        return lambda raw: list(labels_of(raw))
+        return label_numbers
     if not kind.number:
         return bytes.hex
     if words is None:

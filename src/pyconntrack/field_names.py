@@ -1,15 +1,13 @@
-"""The schema by name: which fields there are, and which of them JSON keeps in objects.
-
-Owns names, no values.
-"""
+"""The schema by name: which fields there are, and which of them JSON keeps in objects."""
 
 from __future__ import annotations
 
-from ..schema import CONNTRACK, EXPECT, TUPLE, leaves
+from .schema import CONNTRACK, EXPECT, TUPLE, leaves
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..schema import Attr, Rows
+    from .schema import Attr, Rows
+
 
 def flatten(rows: Rows) -> dict[str, tuple[Attr, ...]]:
     """Public field name -> the schema rows that carry it."""
@@ -28,3 +26,5 @@ GROUPS = {
     id(rows): {name: group for name, group, _ in leaves(rows)}
     for rows in (CONNTRACK, EXPECT)
 }
+#: id of the rows -> the JSON objects that hold fields
+OBJECTS = {key: frozenset(groups.values()) - {""} for key, groups in GROUPS.items()}

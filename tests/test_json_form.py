@@ -1,0 +1,116 @@
+"""The JSON form is read alike by the library and by -R, and gives back what was written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from pyconntrack import Event, Flow, RequestError
+from pyconntrack.cli.ndjson import request_of
+from pyconntrack.schema import CONNTRACK
+from pyconntrack.wire.consts import ct_msg
+from pyconntrack.wire.frame import message as frame
+from support.ctool import ours_argv, run
+from test_layout import messages
+
+UDP: dict[str, Any] = {
+    "family": "ipv4",
+    "orig": {"src": "10.0.0.1", "dst": "10.0.0.2", "proto": "udp", "sport": 1, "dport": 2},
+    "timeout": 60,
+}
+
+
+def both(members: dict[str, Any]) -> tuple[bytes, Flow]:
+    """What -R sends for an object, and the flow that the library reads."""
+    return request_of(json.dumps(members)).payload, Flow.from_dict(members)
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ({"status": "ASSURED"}, {"status": ["ASSURED"]}),
+        ({"status": 6}, {"status": ["SEEN_REPLY", "ASSURED"]}),
+        ({"status": ["seen_reply", 4]}, {"status": 6}),
+        ({"status": "assured"}, {"status": 4}),
+        ({"family": "IPv4"}, {}),
+        ({"orig": {**UDP["orig"], "proto": "UDP"}}, {"orig": {**UDP["orig"], "proto": 17}}),
+        ({"helper": None}, {}),
+        ({"unknown": [{"path": [4, 99], "data": "00ff"}]}, {}),
+        ({"labels": [1, 70]}, {"labels": [70, 1]}),
+    ],
+)
+def test_every_spelling_means_the_same_to_both_readers(
+    written: dict[str, Any], same: dict[str, Any]
+) -> None:
+    (sent, flow), (sent_same, flow_same) = both(UDP | written), both(UDP | same)
+    assert sent == sent_same
+    assert flow.differences(flow_same) == {}
+
+
+def test_a_word_of_a_state_may_be_in_any_case() -> None:
+    tcp = UDP | {"orig": {**UDP["orig"], "proto": "tcp"}}
+    spellings = [both(tcp | {"tcp_state": state})[0] for state in ("established", "ESTABLISHED", 3)]
+    assert spellings[0] == spellings[1] == spellings[2]
+    assert Event.from_dict({"event": "NEW", **tcp}).kind == "NEW"
+    event = request_of(json.dumps({"event": "NEW", **tcp}))
+    assert event.payload == request_of(json.dumps(tcp)).payload
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"tmeout": 5}, "no member `tmeout': do you mean `timeout'"),
+        ({"Mark": 5}, "do you mean `mark'"),
+        ({"orig": {"sprt": 1}}, "no member `orig.sprt': do you mean `orig.sport'"),
+        ({"orgi": {"sport": 1}}, "do you mean `orig'"),
+        ({"orig": {"src": "10.0.0.1", "dst": "::1"}}, "orig.dst: an IPv4 address is wanted"),
+        ({"status": [["ASSURED"]]}, "status: "),
+        ({"status": [True]}, "status: "),
+        ({"status": [1 << 32]}, "status: "),
+        ({"status": -1}, "status: -1 is not in"),
+        ({"status": 4.0}, "status: a number or one of"),
+        ({"mark": True}, "mark: a whole number is wanted"),
+        ({"helper": "\ud800"}, "helper: a text is wanted"),
+        ({"helper": "a\0b"}, "helper: a text is wanted"),
+        ({"helper": "a" * 100_000}, "helper: a text is wanted"),
+        ({"labels": [128]}, "labels: label numbers 0..127"),
+        ({"unknown": [{"path": [], "data": ""}]}, "unknown: {path, data} is wanted"),
+        ({"unknown": [{"path": [-1], "data": ""}]}, "unknown: {path, data} is wanted"),
+        ({"unknown": 5}, "unknown: {path, data} is wanted"),
+        ({"family": "ipx"}, "family: 'ipx' is none of"),
+    ],
+)
+def test_what_is_wrong_is_named_by_both_readers(members: dict[str, Any], said: str) -> None:
+    for reader in (Flow.from_dict, lambda data: request_of(json.dumps(data))):
+        with pytest.raises(RequestError) as caught:
+            reader(members)
+        assert said in str(caught.value)
+        assert len(str(caught.value)) < 400
+
+
+def test_a_member_of_a_newer_version_is_left_out_with_one_warning(netns: object) -> None:
+    newer = UDP | {"quux": 5, "orig": {**UDP["orig"], "xyzzy": {"a": 1}}}
+    with pytest.warns(UserWarning, match=r"left out: orig\.xyzzy, quux"):
+        flow = Flow.from_dict(newer)
+    assert flow.same_as(Flow.from_dict(UDP))
+    lines = "".join(json.dumps(newer | {"mark": mark}) + "\n" for mark in range(9))
+    done = run([*ours_argv(), "-R", "-"], lines)
+    assert (done.rc, done.err.count("`quux'"), done.err.count("`orig.xyzzy'")) == (0, 1, 1)
+    assert done.err.count("\n") == 2
+
+
+@given(messages(CONNTRACK, ct_msg(0)))
+def test_what_is_written_of_any_flow_makes_a_request_or_says_why_not(message: bytes) -> None:
+    written = Flow.from_message(message).to_dict()
+    try:
+        request = request_of(json.dumps(written))
+    except RequestError:
+        return
+    assert request.warnings == []
+    sent = Flow.from_message(frame(request.kind, 0, 0, request.family, request.payload))
+    for name in ("mark", "timeout", "labels", "tcp_state", "orig"):
+        if name in written and name not in sent.to_dict():
+            raise AssertionError(name)
