@@ -21,9 +21,9 @@ from pyconntrack import (
     KernelError,
     RequestError,
     Tuple,
-    verbs,
 )  # fmt: skip
 from pyconntrack.aio import AsyncDump, AsyncEvents
+from pyconntrack.receiver import LISTING
 from pyconntrack.sync import Dump, Events
 from pyconntrack.table import Builder
 from pyconntrack.testing import (
@@ -166,7 +166,7 @@ def test_a_table_is_decoded_while_it_is_read(monkeypatch: pytest.MonkeyPatch) ->
         async with AsyncConntrack(transport=kernel) as conntrack:
             assert len(await conntrack.table(Filter(orig_dport=53))) == 50
 
-    monkeypatch.setattr(verbs, "_GATHERED", 1)
+    monkeypatch.setattr(LISTING, "window", 1)
     monkeypatch.setattr(Builder, "add", noting)
     asyncio.run(main())
     assert waiting == [*range(50, 0, -1)]

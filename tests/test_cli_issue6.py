@@ -331,7 +331,7 @@ def test_counts_and_statistics_as_json() -> None:
 
 # ---- many entries -------------------------------------------------------------------------------
 
-MANY = 120_000
+MANY = 30_000
 
 
 def test_a_large_table(tmp_path: Path) -> None:

@@ -12,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pyconntrack import request, ring
-from pyconntrack.errors import ConntrackError, KernelError
-from pyconntrack.session import dump
+from pyconntrack import request
+from pyconntrack.errors import ConntrackError
 from pyconntrack.transport import Transport
 from support.ctool import environment, normalise, ours, ours_argv, theirs
 from support.netns import fresh_netns
-from support.traffic import eventually
 
-#: enough for the second process and for columns
+#: enough for columns
 MANY = 45_000
 
 
@@ -49,7 +47,7 @@ def listed(
     return done.returncode, normalise(done.stdout), done.stderr
 
 
-def test_the_second_process_changes_nothing() -> None:
+def test_the_thread_changes_nothing() -> None:
     done = theirs("-L")
     assert listed("-L")[:2] == (0, normalise(done.out))
 
@@ -58,19 +56,6 @@ def test_one_core() -> None:
     core = {next(iter(os.sched_getaffinity(0)))}
     alone = listed("-L", preexec_fn=lambda: os.sched_setaffinity(0, core))
     assert alone == listed("-L")
-
-
-def test_one_core_has_no_second_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fork() -> int:
-        raise AssertionError("forked")
-
-    monkeypatch.setattr(os, "fork", fork)
-    conversation = dump(request.dump(), "listing", on_interrupt="accept")
-    with pytest.raises(AssertionError, match="forked"):
-        ring.received(conversation)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    conversation = dump(request.dump(), "listing", on_interrupt="accept")
-    assert sum(part.end for part in ring.received(conversation)) > 100 * MANY
 
 
 def with_numpy(path: Path, source: str) -> list[str]:
@@ -183,7 +168,7 @@ def test_a_pipe_that_is_read_late(blocking: bool) -> None:
     command = subprocess.Popen([*ours_argv(), "-L"], stdout=into, stderr=subprocess.PIPE,
                                env=environment())  # fmt: skip
     os.close(into)
-    time.sleep(0.7)  # the pipe and the ring are full by now
+    time.sleep(0.7)  # the pipe and the receiver's list are full by now
     with open(out, "rb") as reader:
         text = reader.read().decode()
     assert command.stderr is not None
@@ -191,41 +176,3 @@ def test_a_pipe_that_is_read_late(blocking: bool) -> None:
         assert f" {MANY} flow entries have been shown." in err.read().decode()
     assert command.wait(20) == 0
     assert normalise(text) == normalise(theirs("-L").out)
-
-
-def children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in path.read_text().split()] if path.exists() else []
-
-
-def test_the_receiver_dies_with_its_parent() -> None:
-    out, into = os.pipe()  # nobody reads: the command waits in the middle of its work
-    command = subprocess.Popen([*ours_argv(), "-L", "-o", "json"], stdout=into,
-                               stderr=subprocess.DEVNULL, env=environment())  # fmt: skip
-    try:
-        eventually(lambda: bool(children(command.pid)), "the receiver")
-        (receiver,) = children(command.pid)
-    finally:
-        command.kill()
-        command.wait(20)
-    gone = Path(f"/proc/{receiver}/cmdline")
-    eventually(lambda: not gone.exists() or not gone.read_bytes(), "the receiver's end")
-    os.close(out)
-    os.close(into)
-
-
-def test_the_receiver_reports_its_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: Transport, __: memoryview) -> int:
-        raise KernelError(1, "reading from the kernel")
-
-    monkeypatch.setattr(Transport, "recv_into", refuse)
-    parts = ring.received(dump(request.dump(), "listing", on_interrupt="accept"))
-    with pytest.raises(KernelError, match="EPERM"):
-        list(parts)
-
-
-def test_the_receiver_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Transport, "recv_into", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-    parts = ring.received(dump(request.dump(), "listing", on_interrupt="accept"))
-    with pytest.raises(ConntrackError, match="ended before the dump did"):
-        list(parts)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pyconntrack.cli import early, main
-from pyconntrack.cli.source import SOME
-from pyconntrack.driver import Beside
+from pyconntrack.cli.source import SMALL
+from pyconntrack.receiver import Receiver
 from support.ctool import ours
 from test_load import plain_lines
 
@@ -26,7 +26,7 @@ def test_a_small_table_is_asked_for(words: str) -> None:
     fill(3)
     asked = early.asked(words.split())
     assert asked is not None
-    assert sum(part.end for part in asked.parts) > 300
+    assert sum(part.end for part in asked) > 300
     asked.close()
 
 
@@ -38,20 +38,20 @@ def test_other_commands_ask_for_themselves(words: str) -> None:
 
 
 def test_a_larger_table_is_left_to_the_command() -> None:
-    fill(SOME)
+    fill(SMALL)
     assert early.asked(["-L"]) is None
 
 
 def test_a_listing_walks_through_the_table_once(monkeypatch: pytest.MonkeyPatch) -> None:
     fill(3)
     sent = []
-    real = Beside.send
+    real = Receiver.send
 
-    def send(self: Beside, data: bytes) -> None:
+    def send(self: Receiver, data: bytes) -> None:
         sent.append(data)
         real(self, data)
 
-    monkeypatch.setattr(Beside, "send", send)
+    monkeypatch.setattr(Receiver, "send", send)
     for words in ("-L -p tcp", "-L --sort src", "-D -s 9.9.9.9"):
         sent.clear()
         main.main(words.split())

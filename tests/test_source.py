@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import _thread
-import errno
 import os
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from pyconntrack import request, ring
-from pyconntrack.cli import source
-from pyconntrack.driver import Beside, started
-from pyconntrack.errors import KernelError
-from pyconntrack.session import DoneAt, dump
-from pyconntrack.testing import ScriptedKernel, Step, done
-from pyconntrack.transport import Transport
+from pyconntrack import request
+from pyconntrack.cli import selection, source
+from pyconntrack.cli.selection import Messages, select
+from pyconntrack.cli.source import Entries
+from pyconntrack.receiver import CHANGE, LISTING
 from support.ctool import normalise, ours, theirs
 from support.netns import Namespace, fresh_netns
 from test_load import plain_lines
 
-SIZES = [source.SOME - 1, source.SOME, source.MANY + 1000]
+SIZES = [source.SMALL - 1, source.SMALL, source.MANY + 1000]
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -43,51 +38,47 @@ def test_every_size_is_listed_alike(size: int, words: str) -> None:
     assert len(mine.out.splitlines()) == size
 
 
-def test_only_from_some_entries_on_there_is_a_second_process(
-    size: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = []
-
-    class Counted(ring.Ring):
-        def _start(self, done_at: DoneAt) -> None:
-            made.append(done_at)
-            super()._start(done_at)
-
-    monkeypatch.setattr(ring, "Ring", Counted)
-    monkeypatch.setattr(ring, "worth_it", lambda: True)
-    transport = Transport()
-    parts = source.entries(transport, request.dump(), size)
+@pytest.mark.parametrize("window", [0, CHANGE.window, LISTING.window])
+def test_windows_are_as_large_as_asked_for_and_hold_all(size: int, window: int) -> None:
+    parts = list(Entries(request.dump(), 4, window))
     assert sum(part.end for part in parts) > 100 * size
-    transport.close()
-    assert len(made) == (size >= source.SOME)
+    assert all(window <= part.end < window + 40_000 for part in parts[:-1])
+    chosen = list(select(parts, 1 << 40, None))
+    assert sum(part.count for part in chosen) == size
 
 
-@pytest.mark.parametrize("what", ["fork", "pipe"])
-def test_no_second_process_is_to_be_had(
-    size: int, what: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("numpy", [True, False])
+def test_columns_hold_what_messages_hold(
+    size: int, numpy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
-        raise OSError(errno.EAGAIN, "a limit")
+    monkeypatch.setattr(selection, "available", lambda: numpy)
+    parts = list(Entries(request.dump(), 4, CHANGE.window))
+    for plain, made in zip(select(parts, 1 << 40, None), select(parts, 0, None), strict=True):
+        assert isinstance(plain, Messages)
+        assert isinstance(made, Messages) is not numpy
+        assert plain.items() == made.items()
+        gone = set(range(0, plain.count, 3))
+        assert plain.without(gone).items() == made.without(gone).items()
+        assert (plain.count, len(plain.items())) == (made.count, len(made.items()))
 
-    monkeypatch.setattr(os, what, refuse)
-    monkeypatch.setattr(ring, "worth_it", lambda: True)
-    transport = Transport()
-    parts = source.entries(transport, request.dump(), source.SOME)
-    assert sum(part.end for part in parts) > 100 * size
-    transport.close()
+
+def test_a_dump_that_is_left_unfinished_is_closed(size: int) -> None:
+    def sockets() -> int:
+        return sum("socket:" in os.readlink(f"/proc/self/fd/{fd}") for fd in _descriptors())
+
+    before = sockets()
+    for taken in (0, 1):
+        entries = Entries(request.dump(), 4, 0)
+        parts = iter(entries)
+        for _ in range(taken):
+            next(parts)
+        entries.close()
+        entries.close()
+    assert sockets() == before
 
 
-def test_no_thread_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(_thread, "start_new_thread", refuse)
-    slow = Slow()
-    slow.go_on.set()
-    beside = Beside(slow)
-    beside.send(b"question")
-    assert slow.sent
-    assert beside.recv() == b"answer"
+def _descriptors() -> list[str]:
+    return [fd for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")]
 
 
 def test_a_size_that_is_not_told_is_small(
@@ -95,55 +86,3 @@ def test_a_size_that_is_not_told_is_small(
 ) -> None:
     monkeypatch.setattr(source, "_COUNT", "/proc/no/such/file")
     assert source.table_size() == 0
-
-
-class Slow:
-    """A link whose send waits until it is told to go on."""
-
-    def __init__(self, error: KernelError | None = None) -> None:
-        self.go_on = threading.Event()
-        self.sending = threading.Event()
-        self.error = error
-        self.sent = False
-
-    def send(self, data: bytes) -> None:
-        self.sending.set()
-        assert self.go_on.wait(10)
-        if self.error is not None:
-            raise self.error
-        self.sent = True
-
-    def recv(self) -> bytes:
-        assert self.sent
-        return b"answer"
-
-
-def test_sending_beside_returns_at_once() -> None:
-    slow = Slow()
-    beside = Beside(slow)
-    beside.send(b"question")
-    assert slow.sending.wait(10)
-    assert not slow.sent
-    threading.Timer(0.05, slow.go_on.set).start()
-    assert beside.recv() == b"answer"  # which waits for the end of sending
-    slow.sent = False
-    beside.send(b"again")  # one link serves many requests
-    threading.Timer(0.05, slow.go_on.set).start()
-    assert beside.recv() == b"answer"
-
-
-def test_what_sending_beside_raises_is_raised_by_receiving() -> None:
-    slow = Slow(KernelError(105, "asking the kernel"))
-    slow.go_on.set()
-    parts = started(Beside(slow), dump(request.dump(), "listing"))
-    with pytest.raises(KernelError, match="ENOBUFS"):
-        next(parts)
-
-
-def test_what_is_started_has_sent_its_request() -> None:
-    kernel = ScriptedKernel([Step(done())])
-    parts = started(kernel, dump(request.dump(), "listing"))
-    assert kernel.finished is False  # its answer is there to be read
-    assert len(kernel.requests) == 1
-    assert list(parts) == []
-    assert kernel.finished

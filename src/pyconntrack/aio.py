@@ -17,6 +17,7 @@ from .keywords import as_node
 from .listener import Listener, receive
 from .model import Expect, Flow, Tuple, decode
 from .netns import Held
+from .receiver import LISTING
 from .session import RECV
 from .transport import Transport
 
@@ -285,12 +286,13 @@ class AsyncConntrack:
         node = as_node(filter)
         verbs.check_on_interrupt(on_interrupt)
         wanted = verbs.dump_request("conntrack", node)
-        conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
+        conversation = verbs.dump(
+            wanted, "listing flows", on_interrupt, verbs.DumpState(), LISTING.window)
         if node is None:
             builder = Builder(expect=await self.count())
         else:
             builder = Builder(select=partial(mask, node))
-        async with aclosing(self._batches(verbs.gathered(conversation))) as batches:
+        async with aclosing(self._batches(conversation)) as batches:
             async for batch in batches:
                 builder.add(batch.data, batch.end)
         return builder.table(FlowTable)
@@ -322,13 +324,24 @@ class AsyncConntrack:
         node = as_node(filter)
         if node is None:
             raise RequestError("filter: a Filter is wanted; flush() empties the table")
-        wanted = verbs.dump_request("conntrack", node)
-        result: list[Flow] = await self._call(verbs.delete_matching(node, wanted))
-        return result
+        return await self._delete(node)
+
+    async def _delete(self, node: Node) -> list[Flow]:
+        from contextlib import aclosing
+
+        gone: list[Flow] = []
+        async with aclosing(self._batches(verbs.deletion(node))) as batches:
+            async for batch in batches:
+                gone += await self._call(verbs.delete_window(batch, node))
+        return gone
 
     async def flush(self, family: int | str | None = None) -> None:
         """Empties the table: see :meth:`pyconntrack.Conntrack.flush`."""
-        await self._call(verbs.flush(family))
+        node = verbs.family_node(family)
+        if node is None:
+            await self._call(verbs.flush())
+        else:
+            await self._delete(node)
 
     async def count(self) -> int:
         """The number of flows in the table."""

@@ -27,24 +27,19 @@ _DUMPS = {
 class Request:
     """One message to be: type, flags beside NLM_F_REQUEST, layer 3 family, attributes.
 
-    `version` of the nfgenmsg: 1 says that a flush means its family.  `warnings`: what was left
-    out of the text that it was made of.
+    ``warnings``: what was left out of the text that it was made of.
     """
 
-    __slots__ = ("family", "flags", "kind", "payload", "version", "warnings")
+    __slots__ = ("family", "flags", "kind", "payload", "warnings")
 
     kind: int
     flags: int
     family: int
     payload: bytes
-    version: int
     warnings: list[str]
 
-    def __init__(
-        self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"", version: int = 0
-    ) -> None:
+    def __init__(self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"") -> None:
         self.kind, self.flags, self.family, self.payload = kind, flags, family, payload
-        self.version = version
         self.warnings = []
 
 
@@ -104,12 +99,10 @@ def delete(values: Mapping[str, Any], family: int) -> Request:
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, _flow(values, family))
 
 
-def flush(family: int = 0) -> Request:
-    """Empties the conntrack table, or its entries of one family.
-
-    Kernels that do not know version 1 of the message (ctnetlink_del_conntrack) empty it whole.
-    """
-    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, version=1 if family else 0)
+def flush() -> Request:
+    """Empties the conntrack table: all of it, as a kernel before 5.2 does whatever family is
+    named (ctnetlink_del_conntrack)."""
+    return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE))
 
 
 def stats_cpu() -> Request:
@@ -162,19 +155,10 @@ def identity(layout: Layout, message: bytes) -> bytes:
     return b"".join(message[slice(*spans[number])] for number in (1, 12, 18) if number in spans)
 
 
-def delete_entry(layout: Layout, message: bytes) -> Request:
-    """Deletes the entry of a dumped `message`, and no other that may have taken its place."""
-    kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
-    return Request(kind, 0, layout.family, identity(layout, message))
+def about_entry(kind: int, layout: Layout, message: bytes, tail: bytes = b"") -> Request:
+    """A request of type ``kind`` about the entry of a dumped ``message``; ``tail``: the rest of it.
 
-
-def get_entry(layout: Layout, message: bytes) -> Request:
-    """Asks anew for the entry of a dumped `message`."""
-    kind = c.ct_msg(c.IPCTNL_MSG_CT_GET)
-    return Request(kind, 0, layout.family, identity(layout, message))
-
-
-def update_entry(layout: Layout, message: bytes, changes: bytes) -> Request:
-    """Changes the entry of a dumped `message`; `changes`: the attributes of its new values."""
-    kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
-    return Request(kind, 0, layout.family, identity(layout, message) + changes)
+    A delete or a get draws ENOENT where another entry has the tuple now, unless the kernel made
+    that in the memory of the first, with the same id; an update heeds no id.
+    """
+    return Request(kind, 0, layout.family, identity(layout, message) + tail)

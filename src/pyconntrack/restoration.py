@@ -19,13 +19,20 @@ from .request import Request
 from .restore_rules import renewal
 from .schema import CONNTRACK
 from .session import Failure
-from .wire.consts import NLM_F_ACK, NLM_F_APPEND
+from .wire.consts import (
+    IPCTNL_MSG_CT_GET,
+    IPCTNL_MSG_CT_NEW,
+    NLM_F_ACK,
+    NLM_F_APPEND,
+    ct_msg,
+)
 from .wire.frame import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .session import Conversation
 
+_GET, _NEW = ct_msg(IPCTNL_MSG_CT_GET), ct_msg(IPCTNL_MSG_CT_NEW)
 _MASTER = 14  # CTA_TUPLE_MASTER
 _IDENTITY = ("orig_src", "orig_dst", "orig_proto", "orig_sport", "orig_dport", "orig_srckey",
              "orig_dstkey", "orig_icmp_id", "orig_icmp_type", "orig_icmp_code")  # fmt: skip
@@ -99,7 +106,7 @@ def _renew(messages: list[tuple[int, bytes]]) -> Conversation:
     """Change the entries that stand to what ``messages`` would have created; return failures."""
     wanted = [find(message) for _, message in messages]
     _, answers = yield from session.batch(
-        [request.get_entry(layout, message)
+        [request.about_entry(_GET, layout, message)
          for layout, (_, message) in zip(wanted, messages, strict=True)]
     )  # fmt: skip
     entries = dict(answers)
@@ -124,7 +131,7 @@ def _renew(messages: list[tuple[int, bytes]]) -> Conversation:
         for part in (changes, labels):
             if part:
                 payload = encode(CONNTRACK, part, layout.family)
-                updates.append(request.update_entry(layout, entry, payload))
+                updates.append(request.about_entry(_NEW, layout, entry, payload))
                 numbers.append(number)
     refused, _ = yield from session.batch(updates)
     failures += [

@@ -82,11 +82,13 @@ def sequence() -> int:
 
 
 def dump(
-    request: Request, operation: str, *, on_interrupt: str = "raise", ack_flags: int = 0
-) -> Conversation:
-    """Yields a :class:`Batch` for each datagram of a dump; returns whether it was interrupted.
+    request: Request, operation: str, *, on_interrupt: str = "raise", ack_flags: int = 0,
+    window: int = 0,
+) -> Conversation:  # fmt: skip
+    """Yield a :class:`Batch` for each datagram of a dump; return whether it was interrupted.
 
-    `on_interrupt`: "raise" (:class:`DumpInterrupted`, at the end) or "accept".
+    ``on_interrupt``: "raise" (:class:`DumpInterrupted`, at the end) or "accept".  ``window``:
+    datagrams are joined to batches of at least so many bytes, as far as there are so many.
     """
     seq = sequence()
     yield message(
@@ -94,14 +96,19 @@ def dump(
     )
     interrupted = False
     done_at = DoneAt(seq)
+    parts: list[bytes] = []
+    size = 0
     while True:
         data = yield RECV
         end = done_at(data)
+        if end != 0:
+            parts.append(data[:end])
+            size += len(parts[-1])
+        if size and (end is not None or size >= window):
+            yield Batch(b"".join(parts), size)
+            parts, size = [], 0
         if end is None:
-            yield Batch(data, len(data))
             continue
-        if end:
-            yield Batch(data, end)
         _, length, kind, flags, _ = next(split(data[end:]))
         errno = read_errno(data, end, length)
         if errno:
@@ -149,7 +156,7 @@ def ask(request: Request, operation: str) -> Conversation:
     seq = sequence()
     yield message(
         request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK, seq, request.family,
-        request.payload, request.version,
+        request.payload,
     )  # fmt: skip
     answers: list[bytes] = []
     while True:

@@ -18,6 +18,7 @@ from .keywords import as_node
 from .listener import Listener
 from .model import Expect, Flow, Tuple, decode
 from .netns import Held
+from .receiver import LISTING, Receiver
 from .transport import Transport, wait_readable
 
 TYPE_CHECKING = False
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, Unpack
 
-    from .ahead import Ahead
     from .errors import EventsLost
     from .filter import Node
     from .model import Changes, Event, Stats
@@ -194,17 +194,16 @@ class Conntrack:
         self._give_back(transport)
         return result
 
-    def _batches(
-        self, conversation: Conversation, reader: type[Ahead] | None = None
-    ) -> Generator[Any, None, None]:
+    def _batches(self, conversation: Conversation, ahead: int = 0) -> Generator[Any, None, None]:
         transport = self._take()
-        ahead = reader(transport) if reader and isinstance(transport, Transport) else None
+        threaded = ahead and isinstance(transport, Transport)
+        receiver = Receiver(transport, ahead) if threaded else None
         try:
             try:
-                yield from stream(ahead or transport, conversation)
+                yield from stream(receiver or transport, conversation)
             finally:
-                if ahead is not None:
-                    ahead.close()
+                if receiver is not None:
+                    receiver.close()
         except BaseException:
             transport.close()
             raise
@@ -246,19 +245,19 @@ class Conntrack:
         """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
         from functools import partial
 
-        from .ahead import Ahead
         from .columns import mask
         from .table import Builder, FlowTable
 
         node = as_node(filter)
         verbs.check_on_interrupt(on_interrupt)
         wanted = verbs.dump_request("conntrack", node)
-        conversation = verbs.dump(wanted, "listing flows", on_interrupt, verbs.DumpState())
+        conversation = verbs.dump(
+            wanted, "listing flows", on_interrupt, verbs.DumpState(), LISTING.window)
         if node is None:
             builder = Builder(expect=self.count())
         else:
             builder = Builder(select=partial(mask, node))
-        for batch in self._batches(verbs.gathered(conversation), Ahead):
+        for batch in self._batches(conversation, LISTING.ahead):
             builder.add(batch.data, batch.end)
         return builder.table(FlowTable)
 
@@ -303,13 +302,21 @@ class Conntrack:
         node = as_node(filter)
         if node is None:
             raise RequestError("filter: a Filter is wanted; flush() empties the table")
-        wanted = verbs.dump_request("conntrack", node)
-        result: list[Flow] = self._call(verbs.delete_matching(node, wanted))
-        return result
+        return self._delete(node)
+
+    def _delete(self, node: Node) -> list[Flow]:
+        gone: list[Flow] = []
+        for batch in self._batches(verbs.deletion(node)):
+            gone += self._call(verbs.delete_window(batch, node))
+        return gone
 
     def flush(self, family: int | str | None = None) -> None:
         """Empties the table, or deletes what ``"ipv4"`` or ``"ipv6"`` has in it."""
-        self._call(verbs.flush(family))
+        node = verbs.family_node(family)
+        if node is None:
+            self._call(verbs.flush())
+        else:
+            self._delete(node)
 
     def count(self) -> int:
         """The number of flows in the table."""

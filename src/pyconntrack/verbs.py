@@ -15,6 +15,7 @@ from .layout import ATTRS, find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
 from .model.make import make
 from .netns import sysctl
+from .receiver import CHANGE
 from .restoration import Restoration
 from .wire import consts as c
 from .wire.frame import message as frame
@@ -91,21 +92,24 @@ def check_on_interrupt(value: object) -> None:
 
 
 def dump(
-    wanted: Request, operation: str, on_interrupt: str, state: DumpState
+    wanted: Request, operation: str, on_interrupt: str, state: DumpState, window: int = 0
 ) -> Conversation:  # fmt: skip
-    """Emits a :class:`~pyconntrack.session.Batch` for each datagram, by the caller's policy.
+    """Emit a :class:`~pyconntrack.session.Batch` for each ``window`` (bytes), by the caller's
+    policy.
 
     "retry" holds a dump back until one went through undisturbed, at most RETRIES times.
     """
     if on_interrupt == "raise":
-        yield from session.dump(wanted, operation)
+        yield from session.dump(wanted, operation, window=window)
         return
     if on_interrupt == "accept":
-        state.interrupted = yield from session.dump(wanted, operation, on_interrupt="accept")
+        state.interrupted = yield from session.dump(
+            wanted, operation, on_interrupt="accept", window=window)  # fmt: skip
         return
     for _ in range(RETRIES):
         batches: list[Any] = []
-        whole = yield from _collect(session.dump(wanted, operation, on_interrupt="accept"), batches)
+        inner = session.dump(wanted, operation, on_interrupt="accept", window=window)
+        whole = yield from _collect(inner, batches)
         if not whole:
             yield from batches
             return
@@ -257,7 +261,7 @@ def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -
 
 
 def delete(target: Flow | Tuple, zone: int | None) -> Conversation:
-    """Deletes one flow, and (where the id is known) none that took its place."""
+    """Delete one flow; where its id is known, none with another id that took its place."""
     flow = _as_flow(target, zone)
     wanted = request.delete(_identity(flow, with_id=True), flow.family)
     yield from _ask(wanted, "deleting a flow", flow)
@@ -266,41 +270,46 @@ def delete(target: Flow | Tuple, zone: int | None) -> Conversation:
 # -- many flows ---------------------------------------------------------------------------------
 
 
-def delete_matching(node: Node | None, table_dump: Request) -> Conversation:
-    """Deletes every flow that meets `node`; returns those that it deleted.
+def delete_window(batch: session.Batch, node: Node | None) -> Conversation:
+    """Delete each flow of a window of a dump that meets ``node``; return those that were deleted.
 
-    Per entry, by tuple, zone and id: a flow that ended by itself meanwhile is not counted.
+    Per entry, by tuple, zone and id: a flow that ended by itself meanwhile is not among them.
     """
-    batches: list[Any] = []
-    yield from _collect(session.dump(table_dump, "deleting flows", on_interrupt="accept"), batches)
-    doomed: dict[Any, Flow] = {}
-    for batch in batches:
-        for flow in decode(Flow, batch.data, batch.end, node):
-            doomed[flow.key] = flow  # an interrupted dump may show one twice
-    gone = list(doomed.values())
-    requests = [request.delete_entry(find(flow.message), flow.message) for flow in gone]
+    flows = list(decode(Flow, batch.data, batch.end, node))
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
+    requests = [request.about_entry(kind, flow._layout, flow.message) for flow in flows]
     failures, _ = yield from session.batch(requests)
-    failed = set()
     for failure in failures:
         if failure.errno != errno.ENOENT:
             raise kernel_error(
-                failure.errno, "deleting flows", failure.ext_ack, gone[failure.index]
+                failure.errno, "deleting flows", failure.ext_ack, flows[failure.index]
             )
-        failed.add(failure.index)
-    return [flow for index, flow in enumerate(gone) if index not in failed]
+    gone = {failure.index for failure in failures}
+    return [flow for index, flow in enumerate(flows) if index not in gone]
 
 
-def flush(family: int | str | None) -> Conversation:
-    """Empties the table, or deletes entry by entry what one family has in it.
+def deletion(node: Node) -> Conversation:
+    """Emit the windows (for :func:`delete_window`) of what is to be deleted.
+
+    They are small: only a short time between seeing and deleting an entry protects one that
+    changed meanwhile.
+    """
+    wanted = dump_request("conntrack", node)
+    return session.dump(wanted, "deleting flows", on_interrupt="accept", window=CHANGE.window)
+
+
+def flush() -> Conversation:
+    """Empty the table."""
+    yield from session.ask(request.flush(), "flushing the table")
+
+
+def family_node(family: int | str | None) -> Node | None:
+    """Return what a flush of one family deletes entry by entry; None where it empties the table.
 
     The kernel's own flush of one family is not used: a kernel without it empties the whole table.
     """
     number = family_number(family)
-    if number:
-        node = In("family", (number, number))
-        yield from delete_matching(node, dump_request("conntrack", node))
-    else:
-        yield from session.ask(request.flush(), "flushing the table")
+    return In("family", (number, number)) if number else None
 
 
 def family_number(family: int | str | None) -> int:
@@ -474,30 +483,3 @@ def flush_expectations() -> Conversation:
     """Empties the expectation table."""
     yield from session.ask(request.expect_flush(), "flushing the expectations")
 
-
-#: bytes of a dump that are decoded as columns at once
-_GATHERED = 1 << 20
-
-
-def gathered(inner: Conversation) -> Conversation:
-    """A dump with its batches joined to large ones: columns cost by the batch, not by the entry."""
-    parts: list[bytes] = []
-    size = 0
-    answer = None
-    while True:
-        try:
-            effect = inner.send(answer)
-        except StopIteration as stop:
-            if parts:
-                yield session.Batch(b"".join(parts), size)
-            return stop.value
-        if not isinstance(effect, session.Batch):
-            answer = yield effect
-            continue
-        answer = None
-        parts.append(effect.data[: effect.end])
-        size += effect.end
-        if size >= _GATHERED:
-            yield session.Batch(b"".join(parts), size)
-            parts.clear()
-            size = 0

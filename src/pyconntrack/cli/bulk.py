@@ -1,11 +1,12 @@
 """Thousands of entries at once, as columns: selecting them, and the requests about them.
 
-Owns the numpy half of the verbs that change; imported only for large tables.
+The numpy half of :mod:`.selection`; imported only for large tables.
 """
 
 from __future__ import annotations
 
 import sys
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,117 +18,118 @@ from ..errors import DecodeError
 from ..session import BATCH_MESSAGES, sent, sequence
 from ..wire import consts as c
 from ..wire.frame import message
-from .found import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from ..columns import Bools, Bytes, Group, Ints
+    from ..columns import Bools, Bytes, Group
     from ..filter import Node
+    from ..layout import Layout
     from ..session import Failure
     from ..transport import Transport
     from .many import Lines
-    from .parse import Command
-
-    #: a group -> (rows concerned or None for all, (n, size) attributes behind the identity)
-    Extra = Callable[[Group], tuple[Bools | None, Bytes]]
 
 #: the attributes that name an entry: CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE
 _IDENTITY = (1, 12, 18)
 
 
-def select(data: bytes, node: Node | None, lines: Lines | None) -> tuple[Found, int]:
-    """The messages of `data` that `node`, and any of `lines`, says yes to; how many there were."""
-    at = starts(data, len(data))
-    shapes = groups(data, at)
-    keep = np.full(len(at), node is None and lines is None, np.bool_)
-    hits: list[tuple[Ints, int]] = []
-    for group in shapes if node is not None or lines is not None else ():
-        chosen = None if node is None else mask(node, group)
-        if chosen is not None and not chosen.any():
-            continue
-        if lines is None:
-            assert chosen is not None
-            keep[group.index[chosen]] = True
-            continue
-        part = group if chosen is None or chosen.all() else group.take(chosen)
-        for rows, line in lines.hits(part):
-            places = part.index[rows]
-            keep[places] = True
-            hits.append((places, line))
-    found = squeeze(data, at, keep)
-    if found.count == len(at):
-        found.groups = shapes
-    if hits:
-        number = np.cumsum(keep) - 1
-        for places, line in hits:
-            found.lines += [(index, line) for index in number[places].tolist()]
-    return found, len(at)
+class Columns:
+    """Entries as columns: each row of ``groups`` has its place in a window of ``places`` entries.
 
-
-def _groups(found: Found) -> list[Group]:
-    if found.groups is None:
-        found.groups = groups(found.data, starts(found.data, len(found.data)))
-    return found.groups
-
-
-def squeeze(data: bytes, at: Ints, keep: Bools) -> Found:
-    """The messages at `at` that are to be kept."""
-    count = int(np.count_nonzero(keep))
-    if count == len(at):
-        return Found(data, count, large=True)
-    if not count:
-        return Found(b"", 0, large=True)
-    words = np.frombuffer(data, np.uint32, len(data) >> 2)
-    sizes = np.diff(at, append=len(data)) >> 2
-    return Found(words[np.repeat(keep, sizes)].tobytes(), count, large=True)
-
-
-def without(found: Found, gone: list[int]) -> Found:
-    """`found` without the messages of these indices."""
-    if not gone:
-        return found
-    at = starts(found.data, len(found.data))
-    keep = np.ones(len(at), np.bool_)
-    keep[gone] = False
-    rest = squeeze(found.data, at, keep)
-    lost = set(gone)
-    if found.lines:
-        number = np.cumsum(keep) - 1
-        rest.lines = [(int(number[i]), line) for i, line in found.lines if i not in lost]
-    return rest
-
-
-def send(
-    transport: Transport, found: Found, kind: int, extra: Extra | None = None
-) -> tuple[Bools, list[tuple[int, Failure]]]:
-    """A request of type `kind` about each entry; (which ones, (index, failure) of the refused).
-
-    Each names its entry by tuple, id and zone, as dumped, and says no more than `extra`.
+    ``hits``: for --from-file, (place of the entry, number of the line) of each hit.
     """
-    asked = np.zeros(found.count, np.bool_)
-    failures: list[tuple[int, Failure]] = []
-    base = sequence() & 0x3FFFFFFF
-    for group in _groups(found):
-        tail = None
-        if extra is not None:
-            rows, tail = extra(group)
-            if rows is not None:
-                if not rows.any():
-                    continue
-                group, tail = group.take(rows), tail[rows]
-        asked[group.index] = True
-        matrix = _requests(group, kind, base, tail)
-        count = len(matrix)
-        flags = matrix[:, 6:8].view(np.uint16)
-        for low in range(0, count, BATCH_MESSAGES):
-            high = min(low + BATCH_MESSAGES, count)
-            flags[high - 1] |= c.NLM_F_ACK
-            answer = call(transport, sent(matrix[low:high].tobytes(), base + high - 1))
-            for bad in answer:
-                failures.append((int(group.index[bad.index - base]), bad))
-        base += count
-    return asked, failures
+
+    __slots__ = ("groups", "hits", "places")
+
+    def __init__(
+        self, groups: list[Group], places: int, hits: Iterable[tuple[int, int]] = ()
+    ) -> None:
+        self.groups, self.places, self.hits = groups, places, list(hits)
+
+    @property
+    def count(self) -> int:
+        """The number of entries."""
+        return sum(map(len, self.groups))
+
+    def items(self) -> list[tuple[Layout, bytes]]:
+        """Return the messages with their layouts."""
+        placed = [
+            (place, (group.layout, message))
+            for group in self.groups
+            for place, message in zip(group.index.tolist(), group.messages(), strict=True)
+        ]
+        placed.sort(key=itemgetter(0))
+        return [item for _, item in placed]
+
+    def where(self, keep: Callable[[Group], Bools]) -> Columns:
+        """Return the entries that ``keep`` says of a group's rows."""
+        return Columns(_taken(self.groups, keep), self.places)
+
+    def without(self, gone: Iterable[int]) -> Columns:
+        """Return the entries but for those at the places ``gone``."""
+        lost = set(gone)
+        if not lost:
+            return self
+        stays = np.ones(self.places, np.bool_)
+        stays[list(lost)] = False
+        left = self.where(lambda group: stays[group.index])
+        left.hits = [hit for hit in self.hits if hit[0] not in lost]
+        return left
+
+    def send(
+        self, transport: Transport, kind: int, tails: Callable[[Group], Bytes] | None = None
+    ) -> list[tuple[int, Failure]]:
+        """Send a request of type ``kind`` about each entry; return (place, failure) of the refused.
+
+        ``tails``: the attributes behind the identities of a group's rows.
+        """
+        failures: list[tuple[int, Failure]] = []
+        base = sequence() & 0x3FFFFFFF
+        for group in self.groups:
+            matrix = _requests(group, kind, base, None if tails is None else tails(group))
+            count = len(matrix)
+            flags = matrix[:, 6:8].view(np.uint16)
+            for low in range(0, count, BATCH_MESSAGES):
+                high = min(low + BATCH_MESSAGES, count)
+                flags[high - 1] |= c.NLM_F_ACK
+                answer = call(transport, sent(matrix[low:high].tobytes(), base + high - 1))
+                failures += [(int(group.index[bad.index - base]), bad) for bad in answer]
+            base += count
+        return failures
+
+
+def _taken(shapes: list[Group], keep: Callable[[Group], Bools]) -> list[Group]:
+    chosen = []
+    for group in shapes:
+        rows = keep(group)
+        if rows.all():
+            chosen.append(group)
+        elif rows.any():
+            chosen.append(group.take(rows))
+    return chosen
+
+
+def chooser(node: Node | None, lines: Lines | None) -> Callable[[bytes], tuple[Columns, int]]:
+    """Return a function from messages to those that meet ``node``, and any of ``lines``, and how
+    many there were."""
+
+    def choose(data: bytes) -> tuple[Columns, int]:
+        at = starts(data, len(data))
+        shapes = groups(data, at)
+        if node is not None:
+            shapes = _taken(shapes, lambda group: mask(node, group))
+        if lines is None:
+            return Columns(shapes, len(at)), len(at)
+        hits: list[tuple[int, int]] = []
+        wanted = np.zeros(len(at), np.bool_)
+        for group in shapes:
+            for rows, line in lines.hits(group):
+                places = group.index[rows]
+                wanted[places] = True
+                hits += [(place, line) for place in places.tolist()]
+        return Columns(_taken(shapes, lambda group: wanted[group.index]), len(at), hits), len(at)
+
+    return choose
 
 
 def _requests(group: Group, kind: int, base: int, tail: Bytes | None) -> Bytes:
@@ -156,28 +158,43 @@ def _requests(group: Group, kind: int, base: int, tail: Bytes | None) -> Bytes:
 _SIMPLE = {"timeout": 7, "mark": 8, "status": 3}
 
 
-def simple(command: Command) -> Extra | None:
-    """The new values of an update as columns; None where an option needs more than that."""
-    opts = command.opts
-    if any(name.endswith("_state") or name.startswith("label_") for name in opts):
-        return None
-    names = [name for name in _SIMPLE if name in opts]
-    if not names:
-        return None
+class Update:
+    """The new values of an update as columns: of ``names``, options that are simple enough."""
 
-    def extra(group: Group) -> tuple[Bools | None, Bytes]:
+    __slots__ = ("_names", "_opts")
+
+    def __init__(self, opts: dict[str, Any]) -> None:
+        self._opts = opts
+        self._names = [name for name in _SIMPLE if name in opts]
+
+    @staticmethod
+    def simple(opts: dict[str, Any]) -> bool:
+        """Return whether no option needs more than columns."""
+        return not any(name.endswith("_state") or name.startswith("label_") for name in opts)
+
+    def differs(self, group: Group) -> Bools:
+        """Return which rows the update changes."""
+        return self._any(group, self._names)
+
+    def returns(self, group: Group) -> Bools:
+        """Return which rows can be given back something of what the update changes."""
+        return self._any(group, [name for name in self._names if name != "status"])
+
+    def _any(self, group: Group, names: list[str]) -> Bools:
         differ = np.zeros(len(group), np.bool_)
-        tail = np.empty((len(group), 8 * len(names)), np.uint8)
-        for number, name in enumerate(names):
-            new, changed = _new(group, name, opts[name])
-            differ |= changed
+        for name in names:
+            differ |= _new(group, name, self._opts[name])[1]
+        return differ
+
+    def tails(self, group: Group) -> Bytes:
+        """Return the attributes of the new values, a row each."""
+        tail = np.empty((len(group), 8 * len(self._names)), np.uint8)
+        for number, name in enumerate(self._names):
             head = (8).to_bytes(2, sys.byteorder) + _SIMPLE[name].to_bytes(2, sys.byteorder)
             tail[:, 8 * number : 8 * number + 4] = np.frombuffer(head, np.uint8)
-            raw = new.astype(">u4").view(np.uint8).reshape(-1, 4)
-            tail[:, 8 * number + 4 : 8 * number + 8] = raw
-        return differ, tail
-
-    return extra
+            raw = _new(group, name, self._opts[name])[0].astype(">u4").view(np.uint8)
+            tail[:, 8 * number + 4 : 8 * number + 8] = raw.reshape(-1, 4)
+        return tail
 
 
 def _new(group: Group, name: str, value: Any) -> tuple[npt.NDArray[np.uint32], Bools]:
@@ -204,10 +221,9 @@ class Keys:
         self._parts: list[npt.NDArray[np.uint64]] = []
         self._all: npt.NDArray[np.uint64] | None = None
 
-    def add(self, found: Found) -> None:
-        """Remembers these."""
-        for group in _groups(found):
-            self._parts.append(_keys(group))
+    def add(self, entries: Columns) -> None:
+        """Remember these."""
+        self._parts += map(_keys, entries.groups)
 
     def has(self, group: Group) -> Bools:
         """Which rows are remembered."""
@@ -235,12 +251,3 @@ def _keys(group: Group) -> npt.NDArray[np.uint64]:
             number += 1
     keys ^= keys >> np.uint64(29)
     return keys
-
-
-def matching(data: bytes, keys: Keys) -> Found:
-    """The messages of `data` that `keys` remembers."""
-    at = starts(data, len(data))
-    keep = np.zeros(len(at), np.bool_)
-    for group in groups(data, at):
-        keep[group.index[keys.has(group)]] = True
-    return squeeze(data, at, keep)

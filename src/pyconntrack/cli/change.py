@@ -2,7 +2,7 @@
 
 An entry that vanished meanwhile is no error, a refusal is reported.  The table is gone through
 window by window: each is found, written to the undo file and changed before the next, so memory
-does not grow with the table.
+does not grow with the table, and little time passes between seeing an entry and changing it.
 """
 
 from __future__ import annotations
@@ -13,37 +13,42 @@ from .. import request as ask
 from ..driver import call
 from ..encode import encode
 from ..output.writer import Scalar
+from ..receiver import CHANGE, LISTING
 from ..schema import CONNTRACK
-from ..session import batch, dump
+from ..session import batch
 from ..transport import Transport
 from ..wire import consts as c
 from ..wire.frame import message as framed
 from .build import changes
 from .document import Document, writer_of
-from .found import Found
-from .matches import LARGE, Formatter, matches
 from .out import complain, failure
 from .progress import Progress
 from .select import predicate
+from .selection import Formatter, Messages, of_messages, select, selections
+from .source import Entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterator
     from typing import Any
 
     from ..layout import Layout
-    from ..request import Request
     from ..session import Failure
-    from .bulk import Keys
+    from .bulk import Columns, Keys
     from .many import Lines
     from .parse import Command
     from .run import Runner
+    from .selection import Selection
     from .undo import WayBack
 
     Item = tuple[Layout, bytes]
 
-#: entries that few GETs show again; more are shown by a second dump
-_GETS = 1024
+#: entries of a large table that GETs show again; more are shown by a second dump
+_GETS = 8192
+#: what the kernel answers where an entry has no room for labels
+_NO_ROOM = (errno.ENOSPC,)
+#: options of -F that have it report entries
+_CAREFUL = {"undo", "dry_run"}
 #: fields that an update changes, by option, each with those that must come along
 _FIELDS = {
     "timeout": ("timeout",), "mark": ("mark",), "tcp_state": ("tcp_state",),
@@ -71,30 +76,30 @@ class _Change:
             self._transport = Transport(rcvbuf=4 << 20)
         return self._transport
 
-    def found(self, lines: Lines | None = None) -> Iterable[Found]:
-        """The entries that the command is about."""
+    def windows(self, lines: Lines | None = None) -> Iterator[Selection]:
+        """Return the entries that the command is about."""
         node = predicate(self.command)
-        return matches(self.runner, self.command, node, lines, self.progress)
+        return selections(self.runner, self.command, node, CHANGE, lines, self.progress)
 
-    def keep(self, found: Found) -> bool:
+    def keep(self, chosen: Selection) -> bool:
         """Write the way back of what is about to be changed; False where nothing may be."""
-        text = self.undo.keep(found) if self.undo is not None else ""
+        text = self.undo.keep(chosen) if self.undo is not None else ""
         if text:
             self.errors[text] = 1
         return not text
 
-    def apply(self, requests: Sequence[Request]) -> tuple[set[int], list[tuple[int, bytes]]]:
-        """Sends requests about entries; (indices of what failed, answers)."""
-        failures, answers = call(self.transport, batch(requests))
-        self.note(failures)
-        return {bad.index for bad in failures}, answers
+    def done(
+        self, chosen: Selection, failures: list[tuple[int, Failure]], passed: Collection[int] = ()
+    ) -> Selection:
+        """Return the entries that were changed; count what the kernel refused.
 
-    def note(self, failures: Iterable[Failure]) -> None:
-        """Counts what the kernel refused; a vanished entry is no error."""
-        for bad in failures:
-            if bad.errno != errno.ENOENT:
+        A vanished entry is no error, nor is what draws an errno of ``passed``.
+        """
+        for _, bad in failures:
+            if bad.errno != errno.ENOENT and bad.errno not in passed:
                 text = failure(bad.errno, bad.ext_ack)
                 self.errors[text] = self.errors.get(text, 0) + 1
+        return chosen.without([place for place, _ in failures])
 
     def finish(self, count: int, what: str, *, none: int = 1) -> int:
         """Reports errors and the summary; the exit code, `none` where nothing matched."""
@@ -120,7 +125,7 @@ def delete(runner: Runner, command: Command) -> int:
 
 
 def flush(runner: Runner, command: Command) -> int:
-    """-F with --undo or --dry-run: exactly the entries that were found, one by one."""
+    """-F of one family, with --undo or --dry-run: the entries that are found, one by one."""
     return _delete(_Change(runner, command), None, none=0)
 
 
@@ -135,19 +140,22 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
 
         change.undo = undo.WayBack(str(opts["undo"]), undo.deleted())
         expectations = undo.Expectations(change.transport)
-    found = change.found(lines)
     # -F prints no entries unless it is to say what it would do
     shown = dry or change.command.verb == "delete"
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
     count = 0
-    for part in found:
-        if not change.keep(part):
+    for part in change.windows(lines):
+        if dry:
+            done = part
+        elif change.keep(part):
+            done = change.done(part, part.send(change.transport, kind))
+        else:
             break
-        done = part if dry else _remove(change, part)
         if lines is not None:
-            lines.count(done.lines)
+            lines.count(done.hits)
         if expectations is not None:
             expectations.add(done)
-        if shown and done.count:
+        if shown:
             document.raw(text(done), done.count)
         count += done.count
     if shown:
@@ -157,22 +165,14 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
     if expectations is not None and (lost := expectations.lost()):
         complain(f"WARNING: {lost} expectations ended with their masters; "
                  "--undo does not hold them")  # fmt: skip
+    if change.command.verb == "flush" and not change.errors and not opts.keys() & _CAREFUL:
+        change.progress.close()
+        complain("connection tracking table has been emptied.")
+        return 0
     code = change.finish(count, what, none=none)
     if lines is not None:
         lines.report("would be deleted" if dry else "deleted")
     return code
-
-
-def _remove(change: _Change, found: Found) -> Found:
-    """Deletes entries; those that were there to be deleted."""
-    if not found.large:
-        failed, _ = change.apply([ask.delete_entry(*item) for item in found.items()])
-        return found.without(failed)
-    from .bulk import send, without
-
-    _, failures = send(change.transport, found, c.ct_msg(c.IPCTNL_MSG_CT_DELETE))
-    change.note([bad for _, bad in failures])
-    return without(found, [index for index, _ in failures])
 
 
 # ---- updating -----------------------------------------------------------------------------------
@@ -182,13 +182,11 @@ def update(runner: Runner, command: Command) -> int:
     """-U: changes all flows that match, and shows them as they are then."""
     change = _Change(runner, command)
     document = Document(runner.out, writer_of(command))
-    found = change.found()
     if "dry_run" in command.opts:
         text = Formatter(document.writer.pieces)
-        for part in found:
+        for part in change.windows():
             new = _imagined(command, part)
-            if new.count:
-                document.raw(text(new), new.count)
+            document.raw(text(new), new.count)
         document.close()
         return change.finish(
             document.count, "flow entries would be updated (nothing was changed)")  # fmt: skip
@@ -198,14 +196,16 @@ def update(runner: Runner, command: Command) -> int:
         names = {name for option in _FIELDS if option in command.opts for name in _FIELDS[option]}
         change.undo = undo.WayBack(str(command.opts["undo"]), undo.updated(names))
     shown = _Shown(change, document)
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
     unkept = 0
-    for part in found:
-        if change.undo is not None:
-            part, kept = _concerned(command, part)
-            unkept += part.count - kept.count
-            if not change.keep(kept):
-                break
-        shown.add(_set(change, part))
+    for part in change.windows():
+        concerned, kept, tails = _planned(command, part)
+        unkept += concerned.count - kept.count
+        if not change.keep(kept):
+            break
+        # an entry that was made before any rule used labels has no room for them
+        failures = concerned.send(change.transport, kind, tails)
+        shown.add(change.done(concerned, failures, _NO_ROOM))
     shown.close()
     document.close()
     if change.undo is not None and "status" in command.opts:
@@ -214,30 +214,46 @@ def update(runner: Runner, command: Command) -> int:
     return change.finish(document.count, "flow entries have been updated")
 
 
-def _new(command: Command, items: Iterable[Item]) -> list[tuple[int, dict[str, Any]]]:
-    """(index, new values) of each entry that the command changes."""
-    out = []
-    for number, (layout, message) in enumerate(items):
-        new = changes(command, layout, message)
-        if new:
-            out.append((number, new))
-    return out
+def _planned(command: Command, chosen: Selection) -> tuple[Any, Selection, Any]:
+    """The entries that an update changes, those that can be given back something, and the
+    attributes of the new values, as their send() takes them."""
+    if not isinstance(chosen, Messages):
+        from .bulk import Update
+
+        if Update.simple(command.opts):
+            new = Update(command.opts)
+            concerned = chosen.where(new.differs)
+            return concerned, concerned.where(new.returns), new.tails
+        chosen = _as_messages(chosen)
+    rows, kept, tails = [], [], []
+    encoded: dict[Any, bytes] = {}  # mostly all entries change alike
+    for row in chosen.rows:
+        layout, message, _ = row
+        values = changes(command, layout, message)
+        if not values:
+            continue
+        key = (layout.family, *values.items())
+        if key not in encoded:
+            encoded[key] = encode(CONNTRACK, values, layout.family)
+        rows.append(row)
+        tails.append(encoded[key])
+        if values.keys() - {"status"}:
+            kept.append(row)
+    return Messages(rows), Messages(kept), tails
 
 
-def _concerned(command: Command, found: Found) -> tuple[Found, Found]:
-    """The entries that the command changes, and those of which that can be taken back."""
-    new = _new(command, found.items())
-    kept = {number for number, values in new if values.keys() - {"status"}}
-    every = set(range(found.count))
-    return found.without(every - {number for number, _ in new}), found.without(every - kept)
+def _as_messages(chosen: Columns) -> Messages:
+    items = chosen.items()
+    return Messages([(layout, message, layout.unpack(message)) for layout, message in items])
 
 
-def _imagined(command: Command, found: Found) -> Found:
+def _imagined(command: Command, chosen: Selection) -> Selection:
     """The entries as an update would leave them."""
-    items = found.items()
     out = []
-    for number, new in _new(command, items):
-        layout, message = items[number]
+    for layout, message in chosen.items():
+        new = changes(command, layout, message)
+        if not new:
+            continue
         old = layout.values(message)
         if "labels_mask" in new:
             new["labels"] = _relabelled(old.get("labels", b""), new["labels"], new["labels_mask"])
@@ -248,7 +264,7 @@ def _imagined(command: Command, found: Found) -> Found:
         values = {**old, **new}
         payload = encode(CONNTRACK, values, layout.family)
         out.append(framed(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, 1, layout.family, payload))
-    return Found(b"".join(out), len(out), large=False)
+    return of_messages(out, columns=False)
 
 
 def _relabelled(was: bytes, labels: bytes, mask: bytes) -> bytes | None:
@@ -268,100 +284,56 @@ def _patched(layout: Layout, message: bytes, new: dict[str, Any]) -> bytes:
     return bytes(out)
 
 
-def _set(change: _Change, found: Found) -> Found:
-    """Updates entries; those that were changed, as they were before."""
-    command = change.command
-    if found.large:
-        from .bulk import send, simple, without
-
-        extra = simple(command)
-        if extra is not None:
-            kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
-            asked, failures = send(change.transport, found, kind, extra)
-            change.note([bad for _, bad in failures])
-            gone = (~asked).nonzero()[0].tolist()
-            return without(found, gone + [index for index, _ in failures])
-    items = found.items()
-    todo = _new(command, items)
-    requests = []
-    encoded: dict[Any, bytes] = {}  # mostly all entries change alike
-    for number, new in todo:
-        layout, message = items[number]
-        key = (layout.family, *new.items())
-        if key not in encoded:
-            encoded[key] = encode(CONNTRACK, new, layout.family)
-        requests.append(ask.update_entry(layout, message, encoded[key]))
-    failed, _ = change.apply(requests)
-    done = {number for at, (number, _) in enumerate(todo) if at not in failed}
-    return found.without(set(range(found.count)) - done)
-
-
 class _Shown:
     """Shows updated entries as they are now: each asked for anew, or many by a second dump."""
 
     def __init__(self, change: _Change, document: Document) -> None:
         self._change, self._document = change, document
         self._scalar = Scalar(document.writer, None)
-        self._waiting: list[Found] = []
-        self._size = 0
+        self._waiting: list[Selection] = []
+        self._count = 0
         self._keys: Keys | None = None
 
-    def add(self, found: Found) -> None:
-        """These were updated."""
-        if not found.count:
-            return
-        self._waiting.append(found)
-        self._size += len(found.data)
-        if not found.large:
-            self._gets()
-        elif self._size >= LARGE:
+    def add(self, chosen: Selection) -> None:
+        """Show that these were updated."""
+        self._waiting.append(chosen)
+        self._count += chosen.count
+        if isinstance(chosen, Messages):
+            self._get()
+        elif self._count > _GETS:
             self._remember()
 
     def close(self) -> None:
-        """Shows the rest."""
+        """Show the rest."""
         if self._keys is None:
-            self._gets()
+            self._get()
             return
         self._remember()
-        self._dump()
+        text = Formatter(self._document.writer.pieces)
+        request = ask.dump("conntrack", self._change.command.family)
+        again = Entries(request, LISTING.ahead, LISTING.window)
+        for part in select(again, 0, None):
+            assert not isinstance(part, Messages)
+            part = part.where(self._keys.has)
+            self._document.raw(text(part), part.count)
 
-    def _gets(self) -> None:
-        for found in self._waiting:
-            items = found.items()
-            for at in range(0, len(items), _GETS):
-                requests = [ask.get_entry(*item) for item in items[at : at + _GETS]]
-                for _, message in self._change.apply(requests)[1]:
-                    self._document.add(self._scalar.line(message) or "")
+    def _get(self) -> None:
+        kind = c.ct_msg(c.IPCTNL_MSG_CT_GET)
+        for chosen in self._waiting:
+            requests = [ask.about_entry(kind, *item) for item in chosen.items()]
+            failures, answers = call(self._change.transport, batch(requests))
+            self._change.done(Messages([]), [(0, bad) for bad in failures])
+            for _, message in answers:
+                self._document.add(self._scalar.line(message) or "")
         self._waiting.clear()
-        self._size = 0
+        self._count = 0
 
     def _remember(self) -> None:
         from .bulk import Keys
 
-        if self._keys is None:
-            self._keys = Keys()
-        for found in self._waiting:
-            self._keys.add(found)
+        self._keys = self._keys or Keys()
+        for chosen in self._waiting:
+            assert not isinstance(chosen, Messages)
+            self._keys.add(chosen)
         self._waiting.clear()
-        self._size = 0
-
-    def _dump(self) -> None:
-        from ..ring import received
-        from .bulk import matching
-
-        assert self._keys is not None
-        text = Formatter(self._document.writer.pieces)
-        request = ask.dump("conntrack", self._change.command.family)
-        parts: list[bytes] = []
-        size = 0
-        for part in received(dump(request, "listing", on_interrupt="accept")):
-            parts.append(part.data[: part.end])
-            size += part.end
-            if size >= 1 << 20:
-                self._print(matching(b"".join(parts), self._keys), text)
-                parts, size = [], 0
-        self._print(matching(b"".join(parts), self._keys), text)
-
-    def _print(self, found: Found, text: Formatter) -> None:
-        if found.count:
-            self._document.raw(text(found), found.count)
+        self._count = 0

@@ -18,9 +18,8 @@ def explain(runner: Runner, command: Command) -> int:
     node = predicate(command)
     if command.verb == "event":
         out = _of_events(node, command.table)
-    elif command.verb == "flush" and not ("undo" in command.opts or "dry_run" in command.opts):
-        out = ["kernel: empties the table at one request" + (
-            ", of one family" if command.family else "")]  # fmt: skip
+    elif node is None and command.verb == "flush" and not command.opts.keys() & {"undo", "dry_run"}:
+        out = ["kernel: empties the table at one request"]
     else:
         out = lines(node)
     if "from_file" in command.opts:

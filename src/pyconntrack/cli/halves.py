@@ -54,7 +54,7 @@ def _division(fd: int) -> tuple[int, int]:
         return 0, 0
     if info.st_size < WORTH:
         return 0, 0
-    from ..ring import worth_it  # short files have no need of it
+    from ..receiver import worth_it  # short files have no need of it
 
     if not worth_it():
         return 0, 0

@@ -1,12 +1,11 @@
 """-L: a table into a document.
 
-Owns the way from a dump's request to lines.  What the answer needs is imported while the kernel
-walks through its table; a very large one is formatted as columns.  The table decides that, not an
-option.
+What the answer needs is imported while the kernel walks through its table.
 """
 
 from __future__ import annotations
 
+from ..receiver import LISTING
 from .source import dumps
 
 TYPE_CHECKING = False
@@ -17,20 +16,22 @@ if TYPE_CHECKING:
 
 
 def show(runner: Runner, command: Command) -> int:
-    """-L, for each table."""
+    """Run -L, for each table."""
     if command.opts.keys() & {"sort", "limit", "columns", "explain"}:
         from .view import show as view
 
         return view(runner, command)
     node = _predicate(command)
     document: Document | None = None
-    for parts, columns in dumps(runner, command, node):
-        # the kernel walks through its table meanwhile
+    for batches, worth in dumps(runner, command, node, LISTING):
         from .document import Document, writer_of
-        from .lines import few, many
+        from .selection import Formatter, select
 
-        document = document or Document(runner.out, writer_of(command))
-        (many if columns else few)(parts, node, document)
+        if document is None:
+            document = Document(runner.out, writer_of(command))
+            text = Formatter(document.writer.pieces)
+        for part in select(batches, worth, node):
+            document.raw(text(part), part.count)
     assert document is not None
     document.close()
     if document.writer.foot:  # as in conntrack(8), nothing stands before a whole document

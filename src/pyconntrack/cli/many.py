@@ -247,9 +247,8 @@ class Lines:
         table.values.setdefault(tuple(exact[key] for key in keys), []).append(number)
         self.counts[number] = 0
 
-    def of(self, layout: Layout, message: bytes) -> list[int]:
+    def of(self, layout: Layout, raw: tuple[Any, ...]) -> list[int]:
         """The lines that an entry matches."""
-        raw = layout.unpack(message)
         return [line for table in self._tables.values() for line in table.of(layout, raw)]
 
     def hits(self, group: Group) -> Iterator[tuple[Any, int]]:

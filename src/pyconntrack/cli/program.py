@@ -13,11 +13,11 @@ from .parse import UsageError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .early import Early
     from .parse import Command
+    from .source import Entries
 
 
-def run(arguments: list[str], early: Early | None) -> int:
+def run(arguments: list[str], early: Entries | None) -> int:
     """Runs one command line; the exit code.  `early`: see :mod:`.early`."""
     try:
         command = parse(arguments)
@@ -49,7 +49,7 @@ def run(arguments: list[str], early: Early | None) -> int:
     return code
 
 
-def _run(command: Command, out: Output, early: Early | None) -> int:
+def _run(command: Command, out: Output, early: Entries | None) -> int:
     from .run import Runner
 
     if command.verb != "event":

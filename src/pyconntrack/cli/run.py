@@ -11,8 +11,8 @@ from .out import Output, complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .early import Early
     from .parse import Command
+    from .source import Entries
 
 #: module and function of each verb
 _FLOWS = {
@@ -34,7 +34,7 @@ class Runner:
     `early`: all flows of a small table, asked for already.
     """
 
-    def __init__(self, out: Output, early: Early | None = None) -> None:
+    def __init__(self, out: Output, early: Entries | None = None) -> None:
         self.out = out
         self.early = early
         self.quiet = False  # within -R there are no summaries

@@ -1,42 +1,41 @@
-"""How the entries of a table come from the kernel: the way that pays for its size.
-
-Owns the sizes from which a way pays, measured on tables of 300 to 100,000 entries, and the choice:
-a small table is asked for while other modules are imported, a larger one is received by a second
-process (:mod:`pyconntrack.ring`), of a very large one the kernel is asked for each family in turn
-where that narrows.
-"""
+"""How the entries of a table come from the kernel: the way that pays for its size and use."""
 
 from __future__ import annotations
 
 from .. import request as ask
-from ..driver import Beside, started
+from ..driver import started
+from ..receiver import CHANGE, LISTING, Receiver
 from ..session import dump
+from ..transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..filter import Node, PushDown
+    from ..receiver import Use
     from ..request import Request
     from ..session import Batch
-    from ..transport import Transport
     from .parse import Command
     from .run import Runner
 
-#: entries from which a second process pays for itself
-SOME = 1_000
-#: entries from which numpy's import pays for itself as well
+
+#: entries below which a table is asked for before the command line is parsed
+SMALL = 1_000
+#: entries from which a listing's text is worth numpy's import, and a second walk through the
+#: kernel's hash table worth what it narrows
 MANY = 40_000
-#: the same of a dump whose number of entries is not known, in bytes that have arrived
-MANY_BYTES = 12_000_000
-#: what the second process hands over at once, in bytes, where no columns are made of it
-_FEW_AT_ONCE = 64 * 1024
+#: the same of a listing whose size is not known, in bytes that have arrived; the requests of a
+#: change are worth it sooner
+MANY_BYTES, CHANGED_BYTES = 12_000_000, 2 << 20
+#: bytes that are listed at once where there are few, so that lines are made while more arrive
+FEW_BYTES = 64 << 10
 
 _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 
 
 def table_size() -> int:
-    """How many flows this network namespace has; 0, as of a small table, where that is not told."""
+    """Return how many flows this network namespace has; 0 where that cannot be read."""
     try:
         with open(_COUNT, "rb", buffering=0) as file:
             return int(file.read())
@@ -45,26 +44,28 @@ def table_size() -> int:
 
 
 def dumps(
-    runner: Runner, command: Command, node: Node | None
-) -> Iterator[tuple[Iterator[Batch], bool]]:
-    """The dumps that together hold all that `node` says yes to.
+    runner: Runner, command: Command, node: Node | None, use: Use
+) -> Iterator[tuple[Entries, int]]:
+    """Yield the dumps that together hold all that meets ``node``.
 
-    Yields (parts, whether they are worth columns from the first on).  The request of each is on
-    its way when it is yielded.
+    Each is (its parts, the bytes from which on they are worth columns); its request is on its way
+    when it is yielded.
     """
+    worth = CHANGED_BYTES if use is CHANGE else MANY_BYTES
     flows = command.table == "conntrack"
     zero = "zero" in command.opts  # clears what it shows, and so must not be asked for less
     early, runner.early = runner.early, None
     if flows and not zero and early is not None:
-        yield early.parts, False
+        yield early, worth
         return
     size = table_size() if flows and not zero else 0
     for down in _narrowed(node if flows and not zero else None, size):
         family = down.family if down else 0
         payload = down.payload if down else b""
         request = ask.dump(command.table, family or command.family, payload, zero=zero)
-        columns = size >= MANY and not payload
-        yield entries(runner.transport, request, size, columns=columns), columns
+        many = use is LISTING and size >= MANY
+        window = FEW_BYTES if use is LISTING and size < MANY else use.window
+        yield Entries(request, use.ahead, window), 0 if many and not payload else worth
 
 
 def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
@@ -76,16 +77,27 @@ def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
     return push_downs(node) if size >= MANY else [push_down(node)]
 
 
-def entries(
-    transport: Transport, request: Request, size: int, *, columns: bool = False
-) -> Iterator[Batch]:
-    """What a dump of a table of `size` entries answers; its request is on its way already.
+class Entries:
+    """What a dump answers, in windows; its request is on its way when this is made.
 
-    `columns`: the caller wants much at once.
+    It has a socket of its own, so that a dump that is left unfinished disturbs no other.
     """
-    conversation = dump(request, "listing", on_interrupt="accept")
-    if size < SOME:
-        return started(Beside(transport), conversation)
-    from ..ring import CHUNK, received
 
-    return received(conversation, CHUNK if columns else _FEW_AT_ONCE)
+    __slots__ = ("_parts", "_receiver", "_transport")
+
+    def __init__(self, request: Request, ahead: int, window: int) -> None:
+        self._transport = Transport()
+        self._receiver = Receiver(self._transport, ahead)
+        conversation = dump(request, "listing", on_interrupt="accept", window=window)
+        self._parts = started(self._receiver, conversation)
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self._parts
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the dump; twice is no error."""
+        self._receiver.close()
+        self._transport.close()

@@ -16,7 +16,7 @@ from ..layout import find
 from ..output import json
 from ..session import dump
 from ..wire.frame import split
-from .matches import Formatter
+from .selection import Formatter
 from .values import UsageError
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..output.pieces import Piece
     from ..transport import Transport
-    from .found import Found
+    from .selection import Selection
 
 
 class WayBack:
@@ -49,18 +49,18 @@ class WayBack:
         except OSError as error:
             raise self._refused(error) from None
 
-    def keep(self, found: Found) -> str:
+    def keep(self, chosen: Selection) -> str:
         """Append the lines of a window; return "" or, where they are not in the file, why.
 
         Raise UsageError where that is so of the first window: nothing was changed then.
         """
-        if not found.count:
+        if not chosen.count:
             return ""
         try:
             if self._fd < 0:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 self._fd = os.open(self._path, flags, 0o600)
-            self._append(self._text(found))
+            self._append(self._text(chosen))
         except OSError as error:
             if self._size:
                 return f"cannot write the undo file {self._path}: {error.strerror} " \
@@ -120,10 +120,10 @@ class Expectations:
                 found[b"".join(names)] = names[0][4:]
         return found
 
-    def add(self, found: Found) -> None:
+    def add(self, chosen: Selection) -> None:
         """Note that these flows were deleted."""
         if self._before:
-            for layout, message in found.items():
+            for layout, message in chosen.items():
                 self._deleted.add(message[slice(*layout.spans[1])][4:])
 
     def lost(self) -> int:

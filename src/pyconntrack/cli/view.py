@@ -11,12 +11,12 @@ import os
 from ..fields import label_numbers
 from ..output.pieces import address
 from ..output.text import L3_NAMES
+from ..receiver import LISTING
 from ..where.lex import meant
 from ..where.names import ADDRESS, FAMILY, LABEL, STRING, field_of, spellings
 from .document import Document, writer_of
-from .found import Found
-from .matches import Formatter, matches
 from .select import predicate
+from .selection import Formatter, Messages, of_messages, selections
 from .values import UsageError
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..where.names import Field
     from .parse import Command
     from .run import Runner
+    from .selection import Selection
 
     Item = tuple[Layout, bytes]
 
@@ -43,7 +44,7 @@ def show(runner: Runner, command: Command) -> int:
     node = predicate(command)
     if columns and (bad := [word for word in command.output if word != "csv"]):
         raise UsageError(f"cannot combine --columns with -o {bad[0]}: it has columns of its own")
-    found = matches(runner, command, node)
+    found = selections(runner, command, node, LISTING)
     if order:
         found = _sorted(found, order, opts.get("limit"))
     elif "limit" in opts:
@@ -69,13 +70,12 @@ def _field(name: str, option: str) -> Field:
     return field
 
 
-def _first(found: Iterable[Found], limit: int) -> Iterator[Found]:
+def _first(found: Iterable[Selection], limit: int) -> Iterator[Selection]:
     for part in found:
         if not limit:
             return
         if part.count > limit:
-            messages = [message for _, message in part.items()[:limit]]
-            part = Found(b"".join(messages), limit, part.large)
+            part = of_messages([message for _, message in part.items()[:limit]], columns=False)
         limit -= part.count
         yield part
         if not limit:
@@ -86,15 +86,15 @@ def _first(found: Iterable[Found], limit: int) -> Iterator[Found]:
 
 
 def _sorted(
-    found: Iterable[Found], order: list[tuple[Field, bool]], limit: int | None
-) -> Iterator[Found]:
+    found: Iterable[Selection], order: list[tuple[Field, bool]], limit: int | None
+) -> Iterator[Selection]:
     """The entries in order, equal ones in the kernel's; what lacks a field comes last."""
     keys: list[tuple[tuple[bool, Any], ...]] = []
     messages: list[bytes] = []
     getters: dict[Layout, list[Any]] = {}
-    large = False
+    columns = False
     for part in found:
-        large |= part.large
+        columns |= not isinstance(part, Messages)
         for layout, message in part.items():
             mine = getters.get(layout)
             if mine is None:
@@ -110,7 +110,7 @@ def _sorted(
     best = sorted(range(len(keys)), key=keys.__getitem__)[:limit]
     for at in range(0, len(best), _BLOCK):
         block = [messages[i] for i in best[at : at + _BLOCK]]
-        yield Found(b"".join(block), len(block), large)
+        yield of_messages(block, columns)
 
 
 class _Down:
@@ -169,7 +169,7 @@ def _value(layout: Layout, field: Field) -> Any:
 
 
 def _table(
-    runner: Runner, found: Iterable[Found], columns: list[tuple[str, Field]], *, csv: bool
+    runner: Runner, found: Iterable[Selection], columns: list[tuple[str, Field]], *, csv: bool
 ) -> int:
     colour = runner.out.terminal and not os.environ.get("NO_COLOR")
     names = [name for name, _ in columns]
@@ -206,7 +206,7 @@ def _table(
     return count
 
 
-def _blocks(found: Iterable[Found]) -> Iterator[list[Item]]:
+def _blocks(found: Iterable[Selection]) -> Iterator[list[Item]]:
     waiting: list[Item] = []
     for part in found:
         waiting += part.items()

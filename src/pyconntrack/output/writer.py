@@ -6,7 +6,6 @@ Owns the choice among formats; each format's own file owns its order and quirks.
 from __future__ import annotations
 
 from ..layout import find
-from ..wire.frame import split
 from . import text
 from .pieces import compile_line
 
@@ -98,7 +97,7 @@ class Writer:
 
 
 class Scalar:
-    """Selects and formats messages one by one: the path without numpy, for small tables."""
+    """Selects and formats messages one by one."""
 
     __slots__ = ("event", "node", "writer")
 
@@ -116,26 +115,6 @@ class Scalar:
             return None
         return str(line(raw))
 
-    def lines(self, data: bytes, end: int) -> list[str]:
-        """The lines of the messages in ``data[:end]`` that the predicate says yes to."""
-        out: list[str] = []
-        known: dict[int, tuple[int, int, Any, Any, Any]] = {}
-        for pos, length, _, _, _ in split(data[:end]):
-            message = data[pos : pos + length]
-            # most messages have the shape of the last one of their length: prove that at once
-            mask, template, unpack, test, line = known.get(length, _NOTHING)
-            if int.from_bytes(message) & mask != template:
-                layout = find(message)
-                mask, template, unpack = layout.mask, layout.template, layout.struct.unpack
-                test, line = layout.writers.get(self) or self._compile(layout)
-                known[length] = mask, template, unpack, test, line
-            if test is False:
-                continue
-            raw = unpack(message)
-            if test is True or test(raw):
-                out.append(line(raw))
-        return out
-
     def _compile(self, layout: Layout) -> tuple[Any, Any]:
         test: Any = True
         if self.node is not None:
@@ -144,7 +123,3 @@ class Scalar:
             test = bind(self.node, layout)
         entry = layout.writers[self] = (test, self.writer.line(layout, self.event))
         return entry
-
-
-#: proves no message: a template that no masked value equals
-_NOTHING = (0, -1, None, None, None)

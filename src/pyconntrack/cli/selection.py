@@ -1,0 +1,205 @@
+"""What of a dump a command is about, window by window, and its text.
+
+A small table goes message by message (:class:`Messages`), a large one as columns
+(:class:`.bulk.Columns`, numpy).  Both hold entries in the kernel's order, each with its place in
+the window; what follows (text, requests, leaving out) is asked of them alike.
+"""
+
+from __future__ import annotations
+
+from ..arrays import available
+from ..driver import call
+from ..layout import find
+from ..request import about_entry
+from ..session import batch
+from ..wire.frame import split
+from .source import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, TypeAlias
+
+    from ..filter import Node
+    from ..layout import Layout
+    from ..output.bulk import Bulk
+    from ..output.pieces import Piece
+    from ..receiver import Use
+    from ..session import Batch, Failure
+    from ..transport import Transport
+    from .bulk import Columns
+    from .many import Lines
+    from .parse import Command
+    from .progress import Progress
+    from .run import Runner
+
+    Selection: TypeAlias = "Messages | Columns"
+    #: the shape, the message, its raw values
+    Row = tuple[Layout, bytes, tuple[Any, ...]]
+
+
+class Messages:
+    """Entries message by message; the place of each is its index in ``rows``.
+
+    ``hits``: for --from-file, (place of the entry, number of the line) of each hit.
+    """
+
+    __slots__ = ("hits", "rows")
+
+    def __init__(self, rows: list[Row], hits: Iterable[tuple[int, int]] = ()) -> None:
+        self.rows = rows
+        self.hits = list(hits)
+
+    @property
+    def count(self) -> int:
+        """The number of entries."""
+        return len(self.rows)
+
+    def items(self) -> list[tuple[Layout, bytes]]:
+        """Return the messages with their layouts."""
+        return [(layout, message) for layout, message, _ in self.rows]
+
+    def without(self, gone: Iterable[int]) -> Messages:
+        """Return the entries but for those at the places ``gone``."""
+        lost = set(gone)
+        if not lost:
+            return self
+        left = [place for place in range(len(self.rows)) if place not in lost]
+        number = {place: new for new, place in enumerate(left)}
+        hits = [(number[place], line) for place, line in self.hits if place in number]
+        return Messages([self.rows[place] for place in left], hits)
+
+    def send(
+        self, transport: Transport, kind: int, tails: Sequence[bytes] | None = None
+    ) -> list[tuple[int, Failure]]:
+        """Send a request of type ``kind`` about each entry; return (place, failure) of the refused.
+
+        ``tails``: the attributes behind an entry's identity, one for each entry.
+        """
+        rows = zip(self.rows, tails or [b""] * len(self.rows), strict=True)
+        requests = [about_entry(kind, layout, message, tail) for (layout, message, _), tail in rows]
+        return [(bad.index, bad) for bad in call(transport, batch(requests))[0]]
+
+
+def selections(
+    runner: Runner, command: Command, node: Node | None, use: Use,
+    lines: Lines | None = None, progress: Progress | None = None,
+) -> Iterator[Selection]:  # fmt: skip
+    """Yield what of the command's table meets ``node``, and any of ``lines``."""
+    for batches, worth in dumps(runner, command, node, use):
+        yield from select(batches, worth, node, lines, progress)
+
+
+def select(
+    batches: Iterable[Batch], worth: int, node: Node | None,
+    lines: Lines | None = None, progress: Progress | None = None,
+) -> Iterator[Selection]:  # fmt: skip
+    """Yield what meets ``node``, and any of ``lines``; as columns from ``worth`` bytes on."""
+    messages = _Scan(node, lines)
+    arrived = 0
+    many: Callable[[bytes], tuple[Columns, int]] | None = None
+    for part in batches:
+        arrived += part.end
+        if many is None and arrived > worth and available():
+            from .bulk import chooser
+
+            many = chooser(node, lines)
+        chosen, seen = (many or messages)(part.data[: part.end])
+        if chosen.count:
+            yield chosen
+        if progress is not None:
+            progress.add(seen)
+
+
+class _Scan:
+    """Chooses message by message."""
+
+    __slots__ = ("_known", "_lines", "_node")
+
+    def __init__(self, node: Node | None, lines: Lines | None) -> None:
+        self._node, self._lines = node, lines
+        #: most messages have the shape of the last one of their length, which is proved first
+        self._known: dict[int, tuple[Any, ...]] = {}
+
+    def __call__(self, data: bytes) -> tuple[Messages, int]:
+        """Return what was chosen of the messages in ``data``, and how many there are."""
+        rows: list[Row] = []
+        hits: list[tuple[int, int]] = []
+        known = self._known
+        seen = 0
+        for pos, length, _, _, _ in split(data):
+            seen += 1
+            message = data[pos : pos + length]
+            mask, template, unpack, test, layout = known.get(length, _NOTHING)
+            if int.from_bytes(message) & mask != template:
+                layout = find(message)
+                mask, template, unpack = layout.mask, layout.template, layout.struct.unpack
+                test = _bound(self._node, layout)
+                known[length] = mask, template, unpack, test, layout
+            if test is False:
+                continue
+            raw = unpack(message)
+            if test is not True and not test(raw):
+                continue
+            if self._lines is not None:
+                said = self._lines.of(layout, raw)
+                if not said:
+                    continue
+                hits += [(len(rows), line) for line in said]
+            rows.append((layout, message, raw))
+        return Messages(rows, hits), seen
+
+
+def _bound(node: Node | None, layout: Layout) -> Any:
+    if node is None:
+        return True
+    from ..filter import bind  # a listing without a filter has no need of it
+
+    return bind(node, layout)
+
+
+#: proves no message: a template that no masked value equals
+_NOTHING = (0, -1, None, None, None)
+
+
+def of_messages(messages: list[bytes], columns: bool) -> Selection:
+    """Return all of ``messages`` as a selection."""
+    data = b"".join([message + b"\0" * (-len(message) & 3) for message in messages])
+    if columns:
+        from .bulk import chooser
+
+        return chooser(None, None)(data)[0]
+    return _Scan(None, None)(data)[0]
+
+
+class Formatter:
+    """Formats selections by the pieces of a layout."""
+
+    __slots__ = ("_bulk", "_lines", "_pieces_of")
+
+    def __init__(self, pieces_of: Callable[[Layout], list[Piece]]) -> None:
+        self._pieces_of = pieces_of
+        self._bulk: Bulk | None = None
+        self._lines: dict[Layout, Callable[[tuple[object, ...]], str]] = {}
+
+    def __call__(self, chosen: Selection) -> bytes:
+        """Return the lines, each with a newline."""
+        if not isinstance(chosen, Messages):
+            if self._bulk is None:
+                from ..output.bulk import Bulk
+
+                self._bulk = Bulk(self._pieces_of)
+            return self._bulk.render(chosen.groups, chosen.places)[0]
+        lines = self._lines
+        out = []
+        for layout, _, raw in chosen.rows:
+            line = lines.get(layout) or self._compile(layout)
+            out.append(line(raw))
+        out.append("")
+        return "\n".join(out).encode("utf-8", "backslashreplace")
+
+    def _compile(self, layout: Layout) -> Callable[[tuple[object, ...]], str]:
+        from ..output.pieces import compile_line
+
+        line = self._lines[layout] = compile_line(self._pieces_of(layout), layout)
+        return line
