@@ -51,16 +51,12 @@ class Bursts:
     def read(self, number: int) -> Iterator[tuple[bytes, int] | DecodeError]:
         """Yield the lines of the ``number`` datagrams that were received, and how many they are.
 
-        A datagram that cannot be read is a :class:`DecodeError` among them.
+        A datagram that cannot be read is a :class:`DecodeError` before them.
         """
         try:
             yield self._format(self._mmsg.messages(number))
         except DecodeError:
-            for data in map(bytes, self._mmsg.views(number)):
-                try:
-                    yield from self._lines.read(data)
-                except DecodeError as error:
-                    yield error
+            yield from self._lines.read(map(bytes, self._mmsg.views(number)))
 
     def _format(self, offsets: npt.NDArray[np.int64]) -> tuple[bytes, int]:
         words = np.frombuffer(self._mmsg.buffer, np.uint32)

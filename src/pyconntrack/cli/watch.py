@@ -17,7 +17,7 @@ from time import sleep
 
 from ..arrays import available
 from ..errors import DecodeError, EventsLost
-from ..event_stream import GROUPS, EventStream, messages
+from ..event_stream import GROUPS, LOST, EventStream, messages
 from ..filter import bind
 from ..layout import find
 from ..listener import Listener, receive
@@ -29,7 +29,7 @@ from .select import predicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from ..filter import Node
@@ -155,7 +155,7 @@ class _Events(Listener):
         groups = [GROUPS["exp_" * expect + word] for word in _PREFIX if word in wanted]
         self._lines = lines
         self._bursts: Bursts | None = None
-        self._row = 0  # datagrams read one by one since nothing waited
+        self._batch: list[bytes] = []
         self.nap = 0.0
         stream = EventStream(self._read, size, size, exact=node is None)
         super().__init__(Transport, groups, stream.run(), size, node=None if expect else node)
@@ -164,20 +164,24 @@ class _Events(Listener):
             say(f"NOTICE: Netlink socket buffer size has been set to {size} bytes.\n")
 
     def receive(self) -> Any:
-        """Return a datagram, or a burst of them when they come thick and fast."""
+        """Return the datagrams that wait, as a burst when they come thick and fast."""
         if self._bursts is not None:
             return receive(self._bursts)
-        data = super().receive()
-        self._row = self._row + 1 if data is not None else 0
-        if self._row == _MANY and available():
+        batch = self._batch
+        while len(batch) < _MANY and (data := super().receive()) is not None:
+            if data is LOST:
+                return data  # which was before those that wait
+            batch.append(data)
+        self._batch = []
+        if len(batch) == _MANY and available():
             from .burst import Bursts
 
             self._bursts = Bursts(self.fileno(), self._lines)
             self.nap = _NAP  # waking for a few events each costs more than they do
-        return data
+        return batch or None
 
     def _read(self, data: Any) -> Iterator[Lines | DecodeError]:
-        reader = self._lines if isinstance(data, bytes) else self._bursts
+        reader = self._lines if isinstance(data, list) else self._bursts
         assert reader is not None
         return reader.read(data)
 
@@ -197,12 +201,22 @@ class EventLines:
         """What follows an event that a process caused."""
         return _mark(portid)
 
-    def read(self, data: bytes) -> Iterator[Lines]:
-        """Yield the line of each event of a datagram that is wanted, and 1."""
-        for message, event in messages(data):
-            line = self.line(message, event)
-            if line is not None:
-                yield f"{line}\n".encode("utf-8", "backslashreplace"), 1
+    def read(self, datagrams: Iterable[bytes]) -> Iterator[Lines | DecodeError]:
+        """Yield the lines of the events that are wanted, and how many they are.
+
+        A datagram that cannot be read is a :class:`DecodeError` before them.
+        """
+        lines: list[str] = []
+        for data in datagrams:
+            try:
+                for message, event in messages(data):
+                    line = self.line(message, event)
+                    if line is not None:
+                        lines.append(line)
+            except DecodeError as error:
+                yield error
+        if lines:
+            yield ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"), len(lines)
 
     def line(self, message: bytes, event: str) -> str | None:
         """Return the line of an event (new, update, destroy); None where it is not wanted."""
