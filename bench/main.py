@@ -58,11 +58,11 @@ def _enter(argv: list[str]) -> int:
             [shutil.which("conntrack") or "true", "-C"], capture_output=True, check=False
         )
     most = limit.read_text(encoding="ascii").strip() if limit.exists() else "0"
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    variables = {**os.environ, INSIDE: most, "PYTHONPATH": os.pathsep.join(paths)}
     sys.stdout.flush()
-    command = [unshare, "-n", sys.executable, "-m", "bench", *argv]
-    return subprocess.run(command, env=variables, check=False).returncode
+    start = f"import runpy, sys; sys.path[0] = {str(ROOT)!r}"
+    start += "; runpy.run_module('bench', run_name='__main__', alter_sys=True)"
+    command = [unshare, "-n", sys.executable, "-c", start, *argv]
+    return subprocess.run(command, env={**os.environ, INSIDE: most}, check=False).returncode
 
 
 def _largest(wanted: int, limit: int) -> tuple[int, str]:

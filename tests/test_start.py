@@ -112,6 +112,21 @@ def test_an_unexpected_error_is_one_line(error: str, words: str) -> None:
     assert words in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("error", ["MemoryError", "KeyError(1)", "OSError(28, 'No space')"])
+def test_what_was_done_is_told_before_an_unexpected_error(error: str) -> None:
+    code = f"""
+from pyconntrack.cli import main, run
+def stop(self, command):
+    self.out.write(b"done\\n")
+    raise {error}
+run.Runner.run = stop
+main.run_program()
+"""
+    done = run("-L", "-p", "udp", argv=[sys.executable, "-c", code])
+    assert (done.returncode, done.stdout) == (1, "done\n")
+    assert one_line(done.stderr)
+
+
 def test_a_package_that_is_not_there_is_one_line() -> None:
     done = run("-V", argv=[sys.executable, "-S", SCRIPT[1]])
     assert (done.returncode, done.stdout) == (1, "")

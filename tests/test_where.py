@@ -454,8 +454,8 @@ def test_imports_nothing_slow() -> None:
         " & set(sys.modules) - before))"
     )
     path = os.path.join(os.path.dirname(__file__), "..", "src")
+    code = f"import sys; sys.path.insert(0, {path!r}); {code}"
     run = subprocess.run(
-        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": path}, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-S", "-c", code], env={}, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == ""

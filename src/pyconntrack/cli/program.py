@@ -57,24 +57,27 @@ def _run(command: Command, out: Output, early: Entries | None) -> int:
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     try:
         return Runner(out, early).run(command)
-    except UsageError as error:
-        out.flush()
+    except (OutputError, BrokenPipeError):
+        raise
+    except BaseException as error:
+        out.flush()  # what was done is told, whatever went wrong then
+        return _failed(error, command)
+
+
+def _failed(error: BaseException, command: Command) -> int:
+    """Say in one line what went wrong; the exit code.  Raises what it has no words for."""
+    if isinstance(error, UsageError):
         complain(error.message, hint=error.hint)
         return error.code
-    except KernelError as error:
-        out.flush()
+    if isinstance(error, KernelError):
         expect = command.verb if command.table == "expect" else ""
         complain(failure(error.errno or 0, error.ext_ack, expect=expect))
-    except ConntrackError as error:
-        out.flush()
+    elif isinstance(error, ConntrackError):
         complain(str(error))
-    except KeyboardInterrupt:
-        out.flush()
+    elif isinstance(error, KeyboardInterrupt):
         complain("interrupted")
-    except OutputError:
-        raise
-    except BrokenPipeError:
-        raise
-    except OSError as error:
+    elif isinstance(error, OSError):
         complain(f"{error.filename or 'system'}: {error.strerror}")
+    else:
+        raise error
     return 1
