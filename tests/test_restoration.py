@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from pyconntrack import Conntrack, Flow, KernelError, Tuple
 from pyconntrack.output.writer import Scalar, Writer
@@ -192,3 +194,87 @@ def test_a_full_table_and_a_long_chain_say_what_to_do() -> None:
     chain = KernelError(errno.ENOSPC, "creating a flow")
     assert "nf_conntrack_buckets" in str(chain)
     assert "labels" in str(KernelError(errno.ENOSPC, "updating a flow"))
+
+
+# -- any table, through both formats ------------------------------------------------------------
+
+NAT_HOOK = "table inet nat { chain c { type nat hook postrouting priority 100;\n}\n}\n"
+LABELLING = "table inet t { chain c { type filter hook output priority 0; ct label set 1;\n}\n}\n"
+#: what the kernel writes by itself
+KERNELS = {"id", "use", "timeout"}
+#: what a line of the save format cannot say
+UNSAID = {"tcp_flags_orig", "tcp_flags_reply", "tcp_wscale_orig", "tcp_wscale_reply"} | {
+    f"{side}_seqadj_{name}"
+    for side in ("orig", "reply")
+    for name in ("correction_pos", "offset_before", "offset_after")
+}
+
+
+@st.composite
+def any_flow(draw: st.DrawFn, number: int) -> Flow:
+    six = draw(st.booleans())
+    src, dst, far = (
+        (f"2001:db8::{number + 1:x}", "2001:db8:1::2", "2001:db8:2::3")
+        if six
+        else (f"10.0.0.{number + 1}", "10.0.1.2", "192.0.2.3")
+    )
+    proto = draw(st.sampled_from(["tcp", "udp", "icmpv6" if six else "icmp", "gre", 253]))
+    ends: dict[str, Any] = {}
+    if proto in ("tcp", "udp"):
+        ends = {"sport": draw(st.integers(1, 65535)), "dport": draw(st.integers(1, 65535))}
+    elif proto == "gre":
+        ends = {"srckey": draw(st.integers(0, 65535)), "dstkey": draw(st.integers(0, 65535))}
+    elif proto != 253:
+        ends = {"icmp_id": draw(st.integers(0, 65535)), "icmp_type": 128 if six else 8,
+                "icmp_code": 0}  # fmt: skip
+    orig = Tuple(src, dst, proto, **ends)
+    more: dict[str, Any] = {}
+    status = draw(st.lists(st.sampled_from(["SEEN_REPLY", "ASSURED", "FIXED_TIMEOUT"])))
+    if proto == "tcp":
+        flags = st.integers(0, 0xFF).map(lambda flags: flags << 8)
+        scales = st.integers(0, 14)
+        more = {"tcp_state": draw(st.sampled_from(["SYN_RECV", "ESTABLISHED", "TIME_WAIT"])),
+                "tcp_flags_orig": draw(flags), "tcp_flags_reply": draw(flags),
+                "tcp_wscale_orig": draw(scales), "tcp_wscale_reply": draw(scales)}  # fmt: skip
+        if draw(st.booleans()):
+            more |= {f"orig_seqadj_{name}": draw(st.integers(0, 1 << 31))
+                     for name in ("correction_pos", "offset_before", "offset_after")}  # fmt: skip
+    reply = orig.inverted()
+    if draw(st.booleans()):
+        # one address for each entry: the pinned port is free
+        changed: dict[str, Any] = {"dst": far[:-1] + f"{number + 1:d}"}
+        if "dport" in ends:
+            changed["dport"] = draw(st.integers(1, 65535))
+        reply = Tuple(**{**reply.to_dict(), **changed})
+        status.append("SRC_NAT")
+    zone: dict[str, Any] = draw(st.sampled_from([{}, {"zone": 1}, {"orig_zone": 2}]))
+    return Flow(
+        orig, reply, timeout=draw(st.integers(1000, 1 << 30)), status=status,
+        mark=draw(st.integers(0, 0xFFFFFFFF)), labels=draw(st.lists(st.integers(0, 127))),
+        **zone, **more,
+    )  # fmt: skip
+
+
+@settings(
+    max_examples=4, phases=[Phase.generate],  # an example takes a second, shrinking one minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(st.tuples(*map(any_flow, range(24))))
+def test_any_table_comes_back(netns: Namespace, flows: tuple[Flow, ...]) -> None:
+    nft(NAT_HOOK)
+    nft(LABELLING)
+    with Conntrack() as tracker:
+        tracker.flush()
+        assert tracker.load(flows) == []
+        before = {flow.key: flow for flow in tracker.dump()}
+        assert len(before) == len(flows)
+        for form, lost in (("ndjson", KERNELS), ("save", KERNELS | UNSAID)):
+            saved = conntrack("-L", "-o", form).out
+            tracker.flush()
+            assert conntrack("-R", "-", stdin=saved) == (0, "", "")
+            after = {flow.key: flow for flow in tracker.dump()}
+            assert after.keys() == before.keys()
+            for key, flow in before.items():
+                bits = (flow.status or 0) & ~(c.IPS_SEQ_ADJUST if form == "save" else 0)
+                differing = flow.replace(status=bits).differences(after[key])
+                assert {name: differing[name] for name in differing.keys() - lost} == {}, flow
