@@ -130,7 +130,7 @@ def test_keys_come_back(form: str) -> None:
 
 def test_a_port_of_gre_in_a_file_is_refused_with_the_right_name(netns: Namespace) -> None:
     line = ('{"orig":{"src":"192.0.2.1","dst":"198.51.100.1","proto":"gre","sport":1,"dport":2},'
-            '"timeout":9}')  # fmt: skip
+            '"timeout":9}\n')  # fmt: skip
     done = ours("-R", "-", stdin=line)
     assert done.rc == 2
     assert "srckey" in done.err

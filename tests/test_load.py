@@ -471,8 +471,8 @@ def test_a_line_may_begin_with_the_word_conntrack(block: int) -> None:
         lines = [line + more, b"-D -s 1.1.1.1", b"-F"]
         pasted = [b"conntrack " + lines[0], b"  conntrack\t" + lines[1], b"conntrack " + lines[2]]
         assert by_load(b"\n".join(pasted), block) == by_load(b"\n".join(lines), block)
-    assert by_load(b"conntrack conntrack -F", block) == [(1, b"bad")]
-    assert by_load(b"conntrack", block) == [(1, b"bad")]
+    assert by_load(b"conntrack conntrack -F\n", block) == [(1, b"bad")]
+    assert by_load(b"conntrack\n", block) == [(1, b"bad")]
 
 
 @pytest.mark.parametrize("block", [4000, 1 << 30])
