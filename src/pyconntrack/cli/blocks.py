@@ -21,7 +21,7 @@ from .shapes import NUMBER, SIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class Columns:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         line = shape.sample
-        self._dtypes: dict[Encoder, np.dtype[Any]] = {}
+        self._dtypes: dict[Any, np.dtype[Any]] = {}
         cuts = [-1, *(at for at, char in enumerate(line + "\n") if char in " ,.\n")]
         numbers: list[tuple[int, int, int]] = []
         self._six: list[tuple[int, int, int]] = []
@@ -126,13 +126,19 @@ class Columns:
         return plain, out
 
     def encode(
-        self, encoder: Encoder, values: list[Any], lines: Ints, sequence: Ints
-    ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
-        """Return which of `lines` have values within their limits, and the messages of all."""
-        rows = np.empty((len(lines), len(encoder.whole)), np.uint8)
-        rows[:] = np.frombuffer(encoder.whole, np.uint8)
+        self, values: list[Any], parts: list[tuple[Ints, Encoder]], numbers: Ints
+    ) -> tuple[Ints, NDArray[Any]]:
+        """Return those lines of `parts` that have values within their limits, and their messages.
+
+        `parts`: lines and their encoder, all of one layout; `numbers`: of all lines in the file.
+        """
+        encoder = parts[0][1]
+        wholes = np.frombuffer(b"".join([other.whole for _, other in parts]), np.uint8)
+        which = np.repeat(np.arange(len(parts)), [len(lines) for lines, _ in parts])
+        lines = np.concatenate([some for some, _ in parts])
+        rows = wholes.reshape(len(parts), -1)[which]
         fields = rows.view(self._dtype(encoder))[:, 0]
-        fields["sequence"] = sequence
+        fields["sequence"] = numbers[lines]
         good = np.ones(len(lines), bool)
         for value in encoder.varying:
             column = values[value.at][lines]
@@ -142,10 +148,10 @@ class Columns:
                     good &= column >= _U(value.low)
             for offset in value.places:
                 fields[str(offset)] = column
-        return good, rows
+        return (lines, rows) if good.all() else (lines[good], rows[good])
 
     def _dtype(self, encoder: Encoder) -> np.dtype[Any]:
-        found = self._dtypes.get(encoder)
+        found = self._dtypes.get(encoder.layout)
         if found is None:
             names, formats, offsets = ["sequence"], ["u4"], [8]
             for value in encoder.varying:
@@ -153,7 +159,7 @@ class Columns:
                     names.append(str(offset))
                     formats.append("V16" if value.kind == SIX else f">u{value.size}")
                     offsets.append(offset)
-            found = self._dtypes[encoder] = np.dtype(
+            found = self._dtypes[encoder.layout] = np.dtype(
                 {
                     "names": names,
                     "formats": formats,
@@ -228,19 +234,22 @@ def _six(text: bytes, begins: Ints, ends: Ints, plain: NDArray[np.bool_]) -> NDA
     return np.frombuffer(b"".join(parts), "V16")
 
 
-def _encoders(shape: Shape, values: list[Any], lines: Ints) -> Iterator[tuple[Ints, Encoder]]:
-    """Yield which of the lines have the constants of which encoder."""
+def _encoders(shape: Shape, values: list[Any], lines: Ints) -> list[list[tuple[Ints, Encoder]]]:
+    """Return which of the lines have the constants of which encoder, those of one layout
+    together."""
+    found: dict[Any, list[tuple[Ints, Encoder]]] = {}
     for _ in range(_MESSAGES):
         if shape.constants is None or not len(lines):
-            return
+            break
         key = tuple([int(values[at][lines[0]]) for at in shape.constants])
         same = np.ones(len(lines), bool)
         for at, constant in zip(shape.constants, key, strict=True):
             same &= values[at][lines] == constant
         encoder = shape.encoders.get(key)
         if encoder is not None:
-            yield lines[same], encoder
+            found.setdefault(encoder.layout, []).append((lines[same], encoder))
         lines = lines[~same]
+    return list(found.values())
 
 
 class Blocks:
@@ -305,10 +314,8 @@ class Blocks:
                     continue
                 left = left[~fits]
                 plain, values = columns.values(words, text, cuts, heads[lines])
-                for some, encoder in _encoders(columns.shape, values, np.flatnonzero(plain)):
-                    good, rows = columns.encode(encoder, values, some, lines[some] + number)
-                    if not good.all():
-                        some, rows = some[good], rows[good]
+                for parts in _encoders(columns.shape, values, np.flatnonzero(plain)):
+                    some, rows = columns.encode(values, parts, lines + number)
                     sizes[lines[some]] = rows.shape[1]
                     made.append((lines[some], rows))
         self._assemble(number, text, starts, stops, sizes, made)

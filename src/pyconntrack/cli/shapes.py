@@ -45,6 +45,8 @@ _FAMILY = {FOUR: AF_INET, SIX: AF_INET6}
 _ADDRESS = {FOUR: 4, SIX: 16}
 #: shapes kept, and messages of a shape; what a file brings beyond is read line by line
 _LIMIT, _MESSAGES = 1024, 256
+#: lines with constants of their own, in a shape that is known, before they are worth trials
+_FURTHER = 4
 #: shapes kept that a quick look does not tell from each other
 _ALIKE = 8
 
@@ -119,10 +121,12 @@ class Varying:
 class Encoder:
     """The messages of the lines of a shape with the same constants."""
 
-    __slots__ = ("_addresses", "_bounds", "_order", "_pack", "_parts", "varying", "whole")
+    __slots__ = ("_addresses", "_bounds", "_order", "_pack", "_parts", "layout", "varying", "whole")
 
     def __init__(self, whole: bytes, varying: list[Varying]) -> None:
         self.whole, self.varying = whole, varying
+        #: equal where messages differ in constants only
+        self.layout = len(whole), *[(v.at, v.low, v.high, tuple(v.places)) for v in varying]
         places = sorted(
             ((offset, value) for value in varying for offset in value.places), key=itemgetter(0)
         )
@@ -213,8 +217,8 @@ class Shape:
         worth it now."""
         if len(self._seen) >= _MESSAGES:
             return False
-        # trials take a few lines' time for each value
-        seen = self._seen.setdefault(key, [0, len(self.tokens)])
+        # trials take a few lines' time for each value, and fewer for a further message
+        seen = self._seen.setdefault(key, [0, _FURTHER if self.encoders else len(self.tokens)])
         seen[0] += 1
         if seen[0] < seen[1]:
             return False
@@ -232,7 +236,8 @@ class Shape:
             trial = _Trial(self, values, whole, reader)
             near = next(filter(None, self.encoders.values()), None)
             if near is not None:
-                found = trial.proven([value.copy() for value in near.varying], highs)
+                same = [value.copy() for value in near.varying]
+                found = trial.proven(same, highs, further=True)
             # what other shapes say of limits may not be so here
             found = found or trial.encoder(highs) or trial.encoder({})
         varying = {value.at for value in found.varying} if found is not None else set()
@@ -323,23 +328,25 @@ class _Trial:
             at += found.size
         return True
 
-    def proven(self, varying: list[Varying], highs: dict[str, int]) -> Encoder | None:
+    def proven(
+        self, varying: list[Varying], highs: dict[str, int], *, further: bool = False
+    ) -> Encoder | None:
         """Return the encoder with these values, if it foretells the messages of other lines.
 
-        A number that it does not is a constant.
+        A number that it does not is a constant.  `further`: they were proven for other constants.
         """
         tokens = self._shape.tokens
         numbers = [value for value in varying if value.kind == NUMBER]
         if not len(numbers) < len(varying) == len(numbers) + sum(t.kind != NUMBER for t in tokens):
             return None  # an address is no constant that many lines share
         found = Encoder(self._whole, varying)
-        if not self._agree(found, {}):
+        if not self._foretells(found, self._base, self._whole):
             return self._without(numbers, found, highs, dict(enumerate(self._base)))
         if not self._agree(found, {value.at: 0 for value in numbers}):
             for value in numbers:
                 value.low = 0 if self._agree(found, {value.at: 0}) else 1
             found = Encoder(self._whole, varying)
-        for number, some in enumerate(_samples(numbers)):
+        for number, some in enumerate(_samples(numbers, further)):
             changes: dict[int, Any] = {}
             for value in varying:
                 if value.kind == NUMBER:
@@ -365,22 +372,25 @@ class _Trial:
         if alone:
             found = Encoder(self._whole, [value for value in found.varying if value in alone])
         values = [changes.get(at, value) for at, value in enumerate(self._base)]
-        message = self._message(values)
+        return self._foretells(found, values, self._message(values))
+
+    @staticmethod
+    def _foretells(found: Encoder, values: list[Any], message: bytes | None) -> bool:
         try:
             return message is not None and message == found.encode(values, message[8:12])
         except Exception:  # struct.error has no name of its own without importing more
             return False
 
 
-def _samples(numbers: list[Varying]) -> Iterator[dict[int, int]]:
+def _samples(numbers: list[Varying], further: bool) -> Iterator[dict[int, int]]:
     """Yield numbers that may be read otherwise than most: the largest, all different, all the
-    same and small, those with a single byte that is not zero."""
+    same and small, those with a single byte that is not zero; `further`: a few of them."""
     yield {value.at: value.high for value in numbers}
     yield {v.at: (v.high // 3 + 11 * n) % (v.high + 1) for n, v in enumerate(numbers)}
-    small = any(value.size == 1 for value in numbers)
+    small = not further and any(value.size == 1 for value in numbers)
     for same in range(1, _SMALL + 1 if small else 2):
         yield {value.at: same for value in numbers}
-    for byte in range(1, 4):
+    for byte in range(1, 1 if further else 4):
         yield {value.at: 0x5A << 8 * (byte % value.size) for value in numbers}
 
 
