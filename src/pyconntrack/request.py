@@ -53,10 +53,11 @@ def dump(
 
 def _flow(values: Mapping[str, Any], family: int) -> bytes:
     # imported here: a listing asks before it imports what the answer needs
-    from .encode import encode
-    from .schema import CONNTRACK
+    from .layout import ATTRS
+    from .moulds import make
 
-    return encode(CONNTRACK, values, family)
+    given = {name: value for name, value in values.items() if value is not None}
+    return make(c.ct_msg(c.IPCTNL_MSG_CT_NEW), given, family)[0][ATTRS:]
 
 
 def _expect(values: Mapping[str, Any], family: int) -> bytes:

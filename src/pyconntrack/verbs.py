@@ -11,9 +11,8 @@ import errno
 from . import request, restore_rules, session
 from .errors import DecodeError, DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import In, push_down
-from .layout import ATTRS, find
+from .layout import find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
-from .model.make import make
 from .netns import sysctl
 from .receiver import CHANGE
 from .restoration import Restoration
@@ -226,9 +225,7 @@ def create_request(flow: object) -> Request:
         writers[create_request] = True
     if "timeout" not in values:
         raise RequestError("timeout: seconds are wanted to create a flow")
-    message, _ = make(_CT_NEW, values, flow.family)
-    flags = c.NLM_F_CREATE | c.NLM_F_EXCL
-    return request.Request(_CT_NEW, flags, flow.family, message[ATTRS:])
+    return request.create(values, flow.family)
 
 
 def create(flow: Flow) -> Conversation:

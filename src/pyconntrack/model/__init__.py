@@ -4,8 +4,8 @@ A :class:`Flow` is a proven message: it keeps the kernel's bytes and their layou
 read out of them when somebody asks for it.  Values made by hand are encoded to the same bytes,
 which is also what checks them.
 
-General layout, each importing only what stands above it: ``make`` (values to a message), ``value``
-(a message and its fields), ``tuple``, ``entry`` (what flows and expectations share), ``flow``,
+General layout, each importing only what stands above it: ``value`` (a message and its fields),
+``tuple``, ``entry`` (what flows and expectations share), ``flow``,
 ``expect``, ``event``, ``stats``, ``batch`` (many messages); ``given`` has types for checkers.
 
 Owns what a user sees of a message: names, words, identity, the JSON form.  Sends nothing.

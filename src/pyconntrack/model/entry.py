@@ -13,9 +13,9 @@ from ..escape import printable
 from ..field_names import FIELDS, TUPLE_NAMES
 from ..json_form import plain, read
 from ..layout import find, rows_of
+from ..moulds import make
 from ..wire.frame import message as frame
 from ..wire.tlv import attr, nest
-from .make import make
 from .tuple import Tuple, identity
 from .value import Value
 

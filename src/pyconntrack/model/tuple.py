@@ -10,10 +10,10 @@ from ..convert import to_raw, told
 from ..errors import RequestError
 from ..field_names import FIELDS, TUPLE_NAMES
 from ..layout import find
+from ..moulds import make
 from ..restore_rules import inverse
 from ..schema import TUPLE
 from ..wire import consts as c
-from .make import make
 from .value import Address, Named, Number, Value
 
 TYPE_CHECKING = False

@@ -1,28 +1,29 @@
-"""Values made by hand: from checked values to the message that carries them.
+"""Moulds: from checked values to the message that carries them, packed at once.
 
 The first message with certain fields is written attribute by attribute.  Its layout then is a
 mould for all that have the same fields and sizes: their values are packed at once, and the
 headers between them are the mould's.
 
-Owns moulds and the choice of the family; the values were checked before (``convert``).
+The values were checked before (:mod:`.convert`, or the command's parser).
 """
 
 from __future__ import annotations
 
 from _operator import itemgetter
+from struct import error as StructError
 
-from ..convert import FAMILIES, unpacked
-from ..encode import encode
-from ..errors import RequestError
-from ..layout import find, rows_of
-from ..wire.frame import message as frame
+from .convert import FAMILIES, unpacked
+from .encode import encode
+from .errors import RequestError
+from .layout import find, rows_of
+from .wire.frame import message as frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..layout import Layout
+    from .layout import Layout
 
     #: the order of the values, the layout, the headers
     Mould = tuple[Callable[[Any], Any], Layout, int]
@@ -53,7 +54,11 @@ def make(
             _moulds.clear()
         _moulds[key] = mould
     order, layout, headers = mould
-    whole = int.from_bytes(layout.struct.pack(*order(tuple(values.values())))) | headers
+    try:
+        packed = layout.struct.pack(*order(tuple(values.values())))
+    except StructError:  # a number that does not fit: it names the field
+        return _message(kind, values, family, prefix)
+    whole = int.from_bytes(packed) | headers
     message = whole.to_bytes(layout.length)
     if whole & layout.mask != layout.template:  # another protocol
         names, layout = layout.names, find(message)
