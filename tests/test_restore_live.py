@@ -15,7 +15,7 @@ import pytest
 
 from pyconntrack import Conntrack, Flow
 from support.ctool import ours
-from support.netns import Namespace
+from support.netns import Namespace, sysctl
 from support.router import CLIENT4, DNS, NAT, PUBLIC4, SECOND4, SERVER4, Router, pump, routed
 from support.traffic import Connection, eventually
 
@@ -35,15 +35,15 @@ def done(*words: str) -> str:
     return result.out
 
 
-def restored(path: Path, count: int) -> None:
+def restored(path: Path, count: str) -> None:
     done("-R", str(path))
-    assert done("-C") == f"{count}\n"
+    assert sysctl("nf_conntrack_count") == count
 
 
 def listing(style: str) -> Save:
     def save(path: Path) -> Callable[[], None]:
         path.write_text(done("-L", "-o", style), encoding="utf-8")
-        count = int(done("-C"))
+        count = sysctl("nf_conntrack_count")
         done("-D")
         return lambda: restored(path, count)
 
@@ -51,7 +51,7 @@ def listing(style: str) -> Save:
 
 
 def undo(path: Path) -> Callable[[], None]:
-    count = int(done("-C"))
+    count = sysctl("nf_conntrack_count")
     path.unlink(missing_ok=True)
     done("-D", "--undo", str(path))
     return lambda: restored(path, count)
@@ -109,7 +109,8 @@ def none_invalid(router: Router, when: object) -> None:
 @every_way
 def test_tcp_connections_go_on(router: Router, save: Save, tmp_path: Path) -> None:
     connections = {nat: router.tcp(port) for port, nat in NAT.items()}
-    connections["ipv6"] = router.tcp(8001, family=6)
+    for port in (8001, 8002):
+        connections[f"{NAT[port]}, IPv6"] = router.tcp(port, family=6)
     pump(connections, MEGABYTE)
     before = table()
     for number in range(ROUNDS):
