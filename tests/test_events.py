@@ -362,6 +362,26 @@ def test_a_loss_during_the_dump_that_raises_no_error_repeats_it() -> None:
     assert kinds([item for item in found if item]) == ["-2", "NEW*", "NEW*", "NEW*", "DESTROY*"]
 
 
+def test_one_that_ended_unseen_is_missed_though_a_later_one_of_its_tuple_ended_seen() -> None:
+    gone = event_message("DESTROY", A.replace(id=9))
+    kernel = ScriptedKernel([Step(dump_of(A), done()), Step(done(), unasked=[gone])])
+    with Conntrack(transport=kernel) as conntrack, conntrack.events(resync=True) as stream:
+        assert stream.read(0) is not None
+        kernel.unasked.append(ENOBUFS)
+        found = [stream.read(0) for _ in range(2)]
+    assert kinds([item for item in found if item]) == ["-1", "DESTROY*"]
+
+
+def test_one_that_is_there_stays_though_the_end_of_an_earlier_one_is_reported_late() -> None:
+    late = event_message("DESTROY", A.replace(id=9))
+    kernel = ScriptedKernel([Step(dump_of(A), done()), Step(dump_of(A), done(), unasked=[late])])
+    with Conntrack(transport=kernel) as conntrack, conntrack.events(resync=True) as stream:
+        assert stream.read(0) is not None
+        kernel.unasked.append(ENOBUFS)
+        found = [stream.read(0) for _ in range(2)]
+    assert kinds([item for item in found if item]) == ["-1"]
+
+
 def churn(seed: int) -> None:
     """Many changes of a table of some hundred flows."""
     chance = random.Random(seed)

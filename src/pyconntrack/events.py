@@ -179,8 +179,11 @@ class _Synchronised(EventStream):
         if not self.comparing:
             return
         before = self.touched.get(key)
-        if news is not None and before is not None and before[1] is not None:
-            news = {**before[1], **news}
+        if before is not None and before[1] is not None:
+            if news is None and before[0] != flow.raw("id"):
+                return  # a late report of one that had the tuple before
+            if news is not None:
+                news = {**before[1], **news}
         self.touched[key] = (flow.raw("id"), news)
 
     def matches(self, flow: Flow) -> bool:
@@ -221,7 +224,8 @@ class _Synchronised(EventStream):
         lost |= yield from self.settle(self.waiting())
         if lost or interrupted:
             return False
-        for key in [key for key in self.copy if key not in seen and key not in self.touched]:
+        alive = {key for key, (_, news) in self.touched.items() if news is not None}
+        for key in [key for key in self.copy if key not in seen and key not in alive]:
             yield Event("DESTROY", self.copy.pop(key).flow, synthetic=True)
         return True
 
@@ -230,14 +234,17 @@ class _Synchronised(EventStream):
             return  # its end was reported, or will be
         key = flow.key
         news = _news(flow)
+        old = self.copy.get(key)
         touched = self.touched.get(key)
         if touched is not None:
             number, newer = touched
-            if newer is None or number != flow.raw("id"):
-                return
-            news.update(newer)
+            if newer is not None:
+                if number != flow.raw("id"):
+                    return
+                news.update(newer)
+            elif old is None or old.flow != flow:
+                return  # it ended, or its beginning is still to be reported
         seen.add(key)
-        old = self.copy.get(key)
         if old is not None and old.flow != flow:
             del self.copy[key]
             yield Event("DESTROY", old.flow, synthetic=True)
