@@ -89,8 +89,13 @@ JOBS = (
     Job("-L -o xml", "list", "-L -o xml", 0.45, floor="floor", marker=b"<flow"),
     Job("-L -o save", "list", "-L -o save", 0.45, floor="floor", marker=b"-A "),
     Job(
-        "-L -o json (C: text)", "list", "-L -o json", 0.60,
-        c_args="-L", floor="floor", marker=b"src",
+        "-L -o json (C: text)",
+        "list",
+        "-L -o json",
+        0.60,
+        c_args="-L",
+        floor="floor",
+        marker=b"src",
     ),
     Job("-L -s ADDRESS", "filter", "-L -s {address}", 0.15),
     Job("-L -f ipv4 --dport PORT", "filter", f"-L -f ipv4 -p tcp --dport {RARE_PORT}", 0.15),
@@ -104,9 +109,7 @@ JOBS = (
     Job("-D -p udp (40 %)", "change", "-D -p udp", 0.30, changes=True),
     # -f, as 1.4.7 sends updates without a family else, which newer kernels refuse
     Job("-U -m MARK, all", "change", "-U -f ipv4 -m {k}", 0.35, changes=True),
-    Job(
-        LOAD, "change", "-R {lines}", 0.30, peak=350.0, changes=True, marker=b"", floor="create"
-    ),
+    Job(LOAD, "change", "-R {lines}", 0.30, peak=120.0, changes=True, marker=b"", floor="create"),
 )
 
 

@@ -83,9 +83,7 @@ def _attr(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
 
 
-def _tuple(
-    kind: int, src: bytes, dst: bytes, sport: int, dport: int, proto: int = UDP
-) -> bytes:
+def _tuple(kind: int, src: bytes, dst: bytes, sport: int, dport: int, proto: int = UDP) -> bytes:
     addresses = _attr(1 | NESTED, _attr(1, src) + _attr(2, dst))
     ports = _attr(2, struct.pack("!H", sport)) + _attr(3, struct.pack("!H", dport))
     return _attr(kind | NESTED, addresses + _attr(2 | NESTED, _attr(1, bytes([proto])) + ports))

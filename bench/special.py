@@ -57,6 +57,34 @@ def growth(runner: Runner, sizes: list[int]) -> Iterator[Row]:
         yield row
 
 
+def formats(runner: Runner) -> Iterator[Row]:
+    """-R of NDJSON beside -R of the save format, each as ours writes it."""
+    row = Row("-R ndjson", "change", "save", target=2.5, peak_target=120.0)
+    try:
+        runner.table.fill(runner.size)
+    except NotAvailable as error:
+        row.notes.append(str(error))
+        yield row
+        return
+    takes: dict[str, Take] = {}
+    for name in ("save", "ndjson"):
+        path = str(runner.table.folder / name)
+        measure.run([*runner.tools["ours"], "-L", "-o", name], path)
+        takes[name] = lambda path=path: _restored(runner, path)  # type: ignore[misc]
+    got = turns(takes, runner.rounds, row)
+    row.theirs, row.ours = got.get("save"), got.get("ndjson")
+    runner.table.empty()
+    yield row
+
+
+def _restored(runner: Runner, path: str) -> Sample:
+    runner.table.empty()
+    sample = measure.run([*runner.tools["ours"], "-R", path])
+    if netlink.count() != runner.size:
+        raise NotAvailable(f"loaded {netlink.count()} of {runner.size} entries")
+    return sample
+
+
 def startup(runner: Runner) -> Iterator[Row]:
     """-C, and -L of ten entries, beside a Python that does nothing."""
     bare = [measure.python(), "-c", "pass"]

@@ -37,7 +37,7 @@ def test_a_small_run_ends_well_and_prints_a_table(tmp_path: Path) -> None:
         unavailable("the measurements need root")
     tool = c_tool()
     picture = tmp_path / "picture.svg"
-    jobs = "^(growth|-L|-L -s CIDR|-D one|load -R)$"
+    jobs = "^(growth|-L|-L -s CIDR|-D one|load -R.*)$"
     done = bench(
         *("--max", "1000", "--rounds", "1", "--only", jobs, "--c-tool", tool),
         *("--out", str(tmp_path), "--svg", str(picture)),
@@ -48,7 +48,7 @@ def test_a_small_run_ends_well_and_prints_a_table(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert results["entries"] == 1000
     rows = {row["job"]: row for row in results["rows"]}
-    assert list(rows) == ["-L, 1,000 entries", "-L", "-L -s CIDR", "-D one", "load -R"]
+    assert list(rows) == ["-L, 1,000 entries", "-L", "-L -s CIDR", "-D one", "load -R", "-R ndjson"]
     for name, row in rows.items():
         assert None not in (row["ours"], row["theirs"]), (name, row["notes"])
         assert row["ratio"] > 0
