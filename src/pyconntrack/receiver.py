@@ -93,7 +93,8 @@ class Receiver:
                 part = link.recv()
                 over = done_at(part) is not None
                 waiting.append(part)
-                if self._news.locked():
+                # a switch between the threads for several datagrams, where many may wait
+                if (over or len(waiting) > limit >> 3) and self._news.locked():
                     self._news.release()
         except BaseException as error:
             waiting.append(error)
@@ -110,7 +111,7 @@ class Receiver:
         while not waiting:
             self._news.acquire()
         part = waiting.pop(0)
-        if self._room.locked():
+        if len(waiting) <= self._ahead >> 1 and self._room.locked():
             self._room.release()
         if isinstance(part, BaseException):
             raise part

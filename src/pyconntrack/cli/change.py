@@ -101,9 +101,15 @@ class _Change:
                 self.errors[text] = self.errors.get(text, 0) + 1
         return chosen.without([place for place, _ in failures])
 
-    def finish(self, count: int, what: str, *, none: int = 1) -> int:
-        """Reports errors and the summary; the exit code, `none` where nothing matched."""
+    def close(self) -> None:
+        """End the progress and close the socket."""
         self.progress.close()
+        if self._transport is not None:
+            self._transport.close()
+
+    def finish(self, count: int, what: str, *, none: int = 1) -> int:
+        """Report errors and the summary; return the exit code, ``none`` where nothing matched."""
+        self.close()
         for text, number in self.errors.items():
             complain(text if number == 1 else f"{text} ({number} entries)")
         if count or not self.errors:
@@ -166,7 +172,7 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
         complain(f"WARNING: {lost} expectations ended with their masters; "
                  "--undo does not hold them")  # fmt: skip
     if change.command.verb == "flush" and not change.errors and not opts.keys() & _CAREFUL:
-        change.progress.close()
+        change.close()
         complain("connection tracking table has been emptied.")
         return 0
     code = change.finish(count, what, none=none)
