@@ -49,6 +49,11 @@ def test_command_line(line: str, verdict: str) -> None:
         ("-L --dport 80", {"orig_dport": 80}),
         ("-L --dport 80,8000-8100", {"orig_dport": ((80, 80), (8000, 8100))}),
         ("-L -p gre --srckey 0x10", {"orig_srckey": 16}),
+        # conntrack(8) reads marks, zones, ids and keys as C does, all other numbers as decimal ones
+        ("-L -p gre --srckey 010", {"orig_srckey": 8}),
+        ("-L -w 010 -i 010", {"zone": 8, "id": 8}),
+        ("-L -p icmp --icmp-type 010 --icmp-id 010", {"orig_icmp_type": 10, "orig_icmp_id": 10}),
+        ("-D -s 1.1.1.1 -t 010", {"orig_src": b"\1\1\1\1", "timeout": 10}),
         ("-L -p icmpv6 --icmpv6-type 128", {"orig_icmp_type": 128}),
         ("-L -p tcp --state LISTEN", {"tcp_state": 9}),
         ("-L -p sctp --state CLOSED", {"sctp_state": 1}),
@@ -96,6 +101,7 @@ def test_family_is_given_or_inferred() -> None:
 def test_codes() -> None:
     for words, code, hint in (
         (["-L", "-m", "x"], 1, False),
+        (["-L", "-i", "x"], 1, False),
         (["-L", "-o", "save,id"], 1, False),
         (["-L", "-Q"], 2, True),
     ):

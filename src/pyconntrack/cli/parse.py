@@ -522,9 +522,11 @@ def _table(text: str) -> str:
 def _number(row: Option, text: str) -> int:
     limit = row.detail
     assert isinstance(limit, int)
-    letter = {"zone": "w", "orig_zone": "(", "reply_zone": ")", "secmark": "c"}.get(row.field)
-    if letter is None:
-        return values.bounded(text, limit, row.name)
+    letter = {"zone": "w", "orig_zone": "(", "reply_zone": ")", "secmark": "c", "id": "i"}.get(
+        row.field
+    )
+    if letter is None:  # of these conntrack(8) reads only the keys of GRE as C does
+        return values.bounded(text, limit, row.name, octal=row.field.endswith("key"))
     value = values.number(text)
     if not 0 <= value <= limit:
         raise values.unexpected(text, letter)

@@ -28,29 +28,29 @@ class UsageError(Exception):
         self.warnings: list[str] = []  # lines to print before the message
 
 
-def number(text: str) -> int:
-    """Read a number as C writes them: decimal, 0x hexadecimal or 0 octal; else -1."""
+def number(text: str, *, octal: bool = True) -> int:
+    """Return a number as C writes them, decimal, 0x hexadecimal or (``octal``) 0 octal; else -1."""
     if not text.isalnum() or not text.isascii():
         return -1
     base = 10
     if text[0] == "0" and len(text) > 1:
-        base = 16 if text[1] in "xX" else 8
+        base = 16 if text[1] in "xX" else 8 if octal else 10
     try:
         return int(text, base)
     except ValueError:
         return -1
 
 
-def bounded(text: str, limit: int, what: str) -> int:
-    """Read a number from 0 to limit."""
-    value = number(text)
+def bounded(text: str, limit: int, what: str, *, octal: bool = False) -> int:
+    """Return a number from 0 to ``limit``; ``octal``: one that begins with 0 is."""
+    value = number(text, octal=octal)
     if not 0 <= value <= limit:
         raise UsageError(f"Invalid {what} `{text}': a number from 0 to {limit} is expected")
     return value
 
 
 def unexpected(text: str, letter: str) -> UsageError:
-    """Make the error that conntrack(8) has for marks and zones."""
+    """Make the error that conntrack(8) has for marks, zones and ids."""
     return UsageError(f"unexpected value '{text}' with -{letter} option", 1)
 
 
