@@ -35,7 +35,6 @@ LEFT_OUT = {"nat-range", "id", "label", "label-add", "label-del"}
 #: the C tool takes a mask without its address on two tables, and misspells an option
 BETTER = {
     *(f"-L {table} --mask-{end} 1.1.1.1" for table in TABLES[2:] for end in ("src", "dst")),
-    *(f"-G -p dccp -s 1.1.1.1 -d 2.2.2.2 --reply-port-{end} 5" for end in ("src", "dst")),
 }
 
 

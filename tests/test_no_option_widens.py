@@ -211,12 +211,15 @@ def test_options_together_select_no_more_than_each_alone(case: tuple[str, list[s
             assert together <= alone, option
 
 
-@pytest.mark.parametrize("row", [row for row in OPTIONS if "D" in row.on], ids=lambda row: row.name)
-def test_every_filter_option_of_a_delete_asks_something(row: grammar.Option) -> None:
-    if row.name.startswith("mask-"):
+@pytest.mark.parametrize("verb", "DU")
+@pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.name)
+def test_every_filter_option_of_a_change_asks_something(row: grammar.Option, verb: str) -> None:
+    if row.name.startswith("mask-") or verb not in row.on:
         return
+    if verb == "U" and row.name in ("mark", "status"):
+        return  # new values
     for value in VALUES[row.kind]:
-        whole = selected("D", [f"--{row.name}={value}"])
+        whole = selected(verb, [f"--{row.name}={value}"])
         if value != "0/0" and not (row.name.startswith("reply") and "/" in value):
             assert whole is not None
             assert len(whole) < len(FLOWS), value

@@ -291,32 +291,37 @@ class Protocol:
 
     __slots__ = ("name", "number", "options", "pair")
 
-    def __init__(self, name: str, number: int, options: tuple[Option, ...], pair: str = "") -> None:
+    def __init__(
+        self, name: str, number: int, options: tuple[Option, ...], pair: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.number = number
         self.options = options
-        # what completes a tuple beside the addresses: "port", "key" or nothing
+        # what completes a tuple beside the addresses: the fields of one direction, then the
+        # names that conntrack(8) has for those of the other
         self.pair = pair
 
 
+_PORT_PAIR = ("sport", "dport", "reply-src-port", "reply-dst-port")
+
 PROTOCOLS: Final = (
-    Protocol("tcp", 6, (*PORTS, *_MASK_PORTS, _TCP, *_TUPLE_PORTS), "port"),
-    Protocol("udp", 17, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), "port"),
-    Protocol("udplite", 136, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), "port"),
+    Protocol("tcp", 6, (*PORTS, *_MASK_PORTS, _TCP, *_TUPLE_PORTS), _PORT_PAIR),
+    Protocol("udp", 17, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), _PORT_PAIR),
+    Protocol("udplite", 136, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), _PORT_PAIR),
     Protocol("sctp", 132, (
         *PORTS, *_MASK_PORTS, _SCTP, *_TUPLE_PORTS,
         Option("- orig-vtag", "sctp_vtag_orig", "number", "TAG", "GiaU", "i",
                "verification tag, original direction", detail=U32),
         Option("- reply-vtag", "sctp_vtag_reply", "number", "TAG", "GiaU", "i",
                "verification tag, reply direction", detail=U32),
-    ), "port"),
+    ), _PORT_PAIR),
     Protocol("dccp", 33, (
         *PORTS, *_MASK_PORTS, _DCCP, *_TUPLE_PORTS,
         Option("- role", "dccp_role", "choice", "ROLE", "ia", "I",
                "role of the original direction: client or server",
                detail=(DCCP_ROLES, "Unknown DCCP role")),
-    ), "port"),
+    ), ("sport", "dport", "reply-port-src", "report-port-dst")),
     Protocol("icmp", 1, _icmp("icmp")),
     Protocol("icmpv6", 58, _icmp("icmpv6")),
-    Protocol("gre", 47, _keys(), "key"),
+    Protocol("gre", 47, _keys(), ("srckey", "dstkey", "reply-src-key", "reply-dst-key")),
 )  # fmt: skip

@@ -406,12 +406,10 @@ class _Reader:
             own = () if command.proto is not None else grammar.PORTS
         self.legal(own, verb.letter, expect)
         self.foreign(own)
-        if complete and protocol is not None and protocol.pair == "port":
-            self.pair(("orig_sport", "orig_dport", "reply_sport", "reply_dport"),
-                      ("sport", "dport", "reply-src-port", "reply-dst-port"))  # fmt: skip
-        elif complete and protocol is not None and protocol.pair == "key":
-            self.pair(("orig_srckey", "orig_dstkey", "reply_srckey", "reply_dstkey"),
-                      ("srckey", "dstkey", "reply-src-key", "reply-dst-key"))  # fmt: skip
+        if complete and protocol is not None and protocol.pair:
+            source, destination = protocol.pair[:2]
+            self.pair((f"orig_{source}", f"orig_{destination}",
+                       f"reply_{source}", f"reply_{destination}"), protocol.pair)  # fmt: skip
         if verb.letter not in "LUDE" or expect:
             for row in self.given:
                 if row.kind == "ports" and not isinstance(opts[row.field], int):
@@ -470,7 +468,7 @@ class _Reader:
                 raise UsageError(f"unknown option `{word}'")
             raise UsageError(f"`--{row.name}' is no option of the protocol that -p gives")
 
-    def pair(self, fields: tuple[str, str, str, str], names: tuple[str, str, str, str]) -> None:
+    def pair(self, fields: tuple[str, str, str, str], names: tuple[str, ...]) -> None:
         """Require one direction to be complete."""
         orig_1, orig_2, reply_1, reply_2 = (field in self.command.opts for field in fields)
         if (orig_1 and orig_2) or (reply_1 and reply_2):
