@@ -524,7 +524,7 @@ def test_a_cut_line_within_a_file_is_an_error() -> None:
         (b"-A -s 10.0.0.1 --helper \xff\xfe", "not UTF-8: invalid start byte (byte 25)"),
         (b'{"helper":"\xed\xa0\x80"}', "not UTF-8"),
         (b'{"orig":{"src":"10.0.0.1","dst":"10.0.0.2","proto":"udp","sport":1,"dport":2},'
-         b'"timeout":9,"helper":"\\ud800"}', "surrogate"),
+         b'"timeout":9,"helper":"\\ud800"}', "helper"),
         (b"-A " + b"x" * (1 << 20), "longer than 1,048,576 bytes"),
     ],
 )  # fmt: skip

@@ -118,7 +118,8 @@ class Checked:
                 blocks = self._blocks()
             whole, newline, tail = data.rpartition(b"\n")
             if len(rest) + (data.find(b"\n") if newline else len(data)) > _LONGEST:
-                raise BadLine(number, UsageError(f"the line is longer than {_LONGEST:,} bytes"))
+                text = f"the line is longer than {_LONGEST:,} bytes"
+                raise BadLine(number, UsageError(text, hint=False))
             if newline:
                 number += self._lines(number, rest + whole + newline, blocks)
                 rest = tail
@@ -180,7 +181,7 @@ class Checked:
         try:
             line = raw.decode()
             if "\0" in line:
-                raise UsageError(f"a NUL byte (column {line.index(chr(0)) + 1})")
+                raise UsageError(f"a NUL byte (column {line.index(chr(0)) + 1})", hint=False)
             known = self._shapes.encode(line, number.to_bytes(4, sys.byteorder))
             return self._read(number, line, self.warn) if known is None else known
         except UsageError as error:
@@ -188,9 +189,9 @@ class Checked:
             raise BadLine(number, error) from None
         except UnicodeDecodeError as error:
             text = f"not UTF-8: {error.reason} (byte {error.start + 1})"
-            raise BadLine(number, UsageError(text)) from None
+            raise BadLine(number, UsageError(text, hint=False)) from None
         except (ConntrackError, UnicodeEncodeError) as error:
-            raise BadLine(number, UsageError(str(error))) from None
+            raise BadLine(number, UsageError(str(error), hint=False)) from None
 
     def _read(self, number: int, line: str, warn: Callable[[list[str]], None]) -> bytes | list[str]:
         """Return what a line means; raises UsageError or ConntrackError."""
