@@ -94,9 +94,12 @@ class Events(Listener):
             return None
 
     def _next(self, deadline: float | None) -> Event | EventsLost | None:
+        left: float | None = None
         while True:
             item = self.advance()
             if isinstance(item, int):
+                if left == 0:
+                    return None  # it was called readable, and nothing was there
                 left = None if deadline is None else max(0, deadline - time.monotonic())
                 if not wait_readable(item, left):
                     return None
