@@ -91,7 +91,7 @@ def _family(values: dict[str, Any], family: int) -> int:
         if isinstance(value, bytes) and name.endswith(("src", "dst", "addr")):
             here = 2 if len(value) == 4 else 10
             if family not in (0, here):
-                words = FAMILIES[family]
+                words = FAMILIES.get(family, f"family {family}")
                 raise RequestError(f"{name}: {unpacked(value)} is not an {words} address")
             family = here
     return family
