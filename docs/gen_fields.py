@@ -16,15 +16,22 @@ from typing import Any
 from pyconntrack import vocab
 from pyconntrack.fields import IPV4, IPV6, TEXT
 from pyconntrack.output.json import OBJECT, SCHEMA
-from pyconntrack.schema import CONNTRACK, EXPECT, STATS_CPU, STATS_EXP_CPU, Attr, Nest, Rows
+from pyconntrack.schema import (
+    CONNTRACK,
+    EXPECT,
+    REPORT,
+    STATS_CPU,
+    STATS_EXP_CPU,
+    Attr,
+    Nest,
+    Rows,
+    names,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_SCHEMA = ROOT / "src/pyconntrack/schema.json"
 MAN_PAGE = ROOT / "share/man/man8/conntrack.8"
 FLAGS = (vocab.STATUS, vocab.EXPECT_FLAGS)
-#: attributes of requests; the kernel never sends them
-REQUEST_ONLY = {"CTA_NAT_SRC", "CTA_NAT_DST", "CTA_FILTER", "CTA_MARK_MASK", "CTA_STATUS_MASK",
-                "CTA_LABELS_MASK"}  # fmt: skip
 
 NOTES = {
     "status": "what the kernel noted about the connection",
@@ -54,7 +61,8 @@ def leaves(rows: Rows, prefix: str = "", path: str = "") -> list[tuple[str, Attr
 
 def answers(rows: Rows) -> list[tuple[str, Attr, str]]:
     """The leaves that the kernel sends."""
-    return [leaf for leaf in leaves(rows) if leaf[2].split(" / ")[0] not in REQUEST_ONLY]
+    reported = names(rows, REPORT)
+    return [leaf for leaf in leaves(rows) if leaf[0] in reported]
 
 
 def json_name(name: str) -> str:
