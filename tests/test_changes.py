@@ -32,21 +32,24 @@ def fill(*more: str) -> None:
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """What goes over the sockets: ("entries", n) received, ("changes", n) sent, in their order."""
     seen: list[tuple[str, int]] = []
+    dumps: set[int] = set()
     recv, send = Transport.recv, Transport.send
     change = {c.ct_msg(c.IPCTNL_MSG_CT_DELETE), c.ct_msg(c.IPCTNL_MSG_CT_NEW)}
 
     def receiving(self: Transport) -> bytes:
         data = recv(self)
-        kinds = [kind for _, _, kind, flags, _ in split(data) if flags & c.NLM_F_MULTI]
+        kinds = [kind for _, _, kind, _, number in split(data) if number in dumps]
         entries = kinds.count(c.ct_msg(c.IPCTNL_MSG_CT_NEW))
         if entries:
             seen.append(("entries", entries))
         return data
 
     def sending(self: Transport, data: bytes) -> None:
-        kinds = [kind for _, _, kind, flags, _ in split(bytes(data)) if not flags & c.NLM_F_DUMP]
-        if kinds and kinds[0] in change:
-            seen.append(("changes", len(kinds)))
+        asked = list(split(bytes(data)))
+        if asked[0][2] in change:
+            seen.append(("changes", len(asked)))
+        elif asked[0][3] & c.NLM_F_DUMP == c.NLM_F_DUMP:
+            dumps.add(asked[0][4])
         send(self, data)
 
     monkeypatch.setattr(Transport, "recv", receiving)
