@@ -351,8 +351,8 @@ class _Trial:
             for value in varying:
                 if value.kind == NUMBER:
                     changes[value.at] = min(max(some[value.at], value.low), value.high)
-                else:  # all the same, or different
-                    changes[value.at] = _address(value.kind, value.at if number % 2 else 1)
+                else:  # all the same, all different, or none
+                    changes[value.at] = _address(value.kind, (1, value.at + 1, 0)[number % 3])
             if not self._agree(found, changes):
                 return self._without(numbers, found, highs, changes)
         return found
@@ -395,6 +395,8 @@ def _samples(numbers: list[Varying], further: bool) -> Iterator[dict[int, int]]:
 
 
 def _address(kind: str, number: int) -> str:
+    if not number:
+        return "0.0.0.0" if kind == FOUR else "::"
     return f"10.{number}.0.9" if kind == FOUR else f"2001:db8::{number:x}:9"
 
 
