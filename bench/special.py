@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 import time
@@ -149,6 +150,7 @@ class Heard:
 
     def __init__(self, tool: list[str], rate: int, seconds: float, more: str = "") -> None:
         self.events, self.rate, self.drops = 0, 0.0, 0
+        self.told = 0  # events that it says were shown or lost
         with tempfile.TemporaryFile() as err:
             pid = measure.spawn([*tool, "-E", *more.split()], "/dev/null", err.fileno())
             try:
@@ -165,6 +167,9 @@ class Heard:
             finally:
                 os.kill(pid, signal.SIGINT)
                 _, self.cpu, self.peak = measure.reap(pid, orphans=False)
+            err.seek(0)
+            words = re.findall(rb"(\d+) (?:flow events have|events were lost in all)", err.read())
+            self.told = sum(map(int, words))
 
     def _generate(self, rate: int, seconds: float) -> None:
         with tempfile.NamedTemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -221,6 +226,7 @@ def _ladder(name: str, runner: Runner, seconds: float, row: Row) -> Sample | Non
             break
         if heard.drops:
             lost = f"lost {heard.drops:,} of {heard.events:,} at {heard.rate / 1000:.0f}k/s"
+            lost += f" and accounts for {heard.told:,}"
             row.notes.append(f"{name} {lost}")
             break
         if best is None or heard.rate / 1000 > best.wall:
