@@ -79,7 +79,7 @@ PROTOCOLS: list[tuple[str | int, dict[str, Any], dict[str, Any], dict[str, Any],
     ("sctp", PORTS, {"sctp_state": "ESTABLISHED", "sctp_vtag_orig": 1, "sctp_vtag_reply": 2},
      {"sctp_state": "SHUTDOWN_SENT", "sctp_vtag_orig": 3, "sctp_vtag_reply": 4},
      "nf_conntrack_sctp_timeout_established"),
-    ("gre", PORTS, {}, {}, "nf_conntrack_gre_timeout"),
+    ("gre", {"srckey": 1000, "dstkey": 80}, {}, {}, "nf_conntrack_gre_timeout"),
     ("icmp", {"icmp_id": 7, "icmp_type": 8, "icmp_code": 0}, {}, {}, ""),
     ("icmpv6", {"icmp_id": 7, "icmp_type": 128, "icmp_code": 0}, {}, {}, ""),
     (253, {}, {}, {}, ""),
@@ -214,7 +214,7 @@ def test_translated_flows(
         far = "dst" if kind == "src_nat" else "src"
         nat[f"{kind}_min_addr"] = nat[f"{kind}_max_addr"] = want[f"reply_{far}"] = OTHER[family]
         bits.append(kind.upper())
-        if ports and "sport" in tuple_ and proto != "gre":
+        if ports and "sport" in tuple_:
             nat[f"{kind}_min_port"] = nat[f"{kind}_max_port"] = 4000
             want[f"reply_{far[0]}port"] = 4000
     asked = Flow(orig, timeout=1000, mark=7, zone=3, **own)

@@ -336,6 +336,9 @@ def routed(router: Namespace) -> Iterator[Router]:
         sysctl("net.ipv6.conf.all.forwarding", 1)
         sysctl("nf_conntrack_tcp_loose", 0)
         sysctl("nf_conntrack_tcp_be_liberal", 0)
+        for timeout in ("tcp_timeout_time_wait", "tcp_timeout_close", "udp_timeout",
+                        "udp_timeout_stream", "icmp_timeout"):  # fmt: skip
+            sysctl(f"nf_conntrack_{timeout}", 3600)  # no entry expires, however slow the machine
         nft(_RULES)
         yield Router(client, server, stack)
 
