@@ -281,12 +281,12 @@ def spoil_object(rng: random.Random, line: str) -> str:
 def mixed_file(seed: int, *, spoilt: bool) -> bytes:
     rng = random.Random(seed)
     shapes: list[str] = []
-    while len(shapes) < 4:
+    while len(shapes) < 3:
         line = rng.choice((flow_line, flow_object))(rng)
         if good(line):
             shapes.append(line)
     out = []
-    for _ in range(300):
+    for _ in range(200):
         line = rng.choice(shapes)
         other = (vary_object if line[0] == "{" else vary)(rng, line)
         if good(other):

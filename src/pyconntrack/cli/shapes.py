@@ -141,7 +141,7 @@ class Encoder:
         codes.append(f"{len(whole) - behind}s")
         self._parts.append(whole[behind:])
         self._pack = Struct("".join(codes)).pack
-        # twice the first, as of a single item no tuple would be made
+        # itemgetter() makes no tuple of a single item
         order = [value.at for _, value in places]
         self._order = itemgetter(*order) if len(order) > 1 else lambda got: [got[n] for n in order]
         self._addresses = [(v.at, _FAMILY[v.kind]) for v in varying if v.kind != NUMBER]
@@ -428,7 +428,7 @@ class Shapes:
                     return encoder.encode(values, seq)
             except Exception:  # struct.error has no name of its own without importing more
                 continue
-            if shape.due(key) and self.learn(shape, values):
+            if shape.due(key) and shape.learn(values, self._reader, self._highs):
                 return self.encode(line, seq)
             return None
         if len(known) < _ALIKE and line.isascii():
@@ -455,7 +455,3 @@ class Shapes:
         self._count += 1
         self._shapes[_likeness(line)] = [*known, found]
         return found
-
-    def learn(self, shape: Shape, values: list[Any]) -> bool:
-        """Make trials of a line of `shape`; whether lines like it are encoded from now on."""
-        return shape.learn(values, self._reader, self._highs)
