@@ -71,10 +71,10 @@ def expectation(helper: bytes) -> Expect:
     return Expect.from_message(frame(exp_msg(0), 0, 0, 2, encode(EXPECT, raw, 2)))
 
 
-@pytest.mark.parametrize("options", [(), ("extended", "id"), ("save",), ("xml",), ("json",),
-                                     ("ndjson",), ("csv",)], ids=str)  # fmt: skip
-@pytest.mark.parametrize("event", ["", "new"])
-@given(RAW | st.just(WILD.encode()))
+OPTIONS = [(), ("extended", "id"), ("save",), ("xml",), ("json",), ("ndjson",), ("csv",)]
+
+
+@given(st.sampled_from(OPTIONS), st.sampled_from(["", "new"]), RAW | st.just(WILD.encode()))
 def test_strings_of_the_kernel(options: tuple[str, ...], event: str, raw: bytes) -> None:
     for entry in (flow(raw + b"\0"), expectation(raw + b"\0")):
         expect = isinstance(entry, Expect)
