@@ -66,7 +66,7 @@ class Reading:
     __slots__ = ("family", "ignored", "unknown", "values")
 
     def __init__(self, family: int) -> None:
-        self.family = family
+        self.family: int = family
         self.values: dict[str, Any] = {}
         self.unknown: list[tuple[tuple[int, ...], bytes]] = []
         self.ignored: list[str] = []

@@ -24,6 +24,9 @@ class Use:
 
     __slots__ = ("ahead", "window")
 
+    ahead: int
+    window: int
+
     def __init__(self, ahead: int, window: int) -> None:
         self.ahead, self.window = ahead, window
 

@@ -49,7 +49,7 @@ class Restoration:
 
     def __init__(self) -> None:
         self.waiting: list[tuple[int, bytes]] = []
-        self.orphans = 0
+        self.orphans: int = 0
 
     def send(self, data: bytes, last: int, base: int = 0) -> Conversation:
         """Send ready messages, the one with sequence number ``last`` asking for an acknowledgement.
