@@ -1,9 +1,6 @@
 """The command line as data: one row per command, option and protocol.
 
-This module owns which options exist, how they are spelt, what kind of value they
-take and with which command they are illegal, optional or compulsory. The engine
-(parse.py), the help and the shell completions are all derived from these rows. It
-must not parse anything, and imports no more than words: it lies on the start-up path.
+The engine (parse.py), the help and the shell completions are derived from these rows.
 """
 
 from __future__ import annotations
@@ -26,11 +23,8 @@ class Verb:
     __slots__ = ("help", "letter", "long", "name", "operand", "short")
 
     def __init__(self, letter: str, names: str, long: str, operand: str, text: str) -> None:
-        self.letter = letter
         self.short, self.name = names.split()
-        self.long = long
-        self.operand = operand
-        self.help = text
+        self.letter, self.long, self.operand, self.help = letter, long, operand, text
 
 
 VERBS: Final = (
@@ -59,34 +53,15 @@ class Option:
     ``detail``: whatever the kind needs, such as a limit or a vocabulary.
     """
 
-    __slots__ = (
-        "arg", "detail", "expect", "field", "group", "help", "kind", "long", "name", "on", "short",
-    )  # fmt: skip
-
     def __init__(
-        self,
-        names: str,
-        field: str,
-        kind: str,
-        arg: str,
-        on: str,
-        expect: str,
-        text: str,
-        *,
-        group: str = "",
-        detail: Any = None,
-    ) -> None:
+        self, names: str, field: str, kind: str, arg: str, on: str, expect: str, text: str, *,
+        group: str = "", detail: Any = None,
+    ) -> None:  # fmt: skip
         short, *self.long = names.split()
         self.short = "" if short == "-" else short
         self.name = self.long[0]
-        self.field = field
-        self.kind = kind
-        self.arg = arg
-        self.on = on
-        self.expect = expect
-        self.help = text
-        self.group = group
-        self.detail = detail
+        self.field, self.kind, self.arg, self.detail = field, kind, arg, detail
+        self.on, self.expect, self.help, self.group = on, expect, text, group
 
 
 U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
@@ -94,17 +69,10 @@ U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
 _BITS: Final = {word: bit for bit, word in vocab.STATUS.items()}
 #: words of -u: the bits that must be set, or are to be, and those that must not
 STATUS: Final = {
-    "EXPECTED": (_BITS["EXPECTED"], 0),
-    "SEEN_REPLY": (_BITS["SEEN_REPLY"], 0),
-    "UNREPLIED": (0, _BITS["SEEN_REPLY"]),
-    "ASSURED": (_BITS["ASSURED"], 0),
-    "SRC_NAT": (_BITS["SRC_NAT"], 0),
-    "DST_NAT": (_BITS["DST_NAT"], 0),
-    "FIXED_TIMEOUT": (_BITS["FIXED_TIMEOUT"], 0),
-    "OFFLOAD": (_BITS["OFFLOAD"], 0),
-    "HW_OFFLOAD": (_BITS["HW_OFFLOAD"], 0),
-    "UNSET": (0, vocab.UNSET),
-}
+    word: (_BITS.get(word, 0), 0)
+    for word in ("EXPECTED", "SEEN_REPLY", "UNREPLIED", "ASSURED", "SRC_NAT", "DST_NAT",
+                 "FIXED_TIMEOUT", "OFFLOAD", "HW_OFFLOAD")
+} | {"UNREPLIED": (0, _BITS["SEEN_REPLY"]), "UNSET": (0, vocab.UNSET)}  # fmt: skip
 #: bits that only the kernel sets: words that select, and set nothing
 NAT_STATUS: Final = ("SRC_NAT", "DST_NAT")
 
@@ -217,29 +185,31 @@ EXTENSIONS: Final = (
            "show these fields only", group="new"),
 )  # fmt: skip
 
-PORTS: Final = (
-    Option("- sport orig-port-src", "orig_sport", "ports", "PORT", "LGIAUDE", "gid",
-           "source port, original direction"),
-    Option("- dport orig-port-dst", "orig_dport", "ports", "PORT", "LGIAUDE", "gid",
-           "destination port, original direction"),
-    Option("- reply-port-src", "reply_sport", "ports", "PORT", "LGIAUDE", "gd",
-           "source port, reply direction"),
-    Option("- reply-port-dst", "reply_dport", "ports", "PORT", "LGIAUDE", "gd",
-           "destination port, reply direction"),
-)  # fmt: skip
 
-_MASK_PORTS = (
-    Option("- mask-port-src", "mask_sport", "port", "PORT", "", "i", "mask of the source port"),
-    Option("- mask-port-dst", "mask_dport", "port", "PORT", "", "i",
-           "mask of the destination port"),
-)  # fmt: skip
+def _ends(
+    word: str, fields: tuple[str, str], kinds: tuple[str, ...], expect: tuple[str, ...],
+    detail: Any = None,
+) -> tuple[Option, ...]:  # fmt: skip
+    """Return the options of the ports, or the keys of GRE, that tell the ends of a flow apart."""
+    sides = (
+        ("orig", "LGIAUDE", "{} {}, original direction"),
+        ("reply", "LGIAUDE", "{} {}, reply direction"),
+        ("mask", "", "mask of the {} {}"),
+        ("tuple", "", "{} {} of the expected flow"),
+    )
+    ends = ((fields[0], "src", "source"), (fields[1], "dst", "destination"))
+    return tuple(
+        Option(f"- {field if side == 'orig' else ''} {side}-{word}-{end}", f"{side}_{field}", kind,
+               word.upper(), on, rule, text.format(name, word), detail=detail)
+        for (side, on, text), kind, rule in zip(sides, kinds, expect, strict=True)
+        for field, end, name in ends
+    )  # fmt: skip
 
-_TUPLE_PORTS = (
-    Option("- tuple-port-src", "tuple_sport", "port", "PORT", "", "i",
-           "source port of the expected flow"),
-    Option("- tuple-port-dst", "tuple_dport", "port", "PORT", "", "i",
-           "destination port of the expected flow"),
-)  # fmt: skip
+
+_PORTS = _ends("port", ("sport", "dport"), ("ports", "ports", "port", "port"),
+               ("gid", "gd", "i", "i"))  # fmt: skip
+_KEYS = _ends("key", ("srckey", "dstkey"), ("number",) * 4, ("gid", "gid", "I", "I"), U16)
+PORTS: Final = _PORTS[:4]
 
 TCP_STATES: Final = {word: number for number, word in vocab.TCP_STATE.items()} | {"LISTEN": 9}
 SCTP_STATES: Final = {word: number for number, word in vocab.SCTP_STATE.items()}
@@ -263,65 +233,46 @@ def _icmp(prefix: str) -> tuple[Option, ...]:
     )  # fmt: skip
 
 
-def _keys() -> tuple[Option, ...]:
-    rows = (
-        ("srckey orig-key-src", "orig_srckey", "LGIAUDE", "gid", "source key, original direction"),
-        ("dstkey orig-key-dst", "orig_dstkey", "LGIAUDE", "gid",
-         "destination key, original direction"),
-        ("reply-key-src", "reply_srckey", "LGIAUDE", "gid", "source key, reply direction"),
-        ("reply-key-dst", "reply_dstkey", "LGIAUDE", "gid", "destination key, reply direction"),
-        ("mask-key-src", "mask_srckey", "", "I", "mask of the source key"),
-        ("mask-key-dst", "mask_dstkey", "", "I", "mask of the destination key"),
-        ("tuple-key-src", "tuple_srckey", "", "I", "source key of the expected flow"),
-        ("tuple-key-dst", "tuple_dstkey", "", "I", "destination key of the expected flow"),
-    )  # fmt: skip
-    return tuple(
-        Option(f"- {names}", field, "number", "KEY", on, expect, text, detail=U16)
-        for names, field, on, expect, text in rows
-    )
-
-
 _TCP = _state("TCP", TCP_STATES, "unknown TCP state")
 _SCTP = _state("SCTP", SCTP_STATES, "unknown SCTP state")
 _DCCP = _state("DCCP", DCCP_STATES, "Unknown DCCP state")
 
 
 class Protocol:
-    """A layer 4 protocol with options of its own."""
+    """A layer 4 protocol with options of its own.
+
+    ``pair``: what completes a tuple beside the addresses, namely the fields of one direction,
+    then the names that conntrack(8) has for those of the other.
+    """
 
     __slots__ = ("name", "number", "options", "pair")
 
     def __init__(
         self, name: str, number: int, options: tuple[Option, ...], pair: tuple[str, ...] = ()
     ) -> None:
-        self.name = name
-        self.number = number
-        self.options = options
-        # what completes a tuple beside the addresses: the fields of one direction, then the
-        # names that conntrack(8) has for those of the other
-        self.pair = pair
+        self.name, self.number, self.options, self.pair = name, number, options, pair
 
 
 _PORT_PAIR = ("sport", "dport", "reply-src-port", "reply-dst-port")
 
 PROTOCOLS: Final = (
-    Protocol("tcp", 6, (*PORTS, *_MASK_PORTS, _TCP, *_TUPLE_PORTS), _PORT_PAIR),
-    Protocol("udp", 17, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), _PORT_PAIR),
-    Protocol("udplite", 136, (*PORTS, *_MASK_PORTS, *_TUPLE_PORTS), _PORT_PAIR),
+    Protocol("tcp", 6, (*_PORTS[:6], _TCP, *_PORTS[6:]), _PORT_PAIR),
+    Protocol("udp", 17, _PORTS, _PORT_PAIR),
+    Protocol("udplite", 136, _PORTS, _PORT_PAIR),
     Protocol("sctp", 132, (
-        *PORTS, *_MASK_PORTS, _SCTP, *_TUPLE_PORTS,
+        *_PORTS[:6], _SCTP, *_PORTS[6:],
         Option("- orig-vtag", "sctp_vtag_orig", "number", "TAG", "GiaU", "i",
                "verification tag, original direction", detail=U32),
         Option("- reply-vtag", "sctp_vtag_reply", "number", "TAG", "GiaU", "i",
                "verification tag, reply direction", detail=U32),
     ), _PORT_PAIR),
     Protocol("dccp", 33, (
-        *PORTS, *_MASK_PORTS, _DCCP, *_TUPLE_PORTS,
+        *_PORTS[:6], _DCCP, *_PORTS[6:],
         Option("- role", "dccp_role", "choice", "ROLE", "ia", "I",
                "role of the original direction: client or server",
                detail=(DCCP_ROLES, "Unknown DCCP role")),
     ), ("sport", "dport", "reply-port-src", "report-port-dst")),
     Protocol("icmp", 1, _icmp("icmp")),
     Protocol("icmpv6", 58, _icmp("icmpv6")),
-    Protocol("gre", 47, _keys(), ("srckey", "dstkey", "reply-src-key", "reply-dst-key")),
+    Protocol("gre", 47, _KEYS, ("srckey", "dstkey", "reply-src-key", "reply-dst-key")),
 )  # fmt: skip
