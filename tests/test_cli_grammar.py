@@ -145,7 +145,7 @@ def test_a_missing_label_map_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_new_options_leave_old_abbreviations_alone() -> None:
     classic = [long for row in grammar.OPTIONS for long in row.long]
-    classic += [verb.long for verb in grammar.VERBS]
+    classic += [verb.long[0] for verb in grammar.VERBS]
     ours = [row.name for row in grammar.EXTENSIONS]
     assert not set(classic) & set(ours)
     # --s is a prefix of --sort, and ambiguous without it

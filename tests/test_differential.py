@@ -275,7 +275,7 @@ def test_the_cases_cover_commands_and_options() -> None:
 
     text = " ".join(case.line for case in ALL) + " -E -V -h -b -e NEW"
     words = set(text.replace("=", " ").split())
-    missing = [v.long for v in grammar.VERBS if f"-{v.short}" not in words]
+    missing = [v.long[0] for v in grammar.VERBS if f"-{v.short}" not in words]
     assert not missing
     protocols = {proto.name for proto in grammar.PROTOCOLS}
     for verb in "LDIG":

@@ -36,7 +36,7 @@ def long_options() -> list[str]:
     protocols = [option for proto in grammar.PROTOCOLS for option in proto.options]
     options = [*grammar.OPTIONS, *grammar.EXTENSIONS, *protocols]
     names = [name for option in options for name in option.long]
-    names += [verb.long for verb in grammar.VERBS]
+    names += [verb.long[0] for verb in grammar.VERBS]
     return sorted({f"--{name}" for name in names} - UNTOLD)
 
 

@@ -18,13 +18,13 @@ CONNTRACK, EXPECT = TABLES[:2]
 
 
 class Verb:
-    """A command: its letter in the rule columns, its spellings and its operand."""
+    """A command: its letter in the rule columns, its spellings and what it takes (``arg``)."""
 
-    __slots__ = ("help", "letter", "long", "name", "operand", "short")
+    __slots__ = ("arg", "help", "letter", "long", "name", "short")
 
-    def __init__(self, letter: str, names: str, long: str, operand: str, text: str) -> None:
+    def __init__(self, letter: str, names: str, long: str, arg: str, text: str) -> None:
         self.short, self.name = names.split()
-        self.letter, self.long, self.operand, self.help = letter, long, operand, text
+        self.letter, self.long, self.arg, self.help = letter, [long], arg, text
 
 
 VERBS: Final = (

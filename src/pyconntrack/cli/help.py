@@ -1,13 +1,14 @@
-"""The text of -h, generated from the rows of grammar.py.
-
-This module owns the layout of the help and its few sentences of prose. It must not
-repeat what a row says, and is imported for -h only.
-"""
+"""The text of -h, generated from the rows of grammar.py."""
 
 from __future__ import annotations
 
 from . import grammar
-from .grammar import Option, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .grammar import Option, Protocol, Verb
 
 _SECTIONS = (
     ("select", "Which entries"),
@@ -47,7 +48,8 @@ def text(program: str, proto: int | None = None) -> str:
         + "  When selecting, a port may be a list with ranges: 80,443,8000-8100.\n"
         + f"  More with -p PROTO -h, where PROTO is one of {names}.\n"
     )
-    blocks.append(_examples(program))
+    lines = [(f"{program} {line.format(program=program)}", what) for line, what in _EXAMPLES]
+    blocks.append("".join(["Examples:\n", *(_line(*line) for line in lines)]))
     if proto is not None:
         blocks.append(protocol_text(proto))
     return "\n".join(blocks)
@@ -62,37 +64,24 @@ def protocol_text(number: int) -> str:
 
 
 def _commands() -> str:
-    lines = ["Commands:"]
-    for verb in grammar.VERBS:
-        lines.append(_line(f"-{verb.short}, --{verb.long} {verb.operand}".rstrip(), verb.help))
-    lines.append(f"  Tables: {', '.join(grammar.TABLES)}; an unambiguous beginning will do.\n")
-    return "\n".join(lines)
+    tables = f"  Tables: {', '.join(grammar.TABLES)}; an unambiguous beginning will do.\n"
+    return _options("Commands", grammar.VERBS) + tables
 
 
-def _options(title: str, rows: list[Option] | tuple[Option, ...]) -> str:
-    lines = [f"{title}:"]
+def _options(title: str, rows: Iterable[Option | Verb]) -> str:
+    lines = [f"{title}:\n"]
     for row in rows:
         short = f"-{row.short}, " if row.short else "    "
         spellings = ", ".join(f"--{name}" for name in row.long)
         lines.append(_line(f"{short}{spellings} {row.arg}".rstrip(), row.help))
-    return "\n".join(lines) + "\n"
+    return "".join(lines)
 
 
 def _line(left: str, right: str) -> str:
     # a left side that is too wide has a line of its own
-    return f"  {left:<36} {right}" if len(left) <= 36 else f"  {left}\n{'':39}{right}"
+    return f"  {left:<36} {right}\n" if len(left) <= 36 else f"  {left}\n{'':39}{right}\n"
 
 
 def _words(protocol: Protocol) -> str:
-    lines = []
-    for row in protocol.options:
-        if row.kind == "choice" and isinstance(row.detail, tuple):
-            lines.append(f"  {row.arg}: {', '.join(row.detail[0])}\n")
-    return "".join(lines)
-
-
-def _examples(program: str) -> str:
-    lines = ["Examples:"]
-    for command, meaning in _EXAMPLES:
-        lines.append(_line(f"{program} {command.format(program=program)}", meaning))
-    return "\n".join(lines) + "\n"
+    choices = [row for row in protocol.options if row.kind == "choice"]
+    return "".join(f"  {row.arg}: {', '.join(row.detail[0])}\n" for row in choices)

@@ -1,9 +1,7 @@
 """The engine that reads a command line by the rows of grammar.py.
 
-This module owns getopt_long's habits (abbreviations, bundles, attached and optional
-values, operands between options), the check of the rules and the shape of Command. It
-must not know single options beyond what a kind of value needs, talk to the kernel or
-print, and imports only grammar and values: it lies on the start-up path.
+Options are spelt as getopt_long takes them: abbreviated, in bundles, with attached and optional
+values, operands between them.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ from .values import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 __all__ = ["Command", "UsageError", "parse"]
@@ -22,7 +21,6 @@ _ROWS = {option.short: option for option in grammar.OPTIONS if option.short}
 _VERBS = {verb.short: verb for verb in grammar.VERBS}
 _PROTOCOLS = {protocol.number: protocol for protocol in grammar.PROTOCOLS}
 _NAMES = [(protocol.name, protocol.number) for protocol in grammar.PROTOCOLS]
-_GENERIC_PORTS = frozenset(grammar.PORTS)
 
 # -z would clear the counters of entries that such a filter hides.
 _FILTERS = {
@@ -34,11 +32,6 @@ _FILTERS = {
 
 class Command:
     """A command line, understood."""
-
-    __slots__ = (
-        "family", "family_given", "labelmap", "opts", "output", "proto", "table", "verb",
-        "warnings",
-    )  # fmt: skip
 
     def __init__(self) -> None:
         self.verb = ""
@@ -69,11 +62,6 @@ def parse(argv: list[str], *, in_file: bool = False) -> Command:
 class _Reader:
     """One pass over the words, then the rules."""
 
-    __slots__ = (
-        "command", "given", "index", "labelled", "operand", "prefixes", "statuses",
-        "unlimited", "unset", "verb", "words",
-    )  # fmt: skip
-
     def __init__(self, words: list[str]) -> None:
         self.words = words
         self.index = 0
@@ -91,12 +79,9 @@ class _Reader:
 
     def scan(self) -> None:
         """Take all words: options, their values and operands, in any order."""
-        words = self.words
-        while self.index < len(words):
-            word = words[self.index]
-            self.index += 1
+        while (word := self.following()) is not None:
             if word == "--":
-                for rest in words[self.index :]:
+                for rest in self.words[self.index :]:
                     self.stray(rest)
                 return
             if word.startswith("--"):
@@ -110,33 +95,22 @@ class _Reader:
         if self.verb is None:
             raise UsageError(f"unknown command `{word}': commands begin with a dash, such as `-L'")
         meant = ""
-        if not self.operand and self.verb.operand == "[TABLE]" and word in grammar.TABLES:
+        if not self.operand and self.verb.arg == "[TABLE]" and word in grammar.TABLES:
             meant = f": a table follows its command at once, as in `-{self.verb.short} {word}'"
         raise UsageError(f"unexpected argument `{word}'{meant}")
 
     def long(self, word: str) -> None:
         name, equals, attached = word[2:].partition("=")
         row = self.resolve(name)
-        if row is None:
-            raise UsageError(f"unknown option `{word}'")
-        takes = row.operand if isinstance(row, Verb) else row.arg
-        if equals and not takes:
+        if row is None or (equals and not row.arg):
             raise UsageError(f"unknown option `{word}'")
         self.take(row, f"--{name}", attached if equals else None)
 
     def resolve(self, name: str) -> Option | Verb | None:
         """Find a long spelling or its unambiguous abbreviation, classic options first."""
-        classic: list[tuple[str, Option | Verb]] = [
-            (long, option) for option in grammar.OPTIONS for long in option.long
-        ]
-        classic += [(verb.long, verb) for verb in grammar.VERBS]
-        ours = [(long, option) for option in grammar.EXTENSIONS for long in option.long]
         proto = self.command.proto
-        if proto is None:
-            ours += [(long, option) for option in grammar.PORTS for long in option.long]
-        elif proto in _PROTOCOLS:
-            own = _PROTOCOLS[proto].options
-            classic += [(long, option) for option in own for long in option.long]
+        classic, ours = _spelt((*grammar.OPTIONS, *grammar.VERBS)), _spelt(grammar.EXTENSIONS)
+        (ours if proto is None else classic).extend(_spelt(self.own()))
         for rows in (classic, ours):
             for long, row in rows:
                 if long == name:
@@ -147,6 +121,13 @@ class _Reader:
             if found:
                 return found.pop() if len(found) == 1 else None
         return None
+
+    def own(self) -> tuple[Option, ...]:
+        """Return the options of the protocol, or the ports where none is given."""
+        proto = self.command.proto
+        if proto is None:
+            return grammar.PORTS
+        return _PROTOCOLS[proto].options if proto in _PROTOCOLS else ()
 
     def bundle(self, word: str) -> None:
         """Take short options: the first with a value ends the word."""
@@ -159,7 +140,7 @@ class _Reader:
             if isinstance(row, Verb):
                 # a verb's letter may be followed by more options: only a whole
                 # table name (or the file of -R) is its operand
-                attached = rest if row.operand == "FILE" or rest in grammar.TABLES else ""
+                attached = rest if row.arg == "FILE" or rest in grammar.TABLES else ""
             else:
                 attached = rest if row.arg else ""
             self.take(row, word, attached or None, last=not rest)
@@ -172,12 +153,9 @@ class _Reader:
             return
         text = attached
         if text is None and row.arg:
-            if row.arg.startswith("["):
-                text = self.optional()
-            elif self.index < len(self.words):
-                text = self.words[self.index]
-                self.index += 1
-            else:
+            optional = row.arg.startswith("[")
+            text = self.following(optional)
+            if text is None and not optional:
                 raise UsageError(f"option `{word}' requires an argument")
         if row in self.given and row.arg and row in grammar.EXTENSIONS:
             raise UsageError(f"option `--{row.name}' can only be specified once")
@@ -191,26 +169,25 @@ class _Reader:
         command = self.command
         command.verb = verb.name
         operand = attached
-        if verb.operand and operand is None and last:
-            if verb.operand == "FILE" and self.index < len(self.words):
-                operand = self.words[self.index]
-                self.index += 1
-            else:
-                operand = self.optional()
-        if verb.operand == "FILE":
+        if verb.arg and operand is None and last:
+            operand = self.following(optional=verb.arg != "FILE")
+        if verb.arg == "FILE":
             if operand is None:
                 raise UsageError(f"unknown option `{word}'")
             command.opts["load_file"] = operand
         elif operand is not None:
-            command.table = _table(operand)
+            tables = [table for table in grammar.TABLES if operand and table.startswith(operand)]
+            if not tables:
+                raise UsageError(f"unknown type `{operand}'")
+            command.table = tables[0]
         self.operand = operand is not None
 
-    def optional(self) -> str | None:
-        """Take the next word as a value unless it looks like an option."""
-        if self.index < len(self.words) and not self.words[self.index].startswith("-"):
-            self.index += 1
-            return self.words[self.index - 1]
-        return None
+    def following(self, optional: bool = False) -> str | None:
+        """Take the next word; as an ``optional`` value only unless it looks like an option."""
+        if self.index == len(self.words) or (optional and self.words[self.index].startswith("-")):
+            return None
+        self.index += 1
+        return self.words[self.index - 1]
 
     # -- values ----------------------------------------------------------------------
 
@@ -246,8 +223,8 @@ class _Reader:
             return
         elif kind == "events":
             chosen = opts.setdefault(row.field, set())
-            for word in values.words(text, grammar.EVENTS, grammar.EVENTS):
-                chosen.update(grammar.EVENTS[word])
+            words = values.words(text, grammar.EVENTS, grammar.EVENTS)
+            chosen.update(*(grammar.EVENTS[word] for word in words))
             return
         elif kind in ("labels", "labels?"):
             opts.setdefault(row.field, [])
@@ -270,11 +247,9 @@ class _Reader:
             self.command.warnings.append("WARNING: ignoring -a, deprecated option.")
             return
         elif kind == "sort":
-            value = [
-                (name.removeprefix("-"), name.startswith("-"))
-                for name in values.names(text, row.name)
-            ]
-            if any(not name for name, _ in value):
+            words = values.names(text, row.name)
+            value = [(word.removeprefix("-"), word.startswith("-")) for word in words]
+            if ("", True) in value:
                 raise UsageError(f"Empty name in `{text}' of --{row.name}")
         elif kind == "names":
             value = values.names(text, row.name)
@@ -322,11 +297,11 @@ class _Reader:
         """Return what is to be said before anything else."""
         selects = self.verb is not None and self.verb.letter in "LD"
         names = [] if selects else self.unset
-        ignored = [(name, name.lower().replace("_", "-")) for name in names]
         return [
-            *(f"WARNING: ignoring {name}, use --{option} instead" for name, option in ignored),
+            *(f"WARNING: ignoring {name}, use --{name.lower().replace('_', '-')} instead"
+              for name in names),
             *self.command.warnings,
-        ]
+        ]  # fmt: skip
 
     def name_labels(self) -> None:
         """Look up the labels in the map, which may be named anywhere on the line."""
@@ -384,7 +359,7 @@ class _Reader:
         if command.table not in (CONNTRACK, EXPECT) and verb.name != "list":
             raise UsageError("Can't do that command with tables `dying' and `unconfirmed'")
         if expect and verb.name in ("update", "add"):
-            raise UsageError(f"Can't do --{verb.long} on expectations")
+            raise UsageError(f"Can't do --{verb.long[0]} on expectations")
         if "any-nat" in named and ("src-nat" in named or "dst-nat" in named):
             raise UsageError("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'")
         if "label-add" in named and "label-del" in named:
@@ -399,13 +374,10 @@ class _Reader:
         if complete:
             self.pair(("orig_src", "orig_dst", "reply_src", "reply_dst"),
                       ("src", "dst", "reply-src", "reply-dst"))  # fmt: skip
-        protocol = None if command.proto is None else _PROTOCOLS.get(command.proto)
-        if protocol is not None:
-            own = protocol.options
-        else:
-            own = () if command.proto is not None else grammar.PORTS
+        own = self.own()
         self.legal(own, verb.letter, expect)
         self.foreign(own)
+        protocol = _PROTOCOLS.get(-1 if command.proto is None else command.proto)
         if complete and protocol is not None and protocol.pair:
             source, destination = protocol.pair[:2]
             self.pair((f"orig_{source}", f"orig_{destination}",
@@ -464,7 +436,7 @@ class _Reader:
         for row, word in self.given.items():
             if row in own or row in grammar.OPTIONS or row in grammar.EXTENSIONS:
                 continue
-            if row in _GENERIC_PORTS:
+            if row in grammar.PORTS:
                 raise UsageError(f"unknown option `{word}'")
             raise UsageError(f"`--{row.name}' is no option of the protocol that -p gives")
 
@@ -497,8 +469,7 @@ class _Reader:
         if expect:
             return
         for side in ("src", "dst"):
-            mask = opts.pop(f"mask_{side}", None)
-            if mask is None:
+            if (mask := opts.pop(f"mask_{side}", None)) is None:
                 continue
             field = f"orig_{side}"
             address = opts[field]
@@ -509,23 +480,18 @@ class _Reader:
                 opts[field] = bytes(a & m for a, m in zip(address, mask, strict=True))
 
 
-def _table(text: str) -> str:
-    """Find a table by name or prefix."""
-    for table in grammar.TABLES:
-        if text and table.startswith(text):
-            return table
-    raise UsageError(f"unknown type `{text}'")
+def _spelt(rows: Iterable[Option | Verb]) -> list[tuple[str, Option | Verb]]:
+    """Return the long spellings of ``rows``, each with its row."""
+    return [(long, row) for row in rows for long in row.long]
 
 
 def _number(row: Option, text: str) -> int:
-    limit = row.detail
-    assert isinstance(limit, int)
     letter = {"zone": "w", "orig_zone": "(", "reply_zone": ")", "secmark": "c", "id": "i"}.get(
         row.field
     )
     if letter is None:  # of these conntrack(8) reads only the keys of GRE as C does
-        return values.bounded(text, limit, row.name, octal=row.field.endswith("key"))
+        return values.bounded(text, row.detail, row.name, octal=row.field.endswith("key"))
     value = values.number(text)
-    if not 0 <= value <= limit:
+    if not 0 <= value <= row.detail:
         raise values.unexpected(text, letter)
     return value
