@@ -9,8 +9,10 @@ import pytest
 
 from pyconntrack import request
 from pyconntrack.cli import selection, source
-from pyconntrack.cli.selection import Messages, select
+from pyconntrack.cli.bulk import joined
+from pyconntrack.cli.selection import Formatter, Messages, select
 from pyconntrack.cli.source import Entries
+from pyconntrack.output.json import flow
 from pyconntrack.receiver import CHANGE, LISTING
 from support.ctool import normalise, ours, theirs
 from support.netns import Namespace, fresh_netns
@@ -60,6 +62,16 @@ def test_columns_hold_what_messages_hold(
         gone = set(range(0, plain.count, 3))
         assert plain.without(gone).items() == made.without(gone).items()
         assert (plain.count, len(plain.items())) == (made.count, len(made.items()))
+
+
+def test_joined_windows_hold_what_they_held_in_order(size: int) -> None:
+    parts = list(select(list(Entries(request.dump(), 4, CHANGE.window)), 0, None))
+    assert not any(isinstance(part, Messages) for part in parts)
+    some = [part.without(range(0, part.count, 3)) for part in parts]
+    whole = joined(some)  # type: ignore[arg-type]
+    assert whole.items() == [item for part in some for item in part.items()]
+    text = Formatter(flow)
+    assert text(whole) == b"".join(map(text, some))
 
 
 def test_a_dump_that_is_left_unfinished_is_closed(size: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import groups, mask, starts
+from ..columns import Group, groups, mask, starts
 from ..driver import call
 from ..errors import DecodeError
 from ..session import BATCH_MESSAGES, sent, sequence
@@ -22,7 +22,7 @@ from ..wire.frame import message
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..columns import Bools, Bytes, Group
+    from ..columns import Bools, Bytes
     from ..filter import Node
     from ..layout import Layout
     from ..session import Failure
@@ -96,6 +96,23 @@ class Columns:
                 failures += [(int(group.index[bad.index - base]), bad) for bad in answer]
             base += count
         return failures
+
+
+def joined(parts: list[Columns]) -> Columns:
+    """Return the entries of several windows as those of one: columns cost by the call."""
+    shapes: dict[Layout, list[Group]] = {}
+    places = 0
+    for part in parts:
+        for group in part.groups:
+            moved = Group(group.layout, group.rows, group.index + places)
+            shapes.setdefault(group.layout, []).append(moved)
+        places += part.places
+    whole = [
+        Group(layout, np.concatenate([each.rows for each in same]),
+              np.concatenate([each.index for each in same]))
+        for layout, same in shapes.items()
+    ]  # fmt: skip
+    return Columns(whole, places)
 
 
 def _taken(shapes: list[Group], keep: Callable[[Group], Bools]) -> list[Group]:

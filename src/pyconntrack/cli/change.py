@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 #: entries of a large table that GETs show again; more are shown by a second dump
 _GETS = 8192
+#: entries of a large table that are printed at once
+_PRINTED = 4096
 #: what the kernel answers where an entry has no room for labels
 _NO_ROOM = (errno.ENOSPC,)
 #: options of -F that have it report entries
@@ -117,6 +119,35 @@ class _Change:
         return 1 if self.errors else 0 if count else none
 
 
+class _Printer:
+    """Prints entries that were changed, the columns of several windows at once."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._text = Formatter(document.writer.pieces)
+        self._waiting: list[Columns] = []
+        self._count = 0
+
+    def add(self, chosen: Selection) -> None:
+        """Print these, at once or with those that follow."""
+        if isinstance(chosen, Messages):  # of the next family, too
+            self.close()
+            self._document.raw(self._text(chosen), chosen.count)
+            return
+        self._waiting.append(chosen)
+        self._count += chosen.count
+        if self._count >= _PRINTED:
+            self.close()
+
+    def close(self) -> None:
+        """Print what waits."""
+        if self._waiting:
+            from .bulk import joined
+
+            self._document.raw(self._text(joined(self._waiting)), self._count)
+            self._waiting, self._count = [], 0
+
+
 # ---- deleting -----------------------------------------------------------------------------------
 
 
@@ -138,7 +169,7 @@ def flush(runner: Runner, command: Command) -> int:
 def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
     opts = change.command.opts
     document = Document(change.runner.out, writer_of(change.command, "-D"))
-    text = Formatter(document.writer.pieces)
+    printer = _Printer(document)
     dry = "dry_run" in opts
     expectations = None
     if "undo" in opts and not dry:
@@ -162,9 +193,10 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
         if expectations is not None:
             expectations.add(done)
         if shown:
-            document.raw(text(done), done.count)
+            printer.add(done)
         count += done.count
     if shown:
+        printer.close()
         document.close()
     would = "would be deleted (nothing was changed)"
     what = f"flow entries {would if dry else 'have been deleted'}"
