@@ -62,7 +62,8 @@ def change(ct: Conntrack, wanted: Filter, flow: Flow, one: Tuple) -> None:
     assert_type(ct.delete_matching(wanted), list[Flow])
     assert_type(ct.flush(), None)
     assert_type(ct.flush("ipv4"), None)
-    refused = ct.load([flow, flow])
+    refused = ct.load([flow, flow], existing="update")
+    ct.load([flow], existing="replace")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(refused, list[LoadError])
     assert_type(refused[0].index, int)
     assert_type(refused[0].flow, Flow)
