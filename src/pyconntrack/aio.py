@@ -8,36 +8,32 @@ so no later answer can be taken for another's.
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from errno import ENOBUFS
 
 from . import verbs
-from .errors import ConntrackError, DecodeError, RequestError
+from .client import Client, Rows
+from .errors import DecodeError, kernel_error
 from .event_stream import FLOW_GROUPS, LOST
-from .events import MAX_RCVBUF, RCVBUF, Plan
-from .keywords import as_node
+from .events import MAX_RCVBUF, RCVBUF
 from .listener import Listener, receive
 from .model import Expect, Flow, Tuple, decode
-from .netns import Held
 from .receiver import LISTING
 from .session import RECV
-from .transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-    from types import TracebackType
-    from typing import Any, Literal, Self, Unpack
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
+    from typing import Any, ClassVar, Self, TypeVar, Unpack
 
     from .errors import EventsLost
     from .filter import Node
     from .model import Changes, Event, Stats
-    from .request import Request
     from .session import Conversation
     from .table import FlowTable
-    from .verbs import DumpState, LoadError
+    from .verbs import Existing, LoadError, OnInterrupt, Table
 
-    OnInterrupt = Literal["raise", "retry", "accept"]
-    Table = Literal["conntrack", "dying", "unconfirmed"]
+    T = TypeVar("T")
 
 
 async def readable(fd: int) -> None:
@@ -56,37 +52,40 @@ async def readable(fd: int) -> None:
         loop.remove_reader(fd)
 
 
-async def _recv(transport: Any) -> bytes:
-    while True:
-        data = receive(transport)
-        if data is LOST:
-            from errno import ENOBUFS
-
-            from .errors import kernel_error
-
-            raise kernel_error(ENOBUFS, "reading from the kernel")
-        if data is not None:
-            answer: bytes = data
-            return answer
+async def _recv(transport: Any) -> Any:
+    while (data := receive(transport)) is None:
         await readable(transport.fileno())
+    if data is LOST:
+        raise kernel_error(ENOBUFS, "reading from the kernel")
+    return data
 
 
-async def _send(transport: Any, data: bytes) -> None:
-    # a netlink socket takes a message at once; the kernel has worked through it by then
-    transport.send(data)
+class _Closing:
+    """An asynchronous context manager that closes at its end."""
+
+    __slots__ = ()
+    _release: Callable[[], None]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._release()
+
+    async def close(self) -> None:
+        """Stop listening and close the sockets; twice is no error."""
+        self._release()
 
 
-class AsyncDump:
+class AsyncDump(Rows):
     """The flows of a dump: an asynchronous iterator that needs constant memory.
 
     `interrupted` says, once it is exhausted, whether the table changed meanwhile in a way that may
     have hidden or repeated entries (only with ``on_interrupt="accept"``).
     """
 
-    __slots__ = ("_rows", "_state")
-
-    def __init__(self, rows: AsyncGenerator[Flow, None], state: DumpState) -> None:
-        self._rows, self._state = rows, state
+    __slots__ = ()
+    _rows: AsyncGenerator[Flow, None]
 
     def __aiter__(self) -> AsyncIterator[Flow]:
         return self._rows
@@ -94,17 +93,12 @@ class AsyncDump:
     async def __anext__(self) -> Flow:
         return await self._rows.__anext__()
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether the kernel reported an interruption (NLM_F_DUMP_INTR)."""
-        return self._state.interrupted
-
     async def close(self) -> None:
         """Ends a dump before its end."""
         await self._rows.aclose()
 
 
-class AsyncEvents(Listener):
+class AsyncEvents(Listener, _Closing):
     """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
 
     The twin of :class:`pyconntrack.sync.Events`, as an asynchronous iterator and context manager.
@@ -137,23 +131,8 @@ class AsyncEvents(Listener):
         except (TimeoutError, StopAsyncIteration):
             return None
 
-    async def close(self) -> None:
-        """Stop listening and close the sockets; twice is no error."""
-        self.release()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-
-class AsyncConntrack:
+class AsyncConntrack(Client, _Closing):
     """Connection tracking of a network namespace, for asyncio.
 
     The verbs and their arguments are those of :class:`~pyconntrack.Conntrack`.  Tasks may use one
@@ -161,57 +140,13 @@ class AsyncConntrack:
     the others their turn.
     """
 
-    __slots__ = ("_closed", "_held", "_idle", "_open")
-
-    def __init__(
-        self,
-        netns: str | int | os.PathLike[str] | None = None,
-        *,
-        transport: Callable[..., Any] | None = None,
-    ) -> None:
-        self._held = Held(netns)
-        self._open: Callable[..., Any] = transport or Transport
-        self._closed = False
-        self._idle: list[Any] = []
-        try:
-            self._idle.append(self._open(self._held.path, blocking=False))
-        except BaseException:
-            self._held.close()
-            raise
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Closes the sockets; twice is no error."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
-        self._held.close()
+    __slots__ = ()
+    _how: ClassVar[dict[str, bool]] = {"blocking": False}
 
     # -- running conversations
 
-    def _take(self) -> Any:
-        if self._closed:
-            raise ConntrackError("this AsyncConntrack is closed")
-        return self._idle.pop() if self._idle else self._open(self._held.path, blocking=False)
-
-    def _give_back(self, transport: Any) -> None:
-        if self._closed:
-            transport.close()
-        else:
-            self._idle.append(transport)
-
-    async def _call(self, conversation: Conversation) -> Any:
-        results: list[Any] = []
+    async def _call(self, conversation: Generator[Any, Any, T]) -> T:
+        results: list[T] = []
 
         def kept() -> Conversation:
             results.append((yield from conversation))
@@ -237,7 +172,8 @@ class AsyncConntrack:
                     first = False
                     answer = await _recv(transport)
                 elif isinstance(effect, bytes):
-                    await _send(transport, effect)
+                    # a netlink socket takes a message at once, and the kernel has done it by then
+                    transport.send(effect)
                 else:
                     yield effect
         except BaseException:
@@ -248,13 +184,10 @@ class AsyncConntrack:
     async def _entries(
         self, cls: Any, conversation: Conversation, node: Node | None = None
     ) -> AsyncGenerator[Any, None]:
-        batches = self._batches(conversation)
-        try:
+        async with aclosing(self._batches(conversation)) as batches:
             async for batch in batches:
                 for entry in decode(cls, batch.data, batch.end, node):
                     yield entry
-        finally:
-            await batches.aclose()
 
     # -- the verbs
 
@@ -266,41 +199,25 @@ class AsyncConntrack:
         on_interrupt: OnInterrupt = "raise",
     ) -> AsyncDump:
         """The flows that meet `filter`: see :meth:`pyconntrack.Conntrack.dump`."""
-        node = as_node(filter)
-        verbs.check_on_interrupt(on_interrupt)
-        wanted: Request = verbs.dump_request(table, node)
-        state = verbs.DumpState()
-        conversation = verbs.dump(wanted, "listing flows", on_interrupt, state)
-        return AsyncDump(self._entries(Flow, conversation, node), state)
+        listing = verbs.Listing(filter, table, on_interrupt)
+        return AsyncDump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     async def table(
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """The flows that meet `filter` as columns: see :meth:`pyconntrack.Conntrack.table`."""
-        from contextlib import aclosing
-        from functools import partial
+        from .table import FlowTable
 
-        from .columns import mask
-        from .table import Builder, FlowTable
-
-        node = as_node(filter)
-        verbs.check_on_interrupt(on_interrupt)
-        wanted = verbs.dump_request("conntrack", node)
-        conversation = verbs.dump(
-            wanted, "listing flows", on_interrupt, verbs.DumpState(), LISTING.window)
-        if node is None:
-            builder = Builder(expect=await self.count())
-        else:
-            builder = Builder(select=partial(mask, node))
-        async with aclosing(self._batches(conversation)) as batches:
+        listing = verbs.Listing(filter, "conntrack", on_interrupt, LISTING.window)
+        builder = listing.builder(await self.count() if listing.node is None else 0)
+        async with aclosing(self._batches(listing.conversation)) as batches:
             async for batch in batches:
                 builder.add(batch.data, batch.end)
         return builder.table(FlowTable)
 
     async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """The flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""
-        result: Flow = await self._call(verbs.get(flow, zone))
-        return result
+        return await self._call(verbs.get(flow, zone))
 
     async def create(self, flow: Flow) -> None:
         """Creates a flow: see :meth:`pyconntrack.Conntrack.create`."""
@@ -321,14 +238,9 @@ class AsyncConntrack:
 
         A task that is cancelled meanwhile has deleted some of them.
         """
-        node = as_node(filter)
-        if node is None:
-            raise RequestError("filter: a Filter is wanted; flush() empties the table")
-        return await self._delete(node)
+        return await self._delete(verbs.wanted_node(filter))
 
     async def _delete(self, node: Node) -> list[Flow]:
-        from contextlib import aclosing
-
         gone: list[Flow] = []
         async with aclosing(self._batches(verbs.deletion(node))) as batches:
             async for batch in batches:
@@ -345,30 +257,25 @@ class AsyncConntrack:
 
     async def count(self) -> int:
         """The number of flows in the table."""
-        return int(await self._call(verbs.count()))
+        return await self._call(verbs.count())
 
     async def stats(self) -> Stats:
         """Entries, limit, and the counters of each CPU."""
-        result: Stats = await self._call(verbs.stats())
-        return result
+        return await self._call(verbs.stats())
 
     async def load(
-        self, flows: Iterable[Flow], *, existing: Literal["error", "update"] = "error"
+        self, flows: Iterable[Flow], *, existing: Existing = "error"
     ) -> list[LoadError]:
         """Create many flows: see :meth:`pyconntrack.Conntrack.load`."""
         return [error async for error in self._batches(verbs.load(flows, existing))]
 
     def expectations(self) -> AsyncIterator[Expect]:
         """The expectation table."""
-        wanted = verbs.expectations_request()
-        state = verbs.DumpState()
-        conversation = verbs.dump(wanted, "listing expectations", "accept", state)
-        return self._entries(Expect, conversation)
+        return self._entries(Expect, verbs.expectations())
 
     async def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
         """The expectation as it is now; KernelError with ENOENT where there is none."""
-        result: Expect = await self._call(verbs.get_expectation(expect, zone))
-        return result
+        return await self._call(verbs.get_expectation(expect, zone))
 
     async def create_expectation(self, expect: Expect) -> None:
         """Creates an expectation: `tuple`, `mask`, `master` (a flow that exists), `timeout`."""
@@ -392,10 +299,4 @@ class AsyncConntrack:
         max_rcvbuf: int = MAX_RCVBUF,
     ) -> AsyncEvents:
         """Listens from now on: see :meth:`pyconntrack.Conntrack.events`."""
-        plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
-        if self._closed:
-            raise ConntrackError("this AsyncConntrack is closed")
-        return AsyncEvents(
-            lambda **how: self._open(self._held.path, **how), plan.groups, plan.follow(),
-            plan.rcvbuf, node=plan.spared, dumps=plan.resync,
-        )  # fmt: skip
+        return self._listen(AsyncEvents, groups, filter, resync, rcvbuf, max_rcvbuf)

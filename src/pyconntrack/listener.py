@@ -62,7 +62,7 @@ class Listener:
                 self._link = open_socket(blocking=False)
             subscribe(self._transport, self._groups, node)
         except BaseException:
-            self.release()
+            self._release()
             raise
 
     def advance(self) -> Any:
@@ -116,7 +116,7 @@ class Listener:
             self.stopped = True
             self._transport.leave(self._groups)
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Close the sockets; twice is no error."""
         self.stopped, self._effect = True, None
         self._stream.close()

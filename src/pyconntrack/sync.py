@@ -1,8 +1,7 @@
 """``Conntrack``: the blocking driver of the verbs.
 
-Each running conversation has a socket of its own; sockets whose conversation came to its end are
-used again, others are closed.  So a dump may be left half read, and verbs may be called while one
-runs.  Owns sockets and loops; what is said is :mod:`pyconntrack.verbs`'.
+What is said is :mod:`pyconntrack.verbs`', what it shares with its asyncio twin
+:mod:`pyconntrack.client`'s.
 """
 
 from __future__ import annotations
@@ -10,47 +9,57 @@ from __future__ import annotations
 import time
 
 from . import verbs
+from .client import Client, Rows
 from .driver import call, stream
-from .errors import ConntrackError, DecodeError, RequestError
+from .errors import DecodeError
 from .event_stream import FLOW_GROUPS
-from .events import MAX_RCVBUF, RCVBUF, Plan
-from .keywords import as_node
+from .events import MAX_RCVBUF, RCVBUF
 from .listener import Listener
 from .model import Expect, Flow, Tuple, decode
-from .netns import Held
 from .receiver import LISTING, Receiver
 from .transport import Transport, wait_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from types import TracebackType
-    from typing import Any, Literal, Self, Unpack
+    from typing import Any, Self, TypeVar, Unpack
 
     from .errors import EventsLost
     from .filter import Node
     from .model import Changes, Event, Stats
-    from .request import Request
     from .session import Conversation
     from .table import FlowTable
-    from .verbs import DumpState, LoadError
+    from .verbs import Existing, LoadError, OnInterrupt, Table
 
-    OnInterrupt = Literal["raise", "retry", "accept"]
-    Table = Literal["conntrack", "dying", "unconfirmed"]
+    T = TypeVar("T")
 
 
-class Dump:
+class _Closing:
+    """A context manager that closes at its end."""
+
+    __slots__ = ()
+    _release: Callable[[], None]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._release()
+
+    def close(self) -> None:
+        """Stop listening and close the sockets; twice is no error."""
+        self._release()
+
+
+class Dump(Rows):
     """The flows of a dump: an iterator that needs constant memory.
 
     `interrupted` says, once it is exhausted, whether the table changed meanwhile in a way that may
     have hidden or repeated entries (only with ``on_interrupt="accept"``).
     """
 
-    __slots__ = ("_rows", "_state")
-
-    def __init__(self, rows: Generator[Flow, None, None], state: DumpState) -> None:
-        self._rows, self._state = rows, state
+    __slots__ = ()
+    _rows: Generator[Flow, None, None]
 
     def __iter__(self) -> Iterator[Flow]:
         return self._rows
@@ -58,17 +67,12 @@ class Dump:
     def __next__(self) -> Flow:
         return next(self._rows)
 
-    @property
-    def interrupted(self) -> bool:
-        """Whether the kernel reported an interruption (NLM_F_DUMP_INTR)."""
-        return self._state.interrupted
-
     def close(self) -> None:
         """Ends a dump before its end."""
         self._rows.close()
 
 
-class Events(Listener):
+class Events(Listener, _Closing):
     """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
 
     It listens from the moment it is made.  An iterator without end; close it, or use it as a
@@ -109,23 +113,8 @@ class Events(Listener):
                 found: Event | EventsLost = item
                 return found
 
-    def close(self) -> None:
-        """Stop listening and close the sockets; twice is no error."""
-        self.release()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class Conntrack:
+class Conntrack(Client, _Closing):
     """Connection tracking of a network namespace, blocking.
 
     `netns`: None for the calling thread's own namespace; a name (as ``ip netns`` has it), a
@@ -138,59 +127,14 @@ class Conntrack:
     :class:`~pyconntrack.RequestError`, before anything is sent.
     """
 
-    __slots__ = ("_closed", "_held", "_idle", "_open")
-
-    def __init__(
-        self,
-        netns: str | int | os.PathLike[str] | None = None,
-        *,
-        transport: Callable[..., Any] | None = None,
-    ) -> None:
-        self._held = Held(netns)
-        self._open: Callable[..., Any] = transport or Transport
-        self._closed = False
-        self._idle: list[Any] = []
-        try:
-            self._idle.append(self._open(self._held.path))
-        except BaseException:
-            self._held.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the sockets; twice is no error."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
-        self._held.close()
+    __slots__ = ()
 
     # -- running conversations
 
-    def _take(self) -> Any:
-        if self._closed:
-            raise ConntrackError("this Conntrack is closed")
-        return self._idle.pop() if self._idle else self._open(self._held.path)
-
-    def _give_back(self, transport: Any) -> None:
-        if self._closed:
-            transport.close()
-        else:
-            self._idle.append(transport)
-
-    def _call(self, conversation: Conversation) -> Any:
+    def _call(self, conversation: Generator[Any, Any, T]) -> T:
         transport = self._take()
         try:
-            result = call(transport, conversation)
+            result: T = call(transport, conversation)
         except BaseException:
             transport.close()
             raise
@@ -212,12 +156,11 @@ class Conntrack:
             raise
         self._give_back(transport)
 
-    def _flows(
-        self, wanted: Request, node: Node | None, on_interrupt: str, state: DumpState
-    ) -> Generator[Flow, None, None]:
-        conversation = verbs.dump(wanted, "listing flows", on_interrupt, state)
+    def _entries(
+        self, cls: Any, conversation: Conversation, node: Node | None = None
+    ) -> Generator[Any, None, None]:
         for batch in self._batches(conversation):
-            yield from decode(Flow, batch.data, batch.end, node)
+            yield from decode(cls, batch.data, batch.end, node)
 
     # -- the verbs
 
@@ -236,31 +179,18 @@ class Conntrack:
         back until a dump went through undisturbed: memory grows with the table) or "accept"
         (``interrupted`` of the returned iterator tells).
         """
-        node = as_node(filter)
-        verbs.check_on_interrupt(on_interrupt)
-        wanted = verbs.dump_request(table, node)
-        state = verbs.DumpState()
-        return Dump(self._flows(wanted, node, on_interrupt, state), state)
+        listing = verbs.Listing(filter, table, on_interrupt)
+        return Dump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     def table(
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
-        from functools import partial
+        from .table import FlowTable
 
-        from .columns import mask
-        from .table import Builder, FlowTable
-
-        node = as_node(filter)
-        verbs.check_on_interrupt(on_interrupt)
-        wanted = verbs.dump_request("conntrack", node)
-        conversation = verbs.dump(
-            wanted, "listing flows", on_interrupt, verbs.DumpState(), LISTING.window)
-        if node is None:
-            builder = Builder(expect=self.count())
-        else:
-            builder = Builder(select=partial(mask, node))
-        for batch in self._batches(conversation, LISTING.ahead):
+        listing = verbs.Listing(filter, "conntrack", on_interrupt, LISTING.window)
+        builder = listing.builder(self.count() if listing.node is None else 0)
+        for batch in self._batches(listing.conversation, LISTING.ahead):
             builder.add(batch.data, batch.end)
         return builder.table(FlowTable)
 
@@ -269,8 +199,7 @@ class Conntrack:
 
         KernelError with ENOENT where there is none.
         """
-        result: Flow = self._call(verbs.get(flow, zone))
-        return result
+        return self._call(verbs.get(flow, zone))
 
     def create(self, flow: Flow) -> None:
         """Creates a flow; `timeout` must be set, `reply` is the inverted `orig` where it is not.
@@ -302,10 +231,7 @@ class Conntrack:
         Entry by entry, never by a flush: an older kernel that knows no filter loses nothing else.
         A flow that ended by itself meanwhile is not in the list.
         """
-        node = as_node(filter)
-        if node is None:
-            raise RequestError("filter: a Filter is wanted; flush() empties the table")
-        return self._delete(node)
+        return self._delete(verbs.wanted_node(filter))
 
     def _delete(self, node: Node) -> list[Flow]:
         gone: list[Flow] = []
@@ -323,15 +249,14 @@ class Conntrack:
 
     def count(self) -> int:
         """The number of flows in the table."""
-        return int(self._call(verbs.count()))
+        return self._call(verbs.count())
 
     def stats(self) -> Stats:
         """Entries, limit, and the counters of each CPU."""
-        result: Stats = self._call(verbs.stats())
-        return result
+        return self._call(verbs.stats())
 
     def load(
-        self, flows: Iterable[Flow], *, existing: Literal["error", "update"] = "error"
+        self, flows: Iterable[Flow], *, existing: Existing = "error"
     ) -> list[LoadError]:
         """Create many flows, hundreds to a send; return the refused ones, [] if none was.
 
@@ -345,16 +270,11 @@ class Conntrack:
 
     def expectations(self) -> Iterator[Expect]:
         """The expectation table."""
-        wanted = verbs.expectations_request()
-        state = verbs.DumpState()
-        conversation = verbs.dump(wanted, "listing expectations", "accept", state)
-        for batch in self._batches(conversation):
-            yield from decode(Expect, batch.data, batch.end)
+        return self._entries(Expect, verbs.expectations())
 
     def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
         """The expectation as it is now; KernelError with ENOENT where there is none."""
-        result: Expect = self._call(verbs.get_expectation(expect, zone))
-        return result
+        return self._call(verbs.get_expectation(expect, zone))
 
     def create_expectation(self, expect: Expect) -> None:
         """Creates an expectation: `tuple`, `mask`, `master` (a flow that exists), `timeout`."""
@@ -388,10 +308,4 @@ class Conntrack:
         With ``nf_conntrack_events=2`` (the default, Linux 5.19+) the kernel reports changes only
         of flows that began while somebody listened; set it to 1 to hear of all.
         """
-        plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
-        if self._closed:
-            raise ConntrackError("this Conntrack is closed")
-        return Events(
-            lambda **how: self._open(self._held.path, **how), plan.groups, plan.follow(),
-            plan.rcvbuf, node=plan.spared, dumps=plan.resync,
-        )  # fmt: skip
+        return self._listen(Events, groups, filter, resync, rcvbuf, max_rcvbuf)

@@ -1,7 +1,6 @@
 """The verbs as conversations without I/O: what is sent, and what becomes of the answers.
 
-The blocking and the asyncio driver run the same generators, so that both stay thin and cannot
-differ.  Owns the checks of what a caller gives, the choice of what is sent, and the errors' flow.
+The blocking and the asyncio driver run the same generators, so that both cannot differ.
 """
 
 from __future__ import annotations
@@ -9,8 +8,10 @@ from __future__ import annotations
 import errno
 
 from . import request, restore_rules, session
+from .convert import family_number
 from .errors import DecodeError, DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import In, push_down
+from .keywords import as_node
 from .layout import find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
 from .netns import sysctl
@@ -21,18 +22,21 @@ from .wire.frame import message as frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any
+    from collections.abc import Generator, Iterable, Mapping
+    from typing import Any, Literal, TypeVar
 
     from .filter import Node
     from .request import Request
     from .session import Conversation
+    from .table import Builder
 
-TABLES = ("conntrack", "dying", "unconfirmed")
-ON_INTERRUPT = ("raise", "retry", "accept")
+    E = TypeVar("E", Flow, Expect)
+    Existing = Literal["error", "update"]
+    OnInterrupt = Literal["raise", "retry", "accept"]
+    Table = Literal["conntrack", "dying", "unconfirmed"]
+
 #: how often an interrupted dump is begun again
 RETRIES = 10
-_CT_NEW = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
 
 
 class LoadError:
@@ -62,61 +66,64 @@ class LoadError:
         return f"LoadError({self._index}, {self._error})"
 
 
-class DumpState:
-    """What a dump says of itself when it is over."""
-
-    __slots__ = ("interrupted",)
-
-    def __init__(self) -> None:
-        self.interrupted: bool = False
-
-
 # -- dumps --------------------------------------------------------------------------------------
 
 
-def dump_request(table: str, node: Node | None) -> Request:
-    """The dump of a table, narrowed by the kernel where it can."""
-    if table not in TABLES:
-        raise RequestError(f"table: {table!r} is none of {', '.join(TABLES)}")
-    if table != "conntrack":
-        return request.dump(table)  # these dumps heed no filter
-    down = push_down(node)
-    return request.dump(table, down.family, down.payload)
+class Listing:
+    """A dump of a table, narrowed by the kernel where it can: what to run, and what it says.
 
-
-def check_on_interrupt(value: object) -> None:
-    """RequestError unless `value` is a policy for interrupted dumps."""
-    if value not in ON_INTERRUPT:
-        raise RequestError(f"on_interrupt: {value!r} is none of {', '.join(ON_INTERRUPT)}")
-
-
-def dump(
-    wanted: Request, operation: str, on_interrupt: str, state: DumpState, window: int = 0
-) -> Conversation:  # fmt: skip
-    """Emit a :class:`~pyconntrack.session.Batch` for each ``window`` (bytes), by the caller's
-    policy.
-
-    "retry" holds a dump back until one went through undisturbed, at most RETRIES times.
+    ``interrupted``: whether it was, known when it is over and ``on_interrupt`` is "accept".
+    Raises RequestError for an argument that is wrong.
     """
-    if on_interrupt == "raise":
-        yield from session.dump(wanted, operation, window=window)
-        return
-    if on_interrupt == "accept":
-        state.interrupted = yield from session.dump(
-            wanted, operation, on_interrupt="accept", window=window)  # fmt: skip
-        return
-    for _ in range(RETRIES):
-        batches: list[Any] = []
-        inner = session.dump(wanted, operation, on_interrupt="accept", window=window)
-        whole = yield from _collect(inner, batches)
-        if not whole:
-            yield from batches
+
+    __slots__ = ("conversation", "interrupted", "node")
+
+    def __init__(
+        self, filter: Node | None, table: str, on_interrupt: str, window: int = 0
+    ) -> None:
+        self.node: Node | None = as_node(filter)
+        self.interrupted: bool = False
+        _check_word("on_interrupt", on_interrupt, ("raise", "retry", "accept"))
+        _check_word("table", table, ("conntrack", "dying", "unconfirmed"))
+        # the other dumps heed no filter
+        down = push_down(self.node if table == "conntrack" else None)
+        wanted = request.dump(table, down.family, down.payload)
+        self.conversation: Conversation = self._dump(wanted, on_interrupt, window)
+
+    def _dump(self, wanted: Request, on_interrupt: str, window: int) -> Conversation:
+        operation = "listing flows"
+        if on_interrupt != "retry":
+            self.interrupted = yield from session.dump(
+                wanted, operation, on_interrupt=on_interrupt, window=window
+            )
             return
-    raise DumpInterrupted(f"{operation}: the table changed meanwhile, {RETRIES} times")
+        for _ in range(RETRIES):
+            batches: list[Any] = []
+            inner = session.dump(wanted, operation, on_interrupt="accept", window=window)
+            interrupted = yield from _collect(inner, batches)
+            if not interrupted:
+                yield from batches
+                return
+        raise DumpInterrupted(f"{operation}: the table changed meanwhile, {RETRIES} times")
+
+    def builder(self, expect: int) -> Builder:
+        """Return what makes a FlowTable of the batches, of about ``expect`` flows where all are."""
+        from functools import partial
+
+        from .columns import mask
+        from .table import Builder
+
+        select = None if self.node is None else partial(mask, self.node)
+        return Builder(select=select, expect=expect)
+
+
+def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    if value not in words:
+        raise RequestError(f"{name}: {value!r} is none of {', '.join(words)}")
 
 
 def _collect(inner: Conversation, found: list[Any]) -> Conversation:
-    """Runs `inner`, keeping what it emits in `found`; returns its result."""
+    """Run `inner`, keeping the batches that it emits in `found`; return its result."""
     answer = None
     while True:
         try:
@@ -136,26 +143,30 @@ def _all(cls: Any, wanted: Request, operation: str) -> Conversation:
     return [value for batch in batches for value in decode(cls, batch.data, batch.end)]
 
 
-# -- one flow -----------------------------------------------------------------------------------
+# -- one entry -----------------------------------------------------------------------------------
 
 
 def _ask(wanted: Request, operation: str, about: Flow | Expect) -> Conversation:
     try:
         return (yield from session.ask(wanted, operation))
     except KernelError as error:
-        if error.flow is None:
-            error.flow = about
+        error.flow = about
         raise
 
 
-def _as_flow(target: object, zone: int | None) -> Flow:
-    if isinstance(target, Tuple):
-        target = Flow(target)
-    if not isinstance(target, Flow):
-        raise RequestError(f"flow: a Flow or a Tuple is wanted, not {target!r}")
-    if zone is not None:
-        target = target.replace(zone=zone)
-    return target
+def _get(wanted: Request, operation: str, about: E) -> Generator[Any, Any, E]:
+    answers = yield from _ask(wanted, operation, about)
+    if not answers:
+        raise kernel_error(errno.ENOENT, operation, flow=about)
+    return about.from_message(answers[0])
+
+
+def _entry(cls: type[E], target: object, zone: int | None) -> E:
+    entry = cls(target) if isinstance(target, Tuple) else target
+    if not isinstance(entry, cls):
+        kind = "flow: a Flow" if cls is Flow else "expect: an Expect"
+        raise RequestError(f"{kind} or a Tuple is wanted, not {target!r}")
+    return entry if zone is None else entry.replace(zone=zone)
 
 
 def _identity(flow: Flow, *, with_id: bool) -> dict[str, Any]:
@@ -197,14 +208,11 @@ def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
 _WITH_PORTS = (c.IPPROTO_TCP, c.IPPROTO_UDP)
 
 
-def get(target: Flow | Tuple, zone: int | None) -> Conversation:
+def get(target: Flow | Tuple, zone: int | None) -> Generator[Any, Any, Flow]:
     """The flow as the kernel has it now."""
-    flow = _as_flow(target, zone)
+    flow = _entry(Flow, target, zone)
     wanted = request.get(_identity(flow, with_id=True), flow.family)
-    answers = yield from _ask(wanted, "getting a flow", flow)
-    if not answers:
-        raise kernel_error(errno.ENOENT, "getting a flow", flow=flow)
-    return Flow.from_message(answers[0])
+    return (yield from _get(wanted, "getting a flow", flow))
 
 
 def create_request(flow: object) -> Request:
@@ -235,14 +243,13 @@ def create(flow: Flow) -> Conversation:
 
 def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -> Conversation:
     """Changes a flow: `changes`, or every changeable field that `target` carries."""
-    flow = _as_flow(target, zone)
+    flow = _entry(Flow, target, zone)
     for name in changes:
         if name not in restore_rules.CHANGEABLE:
             known = ", ".join(restore_rules.CHANGEABLE)
             raise RequestError(f"{name}: the kernel changes only {known}")
     if changes:
-        source = Flow(family=flow.family, **changes)
-        values = source._values()
+        values = Flow(family=flow.family, **changes)._values()
     else:
         values = {name: v for name, v in flow._values().items() if name in restore_rules.CHANGEABLE}
         if flow.fixed_timeout:
@@ -259,7 +266,7 @@ def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -
 
 def delete(target: Flow | Tuple, zone: int | None) -> Conversation:
     """Delete one flow; where its id is known, none with another id that took its place."""
-    flow = _as_flow(target, zone)
+    flow = _entry(Flow, target, zone)
     wanted = request.delete(_identity(flow, with_id=True), flow.family)
     yield from _ask(wanted, "deleting a flow", flow)
 
@@ -285,13 +292,22 @@ def delete_window(batch: session.Batch, node: Node | None) -> Conversation:
     return [flow for index, flow in enumerate(flows) if index not in gone]
 
 
+def wanted_node(filter: Node | None) -> Node:
+    """Return the predicate of a caller's filter; RequestError where there is none."""
+    node = as_node(filter)
+    if node is None:
+        raise RequestError("filter: a Filter is wanted; flush() empties the table")
+    return node
+
+
 def deletion(node: Node) -> Conversation:
     """Emit the windows (for :func:`delete_window`) of what is to be deleted.
 
     They are small: only a short time between seeing and deleting an entry protects one that
     changed meanwhile.
     """
-    wanted = dump_request("conntrack", node)
+    down = push_down(node)
+    wanted = request.dump("conntrack", down.family, down.payload)
     return session.dump(wanted, "deleting flows", on_interrupt="accept", window=CHANGE.window)
 
 
@@ -309,14 +325,8 @@ def family_node(family: int | str | None) -> Node | None:
     return In("family", (number, number)) if number else None
 
 
-def family_number(family: int | str | None) -> int:
-    """0, 2 or 10 of what a caller gives as family."""
-    return Flow(family=family).family
-
-
 #: flows of one round of `load`
 LOAD_ROUND = 256
-EXISTING = ("error", "update")
 
 
 def load(flows: Iterable[Flow], existing: str) -> Conversation:
@@ -327,8 +337,7 @@ def load(flows: Iterable[Flow], existing: str) -> Conversation:
     there already draws, a LoadError ("error") or a change of what differs ("update").
     Warn (UserWarning) of those that were made without the master that they name.
     """
-    if existing not in EXISTING:
-        raise RequestError(f"existing: {existing!r} is none of {', '.join(EXISTING)}")
+    _check_word("existing", existing, ("error", "update"))
     flags = c.NLM_F_APPEND if existing == "update" else 0
     if isinstance(flows, (list, tuple)):
         for number, flow in enumerate(flows):
@@ -377,13 +386,13 @@ def _load_request(number: int, flow: Flow) -> Request:
 # -- statistics ---------------------------------------------------------------------------------
 
 
-def count() -> Conversation:
+def count() -> Generator[Any, Any, int]:
     """The number of flows in the table."""
     entries, _ = yield from _global()
     return entries
 
 
-def _global() -> Conversation:
+def _global() -> Generator[Any, Any, tuple[int, int | None]]:
     answers = yield from session.ask(request.stats_global(), "asking for statistics")
     values = find(answers[0]).values(answers[0]) if answers else {}
     if "entries" not in values:
@@ -391,7 +400,7 @@ def _global() -> Conversation:
     return values["entries"], values.get("max_entries")
 
 
-def stats() -> Conversation:
+def stats() -> Generator[Any, Any, Stats]:
     """All statistics."""
     entries, most = yield from _global()
     cpus = yield from _cpus(request.stats_cpu())
@@ -403,56 +412,31 @@ def _cpus(wanted: Request) -> Conversation:
     batches: list[Any] = []
     inner = session.dump(wanted, "asking for statistics", on_interrupt="accept")
     yield from _collect(inner, batches)
-    return [
-        CpuStats.from_message(message)
-        for batch in batches
-        for message in _messages(batch)
-    ]  # fmt: skip
-
-
-def _messages(batch: session.Batch) -> Iterable[bytes]:
-    from .wire.frame import split
-
-    for pos, length, _, _, _ in split(batch.data[: batch.end]):
-        yield batch.data[pos : pos + length]
+    return [cpu for batch in batches for cpu in decode(CpuStats, batch.data, batch.end)]
 
 
 # -- expectations -------------------------------------------------------------------------------
 
 
-def _as_expect(target: object, zone: int | None) -> Expect:
-    if isinstance(target, Tuple):
-        target = Expect(target)
-    if not isinstance(target, Expect):
-        raise RequestError(f"expect: an Expect or a Tuple is wanted, not {target!r}")
-    if zone is not None:
-        target = target.replace(zone=zone)
-    _check_tuple(target._values(), "tuple_")
-    return target
-
-
-def _expect_identity(expect: Expect) -> dict[str, Any]:
+def _as_expect(target: object, zone: int | None) -> tuple[Expect, dict[str, Any]]:
+    """Return the expectation, and the values that name it: its tuple, zone and id."""
+    expect = _entry(Expect, target, zone)
     values = expect._values()
-    return {
-        name: value
-        for name, value in values.items()
-        if name.startswith("tuple_") or name in ("zone", "id")
-    }
+    _check_tuple(values, "tuple_")
+    names = [name for name in values if name.startswith("tuple_") or name in ("zone", "id")]
+    return expect, {name: values[name] for name in names}
 
 
-def expectations_request() -> Request:
-    """The dump of the expectation table."""
-    return request.dump("expect")
+def expectations() -> Conversation:
+    """Emit the expectation table."""
+    return session.dump(request.dump("expect"), "listing expectations", on_interrupt="accept")
 
 
-def get_expectation(target: Expect | Tuple, zone: int | None) -> Conversation:
+def get_expectation(target: Expect | Tuple, zone: int | None) -> Generator[Any, Any, Expect]:
     """The expectation as the kernel has it now."""
-    expect = _as_expect(target, zone)
-    wanted = request.expect_get(_expect_identity(expect), expect.family)
-    answers = yield from _ask(wanted, "getting an expectation", expect)
-    if not answers:
-        raise kernel_error(errno.ENOENT, "getting an expectation", flow=expect)
-    return Expect.from_message(answers[0])
+    expect, values = _as_expect(target, zone)
+    wanted = request.expect_get(values, expect.family)
+    return (yield from _get(wanted, "getting an expectation", expect))
 
 
 def create_expectation(expect: Expect) -> Conversation:
@@ -471,8 +455,8 @@ def create_expectation(expect: Expect) -> Conversation:
 
 def delete_expectation(target: Expect | Tuple, zone: int | None) -> Conversation:
     """Deletes one expectation."""
-    expect = _as_expect(target, zone)
-    wanted = request.expect_delete(_expect_identity(expect), expect.family)
+    expect, values = _as_expect(target, zone)
+    wanted = request.expect_delete(values, expect.family)
     yield from _ask(wanted, "deleting an expectation", expect)
 
 

@@ -17,16 +17,15 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from .expect import Expect
     from .flow import Flow
+    from .stats import CpuStats
 
-    E = TypeVar("E", Flow, Expect)
+    E = TypeVar("E", Flow, Expect, CpuStats)
 
 _LENGTH = Struct("=I").unpack_from
 
 
-def decode(
-    cls: type[E], data: bytes, end: int, node: Node | None = None
-) -> Iterator[E]:
-    """The entries in ``data[:end]`` that meet `node`, as :class:`~pyconntrack.Flow` or Expect.
+def decode(cls: type[E], data: bytes, end: int, node: Node | None = None) -> Iterator[E]:
+    """The entries in ``data[:end]`` that meet `node`, each as a ``cls``.
 
     Raises :class:`~pyconntrack.DecodeError` where a message does not keep to the format.
     """
