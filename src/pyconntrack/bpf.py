@@ -5,7 +5,7 @@ what passes is decided again in user space.  A comparison that it cannot make (t
 64 bit counters, sums) counts as one that may turn out either way.
 
 Only ctnetlink's event messages are judged; whatever else comes over the socket (answers, dumps)
-passes.  Owns the translation and the assembler; attaching is :mod:`pyconntrack.transport`'s.
+passes.
 Source: linux/filter.h; bpf_skb_get_nlattr, bpf_skb_get_nlattr_nest (net/core/filter.c).
 """
 
@@ -99,15 +99,11 @@ def _size(node: Node) -> int:
         field, comparisons = node.field, 4
     else:
         return 0
-    places = _places(field)
+    places = _PLACES.get(field, ())
     sizes = {kind.size for _, kind, _ in places} or ({1} if field == "family" else {0})
     if not sizes <= {1, 2, 4, 16} or comparisons >= _LIMIT:
         return 0
     return comparisons + 40 + sum(40 + 3 * len(protocols) for *_, protocols in places if protocols)
-
-
-def _places(field: str) -> list[Place]:
-    return _PLACES.get(field, [])
 
 
 def _walk(rows: Rows, path: Path, prefix: str, out: dict[str, list[Place]]) -> None:
@@ -176,7 +172,7 @@ def _emit_bits(out: _Assembler, node: Bits, yes: int, no: int) -> None:
 
 
 def _emit_net(out: _Assembler, node: Net, yes: int, no: int) -> None:
-    for path, kind, _ in _places(node.field):
+    for path, kind, _ in _PLACES.get(node.field, ()):
         networks = [net for net in node.networks if len(net[0]) == kind.size]
         absent = out.label()
         if networks and kind in (IPV4, IPV6):
@@ -202,8 +198,7 @@ def _emit_net(out: _Assembler, node: Net, yes: int, no: int) -> None:
 def _load_first(out: _Assembler, field: str, absent: int) -> None:
     """Loads the number `field` from whichever of its places there is."""
     there = out.label()
-    places = _places(field)
-    for path, kind, protocols in places:
+    for path, kind, protocols in _PLACES.get(field, ()):
         other = out.label()
         if protocols:
             meant = out.label()
@@ -280,14 +275,10 @@ class _Assembler:
         out = []
         for number, (code, k, targets) in enumerate(self._code):
             at = starts[number]
-            ends = [starts[self._labels[target]] for target in targets]
+            ends = [starts[self._labels[target]] - at - 1 for target in targets]
             if len(ends) == 2:
                 out.append(_INSTRUCTION.pack(code, 0, 1, k))
-                out += [
-                    _INSTRUCTION.pack(_JA, 0, 0, end - at - 2 - n) for n, end in enumerate(ends)
-                ]
-            elif ends:
-                out.append(_INSTRUCTION.pack(code, 0, 0, ends[0] - at - 1))
+                out += [_INSTRUCTION.pack(_JA, 0, 0, end - 1 - n) for n, end in enumerate(ends)]
             else:
-                out.append(_INSTRUCTION.pack(code, 0, 0, k))
+                out.append(_INSTRUCTION.pack(code, 0, 0, ends[0] if ends else k))
         return b"".join(out)

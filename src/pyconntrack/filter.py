@@ -6,7 +6,6 @@ of the raw values (:mod:`pyconntrack.columns` evaluates the same tree over whole
 it returns is decided again here, so a kernel that ignores or loosens the filter changes nothing
 but the speed.
 
-Owns matching; knows neither command lines nor expressions' syntax (:mod:`pyconntrack.where`).
 A comparison with a field that an entry lacks is false.
 """
 
@@ -87,6 +86,12 @@ class In(Node):
     def __init__(self, fields: str | tuple[str, ...], *ranges: tuple[int, int]) -> None:
         self.fields: tuple[str, ...] = (fields,) if isinstance(fields, str) else fields
         self.ranges: tuple[tuple[int, int], ...] = ranges
+
+    @property
+    def value(self) -> int | None:
+        """The one value that is wanted; None where others are, too."""
+        low, high = self.ranges[0] if len(self.ranges) == 1 else (0, -1)
+        return low if low == high else None
 
 
 class Net(Node):
@@ -171,11 +176,6 @@ def or_zero(field: str, node: Node) -> Or:
     return Or((node, And(absent)))
 
 
-def family(number: int) -> In:
-    """The layer 3 family is AF_INET (2) or AF_INET6 (10)."""
-    return In("family", (number, number))
-
-
 def translated(near: str, far: str) -> And:
     """Return the flows whose `near` end ("src" or "dst") shows as another at the `far` end.
 
@@ -189,10 +189,9 @@ def translated(near: str, far: str) -> And:
 
 def bind(node: Node, layout: Layout) -> Test | bool:
     """`node` against `layout`: a function of the raw values, or the answer if it is a constant."""
-    if isinstance(node, And):
-        return _join([bind(inner, layout) for inner in node.nodes], every=True)
-    if isinstance(node, Or):
-        return _join([bind(inner, layout) for inner in node.nodes], every=False)
+    if isinstance(node, And | Or):
+        tests = [bind(inner, layout) for inner in node.nodes]
+        return _join(tests, every=isinstance(node, And))
     if isinstance(node, Not):
         test = bind(node.node, layout)
         if isinstance(test, bool):
@@ -203,21 +202,20 @@ def bind(node: Node, layout: Layout) -> Test | bool:
     names = layout.names
     if isinstance(node, Net):
         return _bind_net(node, layout)
-    if isinstance(node, Bits):
+    if isinstance(node, Bits | Text):
         if node.field not in layout.slots:
             return False
-        at, mask, want = names.index(node.field), node.mask, node.want
-        return lambda raw: raw[at] & mask == want
+        at = names.index(node.field)
+        if isinstance(node, Bits):
+            mask, want = node.mask, node.want
+            return lambda raw: raw[at] & mask == want
+        texts = {word.encode() for word in node.words}
+        return lambda raw: raw[at].split(b"\0", 1)[0] in texts
     if isinstance(node, Differ):
         if node.a not in layout.slots or node.b not in layout.slots:
             return False
         a, b = names.index(node.a), names.index(node.b)
         return lambda raw: bool(raw[a] != raw[b])
-    if isinstance(node, Text):
-        if node.field not in layout.slots:
-            return False
-        at, texts = names.index(node.field), {word.encode() for word in node.words}
-        return lambda raw: raw[at].split(b"\0", 1)[0] in texts
     if isinstance(node, Label):
         if "labels" not in layout.slots or node.bit >= 8 * layout.slots["labels"].size:
             return False
@@ -262,21 +260,19 @@ def _bind_net(node: Net, layout: Layout) -> Test | bool:
     if not fitting:
         return False
     at = layout.names.index(node.field)
-    nets = []
-    for address, mask in fitting:
-        bits = int.from_bytes(mask)
-        nets.append((bits, int.from_bytes(address) & bits))
-    if len(nets) == 1 and nets[0][0] == (1 << 8 * len(fitting[0][0])) - 1:
-        only = fitting[0][0]
+    only, mask = fitting[0]
+    if len(fitting) == 1 and mask == b"\xff" * len(only):
         return lambda raw: bool(raw[at] == only)
+    numbers = [(int.from_bytes(mask), int.from_bytes(address)) for address, mask in fitting]
+    nets = [(bits, number & bits) for bits, number in numbers]
     return lambda raw: any(int.from_bytes(raw[at]) & bits == want for bits, want in nets)
 
 
 class PushDown:
     """What the kernel is asked to narrow.
 
-    `family` of the dump; `values`: attributes of CTA_* fields; `terms`: (node, why) of each
-    predicate that the kernel checks.
+    `family` of the dump; `values`: attributes of CTA_* fields; `terms`: the predicates that the
+    kernel checks.
     """
 
     __slots__ = ("family", "terms", "values")
@@ -317,11 +313,9 @@ def push_down(node: Node | None) -> PushDown:
         return down
     wanted = list(terms(node))
     for term in wanted:
-        if isinstance(term, In) and term.fields == ("family",) and len(term.ranges) == 1:
-            low, high = term.ranges[0]
-            if low == high:
-                down.family = low
-                down.terms.append(term)
+        if isinstance(term, In) and term.fields == ("family",) and term.value is not None:
+            down.family = term.value
+            down.terms.append(term)
     if not down.family:
         sizes = {len(a) for t in wanted if isinstance(t, Net) for a, _ in t.networks}
         if len(sizes) == 1:
@@ -332,8 +326,8 @@ def push_down(node: Node | None) -> PushDown:
                 down.values[term.field] = term.want
                 down.values[term.field + "_mask"] = term.mask
                 down.terms.append(term)
-        elif isinstance(term, In) and term.fields == ("zone",) and _single(term) is not None:
-            down.values.setdefault("zone", _single(term))
+        elif isinstance(term, In) and term.fields == ("zone",) and term.value is not None:
+            down.values.setdefault("zone", term.value)
             down.terms.append(term)
     if down.family in (c.AF_INET, c.AF_INET6):
         for direction in ("orig", "reply"):
@@ -350,14 +344,8 @@ def push_downs(node: Node | None) -> list[PushDown]:
     down = push_down(node)
     if node is None or down.family:
         return [down]
-    both = [push_down(And((family(number), node))) for number in (c.AF_INET, c.AF_INET6)]
+    both = [push_down(And((equals("family", number), node))) for number in (c.AF_INET, c.AF_INET6)]
     return both if any(len(one.terms) > len(down.terms) + 1 for one in both) else [down]
-
-
-def _single(term: In) -> int | None:
-    if len(term.ranges) == 1 and term.ranges[0][0] == term.ranges[0][1]:
-        return term.ranges[0][0]
-    return None
 
 
 def terms(node: Node) -> Iterator[Node]:
@@ -377,10 +365,10 @@ def _push_tuple(down: PushDown, wanted: list[Node], direction: str) -> None:
             name = term.field.removeprefix(direction + "_")
             if name in ("src", "dst") and len(address) == 4 and mask == b"\xff\xff\xff\xff":
                 found.setdefault(name, (address, term))
-        elif isinstance(term, In) and len(term.fields) == 1 and _single(term) is not None:
+        elif isinstance(term, In) and len(term.fields) == 1 and term.value is not None:
             name = term.fields[0].removeprefix(direction + "_")
             if name in _FLAGS and name != term.fields[0]:
-                found.setdefault(name, (_single(term), term))
+                found.setdefault(name, (term.value, term))
     proto = found["proto"][0] if "proto" in found else None
     flags = 0
     for name, (value, term) in found.items():

@@ -1,13 +1,10 @@
-"""Predicates from keywords: ``Filter(orig_src="10.0.0.0/8", proto="tcp", status="!ASSURED")``.
-
-Owns how keywords become nodes of :mod:`pyconntrack.filter`, and their checks.
-"""
+"""Predicates from keywords: ``Filter(orig_src="10.0.0.0/8", proto="tcp", status="!ASSURED")``."""
 
 from __future__ import annotations
 
 from .errors import RequestError
 from .fields import IPV4, IPV6, TEXT
-from .filter import And, Bits, In, Label, Net, Node, Or, Text, or_zero
+from .filter import And, Bits, In, Label, Net, Node, Or, Text, equals, or_zero
 from .model import FAMILIES, FIELDS, packed, to_raw
 from .schema import CONNTRACK, EXPECT
 from .vocab import EXPECT_FLAGS, STATUS, UNSET
@@ -149,9 +146,9 @@ if TYPE_CHECKING:
         nat_tuple_zone: Numbers | None
         fn: Texts | None
 
-#: shorter names that people use
 #: words for bits that are not set
 _CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}
+#: shorter names that people use
 _ALIASES = {"proto": "orig_proto", "state": "tcp_state"}
 _NAMES = {**FIELDS[id(EXPECT)], **FIELDS[id(CONNTRACK)]}
 #: numbers that the kernel leaves out of a message where they are zero
@@ -212,7 +209,7 @@ def _node(keyword: str, value: Any) -> Node:
     if name == "family":
         for number, word in FAMILIES.items():
             if value in (number, word) and not isinstance(value, bool):
-                return In("family", (number, number))
+                return equals("family", number)
         raise RequestError(f"family: {value!r} is none of 2 (ipv4), 10 (ipv6)")
     if name == "label":
         return _any([_label(each) for each in _items(value)])
@@ -232,10 +229,14 @@ def _node(keyword: str, value: Any) -> Node:
         if len(value) != 2:
             raise RequestError(f"{keyword}: (value, mask) is wanted, not {value!r}")
         want, mask = (to_raw(_NAMES[name], keyword, each) for each in value)
-        if want & ~mask:
-            raise RequestError(f"{keyword}: {want:#x} has bits outside its mask {mask:#x}")
+        _check_mask(keyword, want, mask)
         return _or_absent(name, Bits(name, mask, want), want)
     return _any([_number(name, keyword, each) for each in _items(value)])
+
+
+def _check_mask(keyword: str, want: int, mask: int) -> None:
+    if want & ~mask:
+        raise RequestError(f"{keyword}: {want:#x} has bits outside its mask {mask:#x}")
 
 
 def _items(value: Any) -> list[Any]:
@@ -250,16 +251,15 @@ def _any(nodes: list[Node]) -> Node:
 
 def _number(name: str, keyword: str, value: Any) -> Node:
     rows = _NAMES[name]
+    ends = (value, value)
     if isinstance(value, range):
         if value.step != 1 or not value:
             raise RequestError(f"{keyword}: a range of step 1 is wanted, not {value!r}")
-        low = to_raw(rows, keyword, value.start)
-        high = to_raw(rows, keyword, value.stop - 1)
-        return _or_absent(name, In(name, (low, high)), low)
-    number = to_raw(rows, keyword, value)
-    if name == "mark":
-        return _or_absent(name, Bits(name, rows[0].kind.limit, number), number)
-    return _or_absent(name, In(name, (number, number)), number)
+        ends = (value.start, value.stop - 1)
+    low, high = (to_raw(rows, keyword, end) for end in ends)
+    if name == "mark" and not isinstance(value, range):
+        return _or_absent(name, Bits(name, rows[0].kind.limit, low), low)
+    return _or_absent(name, In(name, (low, high)), low)
 
 
 def _or_absent(name: str, node: Node, value: int) -> Node:
@@ -277,8 +277,7 @@ def _label(value: Any) -> Node:
 def _flags(name: str, value: Any) -> Node:
     if isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value):
         want, mask = value
-        if want & ~mask:
-            raise RequestError(f"{name}: {want:#x} has bits outside its mask {mask:#x}")
+        _check_mask(name, want, mask)
         return Bits(name, mask, want)
     mask = want = 0
     for each in _items(value):
@@ -308,10 +307,8 @@ def _network(value: Any, keyword: str) -> tuple[bytes, bytes]:
         value, bits = value.network_address, value.prefixlen
     address = packed(value, keyword)
     width = 8 * len(address)
-    if bits is None:
-        bits = width
     try:
-        length = int(bits)
+        length = width if bits is None else int(bits)
     except ValueError:
         length = -1
     if not 0 <= length <= width:

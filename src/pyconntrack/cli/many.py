@@ -1,6 +1,6 @@
 """``-D --from-file FILE``: thousands of filters, one a line, in one pass over the table.
 
-Owns reading the lines and the look-up.  Lines that ask for exact values (or masked ones) of the
+Lines that ask for exact values (or masked ones) of the
 same fields share a hash table, so that a line more costs nothing; what else a line asks is part
 of the table's key and is decided before.  An entry counts for every line that it matches.
 """
@@ -48,21 +48,15 @@ class _Table:
     def of(self, layout: Layout, raw: tuple[Any, ...]) -> list[int]:
         """The lines that an entry matches."""
         if layout not in self._bound:
-            self._bound[layout] = self._bind(layout)
-        bound = self._bound[layout]
-        if bound is None:
+            test = True if self.rest is None else bind(self.rest, layout)
+            getters: list[Any] = [_getter(key, layout) for key in self.keys]
+            self._bound[layout] = None if test is False or None in getters else (test, getters)
+        if (bound := self._bound[layout]) is None:
             return []
         test, getters = bound
         if test is not True and not test(raw):
             return []
         return self.values.get(tuple([get(raw) for get in getters]), [])
-
-    def _bind(self, layout: Layout) -> tuple[Any, list[Any]] | None:
-        test = True if self.rest is None else bind(self.rest, layout)
-        getters = [_getter(key, layout) for key in self.keys]
-        if test is False or None in getters:
-            return None
-        return test, getters
 
     def hits(self, group: Group) -> Iterator[tuple[Any, int]]:
         """(rows of the group, line) that fit."""
@@ -98,7 +92,7 @@ def _getter(key: Key, layout: Layout) -> Callable[[tuple[Any, ...]], Value] | No
         return lambda raw: raw[at] & mask
     if len(mask) != slot.size:
         return None
-    bits, size = int.from_bytes(mask), len(mask)
+    size, bits = len(mask), int.from_bytes(mask)
     if bits == (1 << 8 * size) - 1:
         return lambda raw: raw[at]
     return lambda raw: (int.from_bytes(raw[at]) & bits).to_bytes(size)
@@ -241,9 +235,7 @@ class Lines:
                 exact[key] = value
         keys = tuple(sorted(exact, key=repr))
         other = And(rest) if rest else None
-        table = self._tables.get((keys, other))
-        if table is None:
-            table = self._tables[keys, other] = _Table(keys, other)
+        table = self._tables.setdefault((keys, other), _Table(keys, other))
         table.values.setdefault(tuple(exact[key] for key in keys), []).append(number)
         self.counts[number] = 0
 
@@ -258,9 +250,8 @@ class Lines:
 
     def count(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Counts hits, given as (anything, line)."""
-        counts = self.counts
         for _, line in pairs:
-            counts[line] += 1
+            self.counts[line] += 1
 
     def report(self, what: str) -> None:
         """A line for each filter: how many entries it matched that were deleted."""
@@ -269,10 +260,9 @@ class Lines:
 
 def _exact(term: Node) -> tuple[Key | None, Value]:
     """A term as a field and the value that it must have; (None, 0) where it is another kind."""
-    if isinstance(term, In) and len(term.fields) == 1 and len(term.ranges) == 1:
-        low, high = term.ranges[0]
-        if low == high and 0 <= low < 1 << 64:
-            return (term.fields[0], None), low
+    if isinstance(term, In) and len(term.fields) == 1:
+        if term.value is not None and 0 <= term.value < 1 << 64:
+            return (term.fields[0], None), term.value
     elif isinstance(term, Net) and len(term.networks) == 1:
         address, mask = term.networks[0]
         bits = int.from_bytes(mask)

@@ -1,7 +1,4 @@
-"""Options to a predicate: what the filter options of a command line mean.
-
-Owns the meaning of ``-s``, ``-u``, ``-n`` and their like; matching is :mod:`pyconntrack.filter`'s.
-"""
+"""Options to a predicate: what the filter options of a command line mean."""
 
 from __future__ import annotations
 
@@ -45,10 +42,14 @@ def predicate(command: Command) -> Node | None:
         if name in opts and not (changes and name.endswith("_state")):
             node: Node = equals(name, opts[name])
             nodes.append(node if opts[name] or "zone" not in name else or_zero(name, node))
-    if not changes:
-        nodes += _values(opts)
-    elif "labels" in opts:
-        nodes += [Label(bit) for bit in opts["labels"]]
+    if not changes:  # which takes these as new values
+        if "mark" in opts:
+            value, mask = opts["mark"]
+            nodes.append(Bits("mark", 0xFFFFFFFF if mask is None else mask, value))
+        if "status" in opts:
+            on, off = opts["status"]
+            nodes.append(Bits("status", on | off, on) if not on & off else Or(()))
+    nodes += [Label(bit) for bit in opts.get("labels", ())]
     if "secmark" in opts:
         # conntrack(8) lets entries pass that have none, as nearly all are
         there = In("secmark", (0, 0xFFFFFFFF))
@@ -71,28 +72,13 @@ def _where(text: str) -> list[Node]:
     return list(node.nodes) if isinstance(node, And) else [node]
 
 
-def _values(opts: dict[str, Any]) -> list[Node]:
-    """Options that an update takes for new values."""
-    nodes: list[Node] = []
-    if "mark" in opts:
-        value, mask = opts["mark"]
-        nodes.append(Bits("mark", 0xFFFFFFFF if mask is None else mask, value))
-    if "status" in opts:
-        on, off = opts["status"]
-        nodes.append(Bits("status", on | off, on) if not on & off else Or(()))
-    nodes += [Label(bit) for bit in opts.get("labels", ())]
-    return nodes
-
-
 def _nat(opts: dict[str, Any]) -> list[Node]:
-    nodes: list[Node] = []
-    if "src_nat" in opts:
-        nodes.append(_one_nat(opts["src_nat"], "src", "dst"))
-    if "dst_nat" in opts:
-        nodes.append(_one_nat(opts["dst_nat"], "dst", "src"))
+    ends = (("src", "dst"), ("dst", "src"))
+    nodes: list[Node] = [
+        _one_nat(opts[f"{near}_nat"], near, far) for near, far in ends if f"{near}_nat" in opts
+    ]
     if "any_nat" in opts:
-        target = opts["any_nat"]
-        nodes.append(Or((_one_nat(target, "src", "dst"), _one_nat(target, "dst", "src"))))
+        nodes.append(Or(_one_nat(opts["any_nat"], near, far) for near, far in ends))
     return nodes
 
 

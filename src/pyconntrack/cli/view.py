@@ -1,6 +1,6 @@
 """``-L --sort --limit --columns``: a listing in an order of one's own, and a table for people.
 
-Owns the order, the columns and their alignment.  Sorting keeps all entries that match in memory;
+Sorting keeps all entries that match in memory;
 a limit without it ends as soon as it is reached.
 """
 
@@ -12,8 +12,9 @@ from ..fields import label_numbers
 from ..output.pieces import address
 from ..output.text import L3_NAMES
 from ..receiver import LISTING
+from ..vocab import STATUS
 from ..where.lex import meant
-from ..where.names import ADDRESS, FAMILY, LABEL, STRING, field_of, spellings
+from ..where.names import ADDRESS, FAMILY, LABEL, NUMBER, STRING, field_of, spellings
 from .document import Document, writer_of
 from .select import predicate
 from .selection import Formatter, Messages, of_messages, selections
@@ -113,31 +114,16 @@ def _sorted(
         yield of_messages(block, columns)
 
 
-class _Down:
-    """A text in descending order."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __lt__(self, other: _Down) -> bool:
-        return other.text < self.text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Down) and other.text == self.text
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-
 def _key(layout: Layout, field: Field, down: bool) -> Any:
     """A function of an entry's raw values: (absent, something to compare)."""
     value = _value(layout, field)
     if value is None:
         return lambda raw: (True, 0)
     if field.kind == STRING:
-        return lambda raw: (False, _Down(value(raw)) if down else value(raw))
+        if not down:
+            return lambda raw: (False, value(raw))
+        # where one text begins with the other, the longer comes first
+        return lambda raw: (False, [*(-ord(char) for char in value(raw)), 1])
     if field.kind == ADDRESS or field.kind == LABEL:
         plain = value
 
@@ -174,7 +160,8 @@ def _table(
     colour = runner.out.terminal and not os.environ.get("NO_COLOR")
     names = [name for name, _ in columns]
     widths = [0 if csv else len(name) for name in names]
-    right = [_is_number(field) for _, field in columns]
+    right = [field.kind == NUMBER and not field.words and field.name != "status"
+             for _, field in columns]  # fmt: skip
     cells: dict[Layout, list[Any]] = {}
     count = 0
     for part in _blocks(found):
@@ -232,11 +219,6 @@ def _line(
     return "  ".join(parts)
 
 
-def _is_number(field: Field) -> bool:
-    worded = field.words or field.name == "status"
-    return field.kind == "number" and not worded
-
-
 def _quoted(text: str) -> str:
     if any(char in text for char in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
@@ -257,8 +239,6 @@ def _cell(layout: Layout, field: Field) -> Any:
     if field.kind == LABEL:
         return lambda raw: "|".join(map(str, label_numbers(value(raw))))
     if field.name == "status":
-        from ..vocab import STATUS
-
         return lambda raw: "|".join([word for bit, word in STATUS.items() if value(raw) & bit])
     words = field.words
     if field.name == "state":

@@ -6,7 +6,7 @@ kernel can take.  docs/where.md describes the language.
 
 from __future__ import annotations
 
-from ..filter import And, Bits, In, Node, Not, Or, family, push_down, terms
+from ..filter import And, Bits, In, Node, Not, Or, equals, push_down, terms
 from .compare import EQUAL, ORDER, Comparison, families_of, family_node
 from .lex import Words, meant
 from .names import ADDRESS, FAMILY, FLAGS, LABEL, STATE, STRING, field_of, spellings
@@ -52,7 +52,7 @@ class Parser(Words):
         node = part.node
         for number, bit in FAMILY_BITS.items():
             if part.families == bit and not push_down(node).family:
-                return And((*terms(node), family(number)))
+                return And((*terms(node), equals("family", number)))
         return node
 
     def joined(self, word: str, inner: Callable[[], Part]) -> list[Part]:

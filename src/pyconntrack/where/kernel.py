@@ -41,12 +41,9 @@ def explain(node: Node | None) -> list[str]:
 
 def _shadowed(term: Node, wanted: list[Node]) -> bool:
     """Whether an earlier zone has taken the one place of its kind."""
-    zones = [t for t in wanted if isinstance(t, In) and t.fields == ("zone",) and _exact(t)]
+    zones = [other for other in wanted if isinstance(other, In) and other.fields == ("zone",)
+             and other.value is not None]  # fmt: skip
     return term in zones and term is not zones[0]
-
-
-def _exact(term: In) -> bool:
-    return len(term.ranges) == 1 and term.ranges[0][0] == term.ranges[0][1]
 
 
 def _why(term: Node, wanted: list[Node], down: PushDown) -> str:
@@ -97,13 +94,13 @@ def _why_in(term: In, wanted: list[Node], down: PushDown) -> str:
     )
     if not pushable:
         return f"the kernel has no filter for {dotted(name)}"
-    if not _exact(term):
+    if term.value is None:
         return "the kernel compares with one value, not with ranges or sets"
     if down.family == c.AF_INET6:
         return "tuples are only asked for in IPv4: some kernels invert IPv6 tests"
     if part and not down.family:
         return "the kernel compares tuples only with the family set: add `family == ipv4'"
-    protocols = [t.ranges[0][0] for t in wanted if isinstance(t, In) and _exact(t)
+    protocols = [t.value for t in wanted if isinstance(t, In) and t.value is not None
                  and t.fields == (direction + "_proto",)]  # fmt: skip
     if part in ("sport", "dport") and protocols[:1] not in ([c.IPPROTO_TCP], [c.IPPROTO_UDP]):
         return f"the kernel compares ports only with {direction}.proto == tcp or udp"
