@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pyconntrack import columns
 from pyconntrack.errors import DecodeError
+from pyconntrack.fields import address
 from pyconntrack.filter import In
 from pyconntrack.layout import find
-from pyconntrack.output.pieces import address
 from pyconntrack.table import FlowTable
 from pyconntrack.wire.consts import AF_INET, AF_INET6, ct_msg
 from pyconntrack.wire.frame import message

@@ -1,21 +1,31 @@
 """One value of one field: from what a user writes to what the wire carries, and back.
 
-Owns addresses, words, labels and their checks; an error names the field and what would be right.
+An error names the field and what would be right.
 """
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from _socket import AF_INET, AF_INET6, inet_pton
 
 from . import vocab
 from .errors import RequestError
 from .field_names import FIELDS
-from .fields import IPV4, IPV6, LABEL_BYTES, TEXT, U32, label_bitmap, label_numbers
+from .fields import (
+    IPV4,
+    IPV6,
+    LABEL_BYTES,
+    TEXT,
+    U32,
+    address,
+    bits_of,
+    label_bitmap,
+    label_numbers,
+)  # fmt: skip
 from .layout import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from .model.given import AddressLike
@@ -149,19 +159,6 @@ def _label_bytes(value: Any, name: str) -> bytes:
 # -- from the wire ------------------------------------------------------------------------------
 
 
-def unpacked(raw: bytes) -> str:
-    """The text of a packed address."""
-    return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
-
-
-def bits_of(value: int) -> Iterator[int]:
-    """The numbers of the bits that are set, from the lowest on."""
-    while value:
-        low = value & -value
-        yield low.bit_length() - 1
-        value ^= low
-
-
 def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
     """The words of the bits set in `value`; a bit without a word stays a number."""
     return [words.get(1 << bit, 1 << bit) for bit in bits_of(value)]
@@ -171,7 +168,7 @@ def told(row: Attr, name: str) -> Callable[[Any], Any] | None:
     """What makes the JSON value of field `name` of its raw value; None: it is the raw value."""
     kind, words = row.kind, row.words
     if kind is IPV4 or kind is IPV6:
-        return unpacked
+        return address
     if kind is TEXT:
         return text
     if name in _LABELS:

@@ -1,16 +1,16 @@
 """The kinds of value an attribute can carry: width, struct code, and how each is packed.
 
-Owns the kinds; knows no attribute.  All numbers of ctnetlink are in network byte order, except
-kind HOST32.
+All numbers of ctnetlink are in network byte order, except kind HOST32.
 """
 
 from __future__ import annotations
 
 import sys
+from _socket import AF_INET, AF_INET6, inet_ntop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 class Kind:
@@ -22,11 +22,6 @@ class Kind:
     """
 
     __slots__ = ("code", "limit", "name", "number", "size")
-
-    name: str
-    size: int
-    code: str
-    number: bool
 
     def __init__(self, name: str, size: int, code: str, number: bool) -> None:
         self.name, self.size, self.code, self.number = name, size, code, number
@@ -46,6 +41,19 @@ IPV6 = Kind("IPV6", 16, "16s", False)
 TEXT = Kind("TEXT", 0, "", False)  # ends with a NUL on the wire
 BYTES = Kind("BYTES", 0, "", False)
 
+def address(raw: bytes) -> str:
+    """Return the text of a packed address, as inet_ntop(3) writes it."""
+    return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
+
+
+def bits_of(value: int) -> Iterator[int]:
+    """Yield the numbers of the bits that are set, from the lowest on."""
+    while value:
+        low = value & -value
+        yield low.bit_length() - 1
+        value ^= low
+
+
 LABEL_BYTES = 16  # NF_CT_LABELS_MAX_SIZE
 
 
@@ -56,8 +64,7 @@ def label_byte(number: int) -> int:
 
 def label_numbers(raw: bytes) -> list[int]:
     """Return the numbers of the labels that are set in a bitmap as it is on the wire."""
-    bits = int.from_bytes([raw[label_byte(at)] for at in range(len(raw))], "little")
-    return [number for number in range(bits.bit_length()) if bits >> number & 1]
+    return [*bits_of(int.from_bytes([raw[label_byte(at)] for at in range(len(raw))], "little"))]
 
 
 def label_bitmap(numbers: Iterable[int], start: bytes = bytes(LABEL_BYTES)) -> bytes:

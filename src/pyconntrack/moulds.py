@@ -12,9 +12,10 @@ from __future__ import annotations
 from _operator import itemgetter
 from struct import error as StructError
 
-from .convert import FAMILIES, unpacked
+from .convert import FAMILIES
 from .encode import encode
 from .errors import RequestError
+from .fields import address
 from .layout import find, rows_of
 from .wire.frame import message as frame
 
@@ -92,6 +93,6 @@ def _family(values: dict[str, Any], family: int) -> int:
             here = 2 if len(value) == 4 else 10
             if family not in (0, here):
                 words = FAMILIES.get(family, f"family {family}")
-                raise RequestError(f"{name}: {unpacked(value)} is not an {words} address")
+                raise RequestError(f"{name}: {address(value)} is not an {words} address")
             family = here
     return family

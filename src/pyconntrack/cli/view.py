@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 
-from ..fields import label_numbers
-from ..output.pieces import address
-from ..output.text import L3_NAMES
+from .. import vocab
+from ..fields import address, label_numbers
+from ..output.pieces import flags
 from ..receiver import LISTING
-from ..vocab import STATUS
 from ..where.lex import meant
 from ..where.names import ADDRESS, FAMILY, LABEL, NUMBER, STRING, field_of, spellings
 from .document import Document, writer_of
@@ -231,7 +230,7 @@ def _cell(layout: Layout, field: Field) -> Any:
     if value is None:
         return lambda raw: ""
     if field.kind == FAMILY:
-        return lambda raw: L3_NAMES.get(value(raw), str(value(raw)))
+        return lambda raw: vocab.FAMILY.get(value(raw), str(value(raw)))
     if field.kind == ADDRESS:
         return lambda raw: address(value(raw))
     if field.kind == STRING:
@@ -239,7 +238,7 @@ def _cell(layout: Layout, field: Field) -> Any:
     if field.kind == LABEL:
         return lambda raw: "|".join(map(str, label_numbers(value(raw))))
     if field.name == "status":
-        return lambda raw: "|".join([word for bit, word in STATUS.items() if value(raw) & bit])
+        return lambda raw: flags(vocab.STATUS, value(raw), "|")
     words = field.words
     if field.name == "state":
         name = next(name for name in field.names if name in layout.slots)

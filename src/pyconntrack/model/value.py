@@ -8,8 +8,7 @@ Owns reading: :class:`Value`, and the descriptors that are its attributes.
 
 from __future__ import annotations
 
-from ..convert import unpacked
-from ..fields import label_numbers
+from ..fields import address, label_numbers
 from ..layout import find, text
 
 TYPE_CHECKING = False
@@ -120,7 +119,7 @@ class Address(Field):
     """An address as text; None where it is absent."""
 
     __slots__ = ()
-    read: staticmethod[[bytes], str] = staticmethod(unpacked)
+    read: staticmethod[[bytes], str] = staticmethod(address)
 
 
 class String(Field):

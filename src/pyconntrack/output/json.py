@@ -8,17 +8,17 @@ absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an exp
 
 from __future__ import annotations
 
-from ..fields import BYTES, IPV4, IPV6, TEXT, label_numbers
+from ..fields import IPV4, IPV6, TEXT, bits_of, label_numbers
 from ..layout import text
 from ..schema import CONNTRACK, EXPECT, leaves
+from ..vocab import FAMILY
 from .pieces import Addr, Call, Made, Num, Word
-from .text import L3_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable
 
-    from ..layout import Layout, Slot
+    from ..layout import Layout
     from .pieces import Piece
 
 SCHEMA = "pyconntrack/1"
@@ -31,23 +31,21 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
     members: list[list[Piece]] = []
     if event:
         members.append([f'"event":"{event}"'])
-        if "timestamp_event" not in layout.slots:
-            members.append(['"time":', Call(now)])
-        else:
-            members.append(['"time":', Num("timestamp_event")])
-    if layout.family in L3_NAMES:
-        members.append([f'"family":"{L3_NAMES[layout.family]}"'])
+        stamped = "timestamp_event" in layout.slots
+        members.append(['"time":', Num("timestamp_event") if stamped else Call(now)])
+    if layout.family in FAMILY:
+        members.append([f'"family":"{FAMILY[layout.family]}"'])
     objects: dict[str, list[list[Piece]]] = {}
-    for name, slot in layout.slots.items():
+    for name in layout.slots:
         prefix = OBJECT[name]
-        value = _value(layout, name, slot)
+        piece = value(layout, name, '"', _text, _array, nameless=True)
         if prefix:
             if prefix not in objects:
                 objects[prefix] = []
                 members.append([prefix])
-            objects[prefix].append([f'"{name[len(prefix) + 1 :]}":', *value])
+            objects[prefix].append([f'"{name[len(prefix) + 1 :]}":', *piece])
         else:
-            members.append([f'"{name}":', *value])
+            members.append([f'"{name}":', *piece])
     out: list[Piece] = ["{"]
     for number, member in enumerate(members):
         if number:
@@ -64,25 +62,34 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
     return out
 
 
-def _value(layout: Layout, name: str, slot: Slot) -> list[Piece]:
-    kind, words = slot.kind, slot.attr.words
+def value(
+    layout: Layout, name: str, quote: str, string: Callable[[bytes], str],
+    many: Callable[[Iterable[str]], str], *, nameless: bool,
+) -> list[Piece]:  # fmt: skip
+    """Return the value of the field `name`.
+
+    `quote`: what words, addresses and bytes stand between; `string`: what makes the text of a
+    string of the kernel, `many` that of flags or labels; `nameless`: show flags without a word.
+    """
+    slot = layout.slots[name]
+    words = {number: f"{quote}{word}{quote}" for number, word in (slot.attr.words or {}).items()}
     if name in ("status", "flags"):
-        assert words is not None
-        return [Made(_Flags(words), name)]
-    if kind.number and words is not None:
-        if slot.attr.shape:
-            number = layout.shape[name]
-            return [f'"{words[number]}"' if number in words else str(number)]
-        return [Word(name, {number: f'"{word}"' for number, word in words.items()})]
-    if kind.number:
-        return [Num(name)]
-    if kind in (IPV4, IPV6):
-        return ['"', Addr(name), '"']
-    if kind is TEXT:
-        return [Call(_text, name)]
-    if kind is BYTES and name.startswith("labels"):
-        return [Call(_labels, name)]
-    return [Call(_hex, name)]
+        return [Made(lambda bits: many([
+            words.get(1 << bit, str(1 << bit))
+            for bit in bits_of(bits)
+            if nameless or 1 << bit in words
+        ]), name)]  # fmt: skip
+    if slot.attr.shape:
+        return [words.get(layout.shape[name], str(layout.shape[name]))]
+    if slot.kind.number:
+        return [Word(name, words) if words else Num(name)]
+    if slot.kind in (IPV4, IPV6):
+        return [quote, Addr(name), quote]
+    if slot.kind is TEXT:
+        return [Call(string, name)]
+    if name.startswith("labels"):
+        return [Call(lambda raw: many(map(str, label_numbers(raw))), name)]
+    return [quote, Call(bytes.hex, name), quote]
 
 
 def string(text: str) -> str:
@@ -98,29 +105,12 @@ def _escape(char: str) -> str:
     return "".join([f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)])
 
 
-class _Flags:
-    __slots__ = ("words",)
-
-    def __init__(self, words: Mapping[int, str]) -> None:
-        self.words = words
-
-    def __call__(self, value: int) -> str:
-        found = [f'"{word}"' for bit, word in self.words.items() if value & bit]
-        rest = value & ~sum(self.words)
-        found += [str(1 << bit) for bit in range(rest.bit_length()) if rest >> bit & 1]
-        return "[" + ",".join(found) + "]"
-
-
 def _text(raw: bytes) -> str:
     return string(text(raw))
 
 
-def _labels(raw: bytes) -> str:
-    return "[" + ",".join(map(str, label_numbers(raw))) + "]"
-
-
-def _hex(raw: bytes) -> str:
-    return f'"{raw.hex()}"'
+def _array(texts: Iterable[str]) -> str:
+    return f"[{','.join(texts)}]"
 
 
 def now() -> str:

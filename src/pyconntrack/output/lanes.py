@@ -1,7 +1,7 @@
 """The pieces of a layout to lanes: one text a row for each field that varies.
 
-A lane's items are as wide as its widest text, and each text's length stands beside it.  Owns how
-each kind of piece becomes lanes; where they go in the output is :mod:`.bulk`'s.
+A lane's items are as wide as its widest text, and each text's length stands beside it.
+Where they go in the output is :mod:`.bulk`'s.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..columns import as_bytes
-from .pieces import Addr, Age, Call, Flag, Made, Num, Word, address
+from ..fields import address
+from .pieces import Addr, Age, Call, Flag, Made, Num, Word
 from .tables import Values, table_of, words
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def _step(piece: Piece, layout: Layout) -> Step:
     slot = layout.slots[piece.field]
     constant = layout.shape.get(piece.field)
     if isinstance(piece, Addr):
-        return _ipv4(slot.offset) if slot.size == 4 else _ipv6(slot.offset)
+        offset = slot.offset
+        if slot.size == 4:
+            return lambda group: ipv4(group.wire(offset, 2), group.wire(offset + 2, 2))
+        return lambda group: ipv6([group.wire(offset + 2 * n, 2) for n in range(8)])
     if isinstance(piece, Num):
         if constant is not None:
             return (piece.spec % constant).encode()
@@ -63,20 +67,16 @@ def _step(piece: Piece, layout: Layout) -> Step:
         return _by_value(piece.field, lambda value: piece.spec % value)
     if isinstance(piece, Word):
         if constant is not None:
-            return _word(piece, constant).encode()
+            return piece.text(constant).encode()
         if slot.size == 1:
-            return _octet(slot.offset, [_word(piece, n) for n in range(256)])
-        return _by_value(piece.field, lambda value: _word(piece, value))
+            return _octet(slot.offset, [*map(piece.text, range(256))])
+        return _by_value(piece.field, piece.text)
     if isinstance(piece, Made):
         return _by_value(piece.field, piece.make, piece.unit)
     limit = (1 << 8 * slot.size) - 1
     if not 0 <= piece.want <= limit:
         return piece.other.encode()
     return _flag(piece, slot.offset, slot.size, limit)
-
-
-def _word(piece: Word, value: int) -> str:
-    return piece.words[value] if value in piece.words else piece.other % value
 
 
 def _pack(texts: list[bytes]) -> tuple[Values, Lengths]:
@@ -213,20 +213,12 @@ def digits(column: Column) -> list[Lane]:
 # ---- addresses ----------------------------------------------------------------------------------
 
 
-def _ipv4(at: int) -> Callable[[Group], Iterable[Lane]]:
-    return lambda group: ipv4(group.wire(at, 2), group.wire(at + 2, 2))
-
-
 def ipv4(high: Column, low: Column) -> list[Lane]:
     """Lanes of IPv4 addresses from their halves in network byte order."""
     table = table_of("octets")
     return [
         _measured(table.take(high, mode="clip")), b".", _measured(table.take(low, mode="clip"))
     ]  # fmt: skip
-
-
-def _ipv6(at: int) -> Callable[[Group], Iterable[Lane]]:
-    return lambda group: ipv6([group.wire(at + 2 * n, 2) for n in range(8)])
 
 
 def ipv6(parts: list[Column]) -> list[Lane]:

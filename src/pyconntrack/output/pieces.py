@@ -3,16 +3,14 @@
 A writer turns a layout into a list of pieces, once; :func:`compile_line` makes of it one f-string
 that formats a message's raw values.  :mod:`pyconntrack.output.bulk` renders the same
 pieces for thousands of messages at once, to the same bytes.
-
-Owns the kinds of piece; which pieces a format has, and in which order, is the writer's.
 """
 
 from __future__ import annotations
 
-from _socket import AF_INET, AF_INET6, inet_ntoa, inet_ntop
+from _socket import inet_ntoa
 
 from ..escape import printable
-from ..fields import TEXT
+from ..fields import TEXT, address, label_numbers
 from ..layout import text
 
 TYPE_CHECKING = False
@@ -48,6 +46,10 @@ class Word:
 
     def __init__(self, field: str, words: Mapping[int, str], other: str = "%d") -> None:
         self.field, self.words, self.other = field, words, other
+
+    def text(self, value: int) -> str:
+        """Return the text of one value."""
+        return self.words[value] if value in self.words else self.other % value
 
 
 class Flag:
@@ -94,6 +96,18 @@ def shown(raw: bytes) -> str:
     return printable(text(raw))
 
 
+def named(before: str, behind: str, fields: str) -> dict[str, tuple[str, str]]:
+    """Return what stands before and behind the values of `fields`, separated by blanks.
+
+    ``"icmp_id=id"`` is field icmp_id by the name id, for which ``{}`` stands.
+    """
+    pairs = (field.partition("=") for field in fields.split())
+    return {
+        name: (before.format(other or name), behind.format(other or name))
+        for name, _, other in pairs
+    }
+
+
 def present(
     layout: Layout, fields: Mapping[str, tuple[str, str]], prefix: str = "", spec: str = "%d",
     string: Callable[[bytes], str] = shown,
@@ -117,6 +131,26 @@ def present(
     return out
 
 
+def flags(words: Mapping[int, str], value: int, between: str = ",") -> str:
+    """Return the words of the bits set in `value`; a bit without a word is left out."""
+    return between.join([word for bit, word in words.items() if value & bit])
+
+
+def label_names(
+    names: Mapping[int, str], before: str = "", between: str = ",", behind: str = ""
+) -> Callable[[bytes], str]:
+    """Return what makes of a bitmap the `names` of its labels; a bit without a name is left out.
+
+    `before` and `behind` stand around them where there are any.
+    """
+
+    def text(raw: bytes) -> str:
+        found = between.join([names[bit] for bit in label_numbers(raw) if bit in names])
+        return before + found + behind if found else ""
+
+    return text
+
+
 def age(start: int, stop: int | None = None) -> str:
     """The text of an :class:`Age`; none is below zero."""
     if stop is None:
@@ -124,11 +158,6 @@ def age(start: int, stop: int | None = None) -> str:
 
         stop = time_ns()
     return str((stop - start) // 1_000_000_000 if stop > start else 0)
-
-
-def address(raw: bytes) -> str:
-    """The text of a packed address, as inet_ntop(3) writes it."""
-    return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, raw)
 
 
 class _Memo(dict[object, str]):
@@ -199,18 +228,12 @@ def _joined(pieces: list[Piece]) -> Iterator[str | Num | Addr | Call | Age | Mad
         if isinstance(piece, Flag):
             flags.append(piece)
         elif isinstance(piece, Word):
-            yield Made(_word(piece), piece.field)
+            yield Made(piece.text, piece.field)
         else:
             yield piece
 
 
-def _word(piece: Word) -> Callable[[int], str]:
-    words, other = piece.words, piece.other
-    return lambda value: words[value] if value in words else other % value
-
-
 def _flags(pieces: list[Flag]) -> Callable[[int], str]:
-    def text(value: int) -> str:
-        return "".join([p.text if value & p.mask == p.want else p.other for p in pieces])
-
-    return text
+    return lambda value: "".join(
+        [p.text if value & p.mask == p.want else p.other for p in pieces]
+    )

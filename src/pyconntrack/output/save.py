@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from .. import vocab
-from ..fields import label_numbers
 from ..netns import sysctl
 from ..restore_rules import default_timeout
 from ..wire import consts as c
-from .pieces import Addr, Call, Flag, Made, Word, present, shown
-from .text import STATES, trim
+from .pieces import Addr, Call, Flag, Made, Word, flags, label_names, named, present, shown
+from .text import trim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +18,12 @@ if TYPE_CHECKING:
 
 #: bits that may be given back to the kernel; the others are its own (IPS_UNCHANGEABLE_MASK)
 _STATUS = {
-    c.IPS_SEEN_REPLY: "SEEN_REPLY",
-    c.IPS_ASSURED: "ASSURED",
-    c.IPS_FIXED_TIMEOUT: "FIXED_TIMEOUT",
+    bit: vocab.STATUS[bit] for bit in (c.IPS_SEEN_REPLY, c.IPS_ASSURED, c.IPS_FIXED_TIMEOUT)
 }
 
 
-def _options(words: str) -> dict[str, tuple[str, str]]:
-    """Return by which options fields are given: ``"zone=-w"`` is field zone by -w."""
-    pairs = (word.split("=") for word in words.split())
-    return {name: (f"{option} ", " ") for name, option in pairs}
+def _options(fields: str) -> dict[str, tuple[str, str]]:
+    return named("{} ", " ", fields)
 
 
 _TIMEOUT, _ORIG = _options("timeout=-t"), _options("helper=--helper orig_src=-s orig_dst=-d")
@@ -56,7 +51,10 @@ def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]
     if "mark" in has:
         out.append(Made(_mark, "mark"))
     if "labels" in has:
-        out.append(Call(_Labels(labels), "labels"))
+        # a name that would not print is as good as none
+        names = {bit: str(bit) for bit in range(8 * layout.slots["labels"].size)}
+        names |= {bit: name for bit, name in labels.items() if name.isprintable()}
+        out.append(Call(label_names(names, "--label-add ", behind=" "), "labels"))
     out += present(layout, _ORIG, string=_quoted)
     out += _nat(layout, "reply_src", "-r ", "-g ", c.IPS_DST_NAT)
     out += _nat(layout, "reply_dst", "-q ", "-n ", c.IPS_SRC_NAT)
@@ -87,7 +85,7 @@ def _layer4(layout: Layout, *, offloaded: bool) -> list[Piece]:
         out.append("--sport 0 --dport 0 --state NONE --role client ")
     if offloaded and number == c.IPPROTO_TCP and "tcp_state" not in has:
         out.append("--state ESTABLISHED ")
-    for name, words in STATES.items():
+    for name, words in vocab.STATES.items():
         if name in has:
             out += ["--state ", Word(name, words), " "]
     out += present(layout, _VTAGS)
@@ -97,7 +95,7 @@ def _layer4(layout: Layout, *, offloaded: bool) -> list[Piece]:
 
 
 def _status(value: int) -> str:
-    return ",".join(word for bit, word in _STATUS.items() if value & bit) or "UNSET"
+    return flags(_STATUS, value) or "UNSET"
 
 
 def _mark(value: int) -> str:
@@ -107,15 +105,3 @@ def _mark(value: int) -> str:
 def _quoted(raw: bytes) -> str:
     word = shown(raw)
     return word if word.replace("-", "").replace("_", "").isalnum() else f'"{word}"'
-
-
-class _Labels:
-    __slots__ = ("names",)
-
-    def __init__(self, names: Mapping[int, str]) -> None:
-        # a name that would not print is as good as none
-        self.names = {bit: name for bit, name in names.items() if name.isprintable()}
-
-    def __call__(self, raw: bytes) -> str:
-        text = ",".join(self.names.get(bit, str(bit)) for bit in label_numbers(raw))
-        return f"--label-add {text} " if text else ""

@@ -1,6 +1,6 @@
 """Texts by number: tables that the lanes of :mod:`.lanes` are looked up in.
 
-Owns the tables, each made when it is first used; knows no field.
+Each is made when it is first used.
 """
 
 from __future__ import annotations
@@ -57,26 +57,6 @@ def _numerals(count: int, width: int, base: int, *, padded: bool = False) -> Val
     return out.view(np.uint64)[:, 0]
 
 
-def _decimal() -> Values:
-    return _numerals(65536, 5, 10)
-
-
-def _leading() -> Values:
-    table = table_of("decimal").copy()
-    table[0] = 0
-    return table
-
-
-def _last() -> Values:
-    return np.concatenate([_numerals(10_000, 4, 10), _numerals(10_000, 4, 10, padded=True)])
-
-
-def _middle() -> Values:
-    table = table_of("last").copy()
-    table[0] = 0
-    return table
-
-
 def _by_memory(table: Values) -> Values:
     """A table by number as a table by the number's two bytes in network byte order."""
     if not np.little_endian:
@@ -104,10 +84,6 @@ def _hex() -> Values:
     return _by_memory(out.view(np.uint64)[:, 0])
 
 
-def _first() -> Values:
-    return _by_memory(_numerals(65536, 4, 16))
-
-
 def _zeros() -> Values:
     entries = []
     for number in range(8):
@@ -122,7 +98,21 @@ def _zeros() -> Values:
     return words(entries).reshape(8, 256)
 
 
+def _without_zero(name: str) -> Values:
+    table = table_of(name).copy()
+    table[0] = 0
+    return table
+
+
 _MAKERS: dict[str, Callable[[], Values]] = {
-    "decimal": _decimal, "leading": _leading, "last": _last, "middle": _middle,
-    "octets": _octets, "hex": _hex, "first": _first, "zeros": _zeros,
-}  # fmt: skip
+    "decimal": lambda: _numerals(65536, 5, 10),
+    "leading": lambda: _without_zero("decimal"),
+    "last": lambda: np.concatenate(
+        [_numerals(10_000, 4, 10), _numerals(10_000, 4, 10, padded=True)]
+    ),
+    "middle": lambda: _without_zero("last"),
+    "octets": _octets,
+    "hex": _hex,
+    "first": lambda: _by_memory(_numerals(65536, 4, 16)),
+    "zeros": _zeros,
+}

@@ -1,41 +1,29 @@
-"""The default and the extended text of a flow or an expectation, as conntrack(8) prints it.
-
-Owns the order of the segments and quirks such as ``[UNREPLIED]``.  Reads layouts, never messages.
-"""
+"""The default and the extended text of a flow or an expectation, as conntrack(8) prints it."""
 
 from __future__ import annotations
 
 from .. import vocab
 from ..escape import printable
-from ..fields import label_numbers
 from ..wire import consts as c
-from .pieces import Age, Call, Flag, Made, Word, present
+from .pieces import Age, Call, Flag, Made, Word, flags, label_names, named, present
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..layout import Layout
     from .pieces import Piece
 
-L3_NAMES = {c.AF_INET: "ipv4", c.AF_INET6: "ipv6"}
-STATES = {
-    "tcp_state": vocab.TCP_STATE,
-    "sctp_state": vocab.SCTP_STATE,
-    "dccp_state": vocab.DCCP_STATE,
-}
+
+def _words(*texts: str) -> list[dict[str, tuple[str, str]]]:
+    return [named("{}=", " ", fields) for fields in texts]
 
 
-def _words(text: str) -> dict[str, tuple[str, str]]:
-    """Return how fields are shown: ``"sport=srckey"`` is field sport by the word srckey."""
-    pairs = (word.partition("=") for word in text.split())
-    return {name: (f"{other or name}=", " ") for name, _, other in pairs}
-
-
-_ADDRESSES, _PORTS, _KEYS = map(_words, ("src dst", "sport dport", "srckey dstkey"))
-_ICMP, _COUNTERS = map(_words, ("icmp_type=type icmp_code=code icmp_id=id", "packets bytes"))
-_MARKS, _HELPER, _ID = map(_words, ("mark secmark secctx zone", "helper use", "id"))
-_ZONE, _CLASS = _words("zone"), _words("class helper")
+_ADDRESSES, _COUNTERS, _ZONE = _words("src dst", "packets bytes", "zone")
+#: fields of ICMP, keys of GRE, ports
+_LAYER4 = _words("icmp_type=type icmp_code=code icmp_id=id", "srckey dstkey", "sport dport")
+_MARKS, _HELPER = _words("mark secmark secctx zone", "helper use")
+_ID, _CLASS = _words("id", "class helper")
 
 
 def flow(
@@ -46,7 +34,7 @@ def flow(
     has = layout.slots
     out: list[Piece] = []
     if "extended" in options:
-        out.append(f"{L3_NAMES.get(layout.family, 'unknown'):<8} {layout.family} ")
+        out.append(f"{vocab.FAMILY.get(layout.family, 'unknown'):<8} {layout.family} ")
     number = layout.shape.get("orig_proto")
     if number is not None:
         out.append(f"{vocab.PROTO.get(number, 'unknown'):<8} {number} ")
@@ -64,7 +52,8 @@ def flow(
     if "id" in options:
         out += present(layout, _ID)
     if labels is not None and "labels" in has:
-        out += ["labels", Call(_Labels(labels), "labels"), " "]
+        shown = {bit: printable(name) for bit, name in labels.items()}
+        out += ["labels", Call(label_names(shown, before="="), "labels"), " "]
     return trim(out)
 
 
@@ -102,7 +91,7 @@ def _trim_flags(pieces: list[Piece]) -> list[Piece]:
 
 
 def _state(layout: Layout) -> list[Piece]:
-    for name, words in STATES.items():
+    for name, words in vocab.STATES.items():
         if name in layout.slots:
             return [Word(name, words), " "]
     return []
@@ -111,18 +100,25 @@ def _state(layout: Layout) -> list[Piece]:
 def _side(layout: Layout, prefix: str) -> list[Piece]:
     zone = {"zone": (f"zone-{prefix[:-1]}=", " ")}
     return [
-        *present(layout, _ADDRESSES, prefix), *_layer4(layout, prefix),
+        *present(layout, _ADDRESSES, prefix), *layer4(layout, prefix, _LAYER4),
         *present(layout, zone, prefix), *present(layout, _COUNTERS, prefix),
     ]  # fmt: skip
 
 
-def _layer4(layout: Layout, prefix: str) -> list[Piece]:
-    """Ports, GRE keys or ICMP fields of one side, whose fields begin with `prefix`."""
-    keys = present(layout, _KEYS, prefix, "0x%x")
-    found = present(layout, _ICMP, prefix) or keys or present(layout, _PORTS, prefix)
-    # DCCP where the kernel has no tracker for it (6.16 on): shown as conntrack(8) does
-    dccp = layout.shape.get(f"{prefix}proto") == c.IPPROTO_DCCP
-    return found or (["sport=0 dport=0 "] if dccp else [])
+def layer4(
+    layout: Layout, prefix: str, shown: Sequence[Mapping[str, tuple[str, str]]]
+) -> list[Piece]:
+    """Return ports, GRE keys or ICMP fields of one side, whose fields begin with `prefix`.
+
+    `shown`: ICMP fields, keys and ports, each as for :func:`.pieces.present`.
+    """
+    icmp, keys, ports = shown
+    found = present(layout, icmp, prefix) or present(layout, keys, prefix, "0x%x")
+    found = found or present(layout, ports, prefix)
+    if not found and layout.shape.get(f"{prefix}proto") == c.IPPROTO_DCCP:
+        # where the kernel has no tracker for it (6.16 on): shown as conntrack(8) does
+        found = [f"{before}0{behind}" for before, behind in ports.values()]
+    return found
 
 
 def _times(layout: Layout, shown: bool) -> list[Piece]:
@@ -152,16 +148,9 @@ def _date(seconds: int) -> str:
     return asctime(localtime(seconds))
 
 
-class _Labels:
-    # a bit without a name is not told, as conntrack(8) has it
-    __slots__ = ("names",)
-
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self.names = {bit: printable(name) for bit, name in names.items()}
-
-    def __call__(self, raw: bytes) -> str:
-        names = ",".join(self.names[bit] for bit in label_numbers(raw) if bit in self.names)
-        return names and "=" + names
+def _expect_flags(value: int) -> str:
+    words = flags(vocab.EXPECT_FLAGS, value)
+    return words and words + " "
 
 
 def expect(layout: Layout) -> list[Piece]:
@@ -170,13 +159,8 @@ def expect(layout: Layout) -> list[Piece]:
     out.append(f"proto={layout.shape.get('tuple_proto', 0)} ")
     for side, words in (("tuple", ""), ("mask", "mask-"), ("master", "master-")):
         addresses = {name: (f"{words}{name}=", " ") for name in _ADDRESSES}
-        out += [*present(layout, addresses, f"{side}_"), *_layer4(layout, f"{side}_")]
+        out += [*present(layout, addresses, f"{side}_"), *layer4(layout, f"{side}_", _LAYER4)]
     out += present(layout, _ZONE)
     if "flags" in layout.slots:
-        out.append(Call(_expect_flags, "flags"))
+        out.append(Made(_expect_flags, "flags"))
     return trim(out + present(layout, _CLASS))
-
-
-def _expect_flags(value: int) -> str:
-    words = ",".join(word for bit, word in vocab.EXPECT_FLAGS.items() if value & bit)
-    return words and words + " "

@@ -1,6 +1,4 @@
 """The formats by name: for each, its pieces, and what comes before, between and after the entries.
-
-Owns the choice among formats; each format's own file owns its order and quirks.
 """
 
 from __future__ import annotations

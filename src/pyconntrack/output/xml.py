@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from .. import vocab
 from ..escape import printable
-from ..fields import label_numbers
 from ..wire import consts as c
-from .pieces import Age, Call, Flag, Word, present, shown
-from .text import L3_NAMES, STATES
+from .pieces import Age, Call, Flag, Word, label_names, named, present, shown
+from .text import layer4
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +18,16 @@ if TYPE_CHECKING:
 HEAD = b'<?xml version="1.0" encoding="utf-8"?>\n'
 
 
-def _tags(text: str) -> dict[str, tuple[str, str]]:
-    """Return how fields are shown: ``"icmp_id=id"`` is field icmp_id in an element id."""
-    pairs = (word.partition("=") for word in text.split())
-    return {name: (f"<{other or name}>", f"</{other or name}>") for name, _, other in pairs}
+def _tags(*texts: str) -> list[dict[str, tuple[str, str]]]:
+    return [named("<{}>", "</{}>", fields) for fields in texts]
 
 
-_ADDRESSES, _PORTS, _KEYS = map(_tags, ("src dst", "sport dport", "srckey dstkey"))
-_ICMP, _ZONE = _tags("icmp_type=type icmp_code=code icmp_id=id"), _tags("zone")
-_COUNTERS, _TIMES = _tags("packets bytes"), _tags("timestamp_start=start timestamp_stop=stop")
-_TIMEOUT, _SECMARK, _USE = map(_tags, ("timeout mark", "secmark secctx", "zone use id"))
+_ADDRESSES, _COUNTERS, _ZONE, _HELPER = _tags("src dst", "packets bytes", "zone", "helper")
+_LAYER4 = _tags("icmp_type=type icmp_code=code icmp_id=id", "srckey dstkey", "sport dport")
+_TIMEOUT, _SECMARK, _USE = _tags("timeout mark", "secmark secctx", "zone use id")
+_TIMES, _EXPECT = _tags(
+    "timestamp_start=start timestamp_stop=stop", "helper=helper-name timeout class zone"
+)
 
 
 def flow(
@@ -46,7 +45,7 @@ def flow(
     out += ['<meta direction="independent">', *_independent(layout, options, labels), "</meta>"]
     if "timestamp" in options:
         out.append(Call(_when))
-    return [*out, *present(layout, _tags("helper"), string=_text), "</flow>"]
+    return [*out, *present(layout, _HELPER, string=_text), "</flow>"]
 
 
 def _within(tag: str, pieces: list[Piece], attributes: str = "") -> list[Piece]:
@@ -57,21 +56,14 @@ def _within(tag: str, pieces: list[Piece], attributes: str = "") -> list[Piece]:
 def _tuple(layout: Layout, side: str) -> list[Piece]:
     family = layout.family
     number = layout.shape.get(f"{side}proto")
-    name = L3_NAMES.get(family, "unknown")
+    name = vocab.FAMILY.get(family, "unknown")
     out = _within(
         "layer3", present(layout, _ADDRESSES, side), f' protonum="{family}" protoname="{name}"'
     )
     if number is not None:
         out.append(f'<layer4 protonum="{number}" protoname="{vocab.PROTO.get(number, "unknown")}">')
-        out += [*_layer4(layout, side), "</layer4>"]
+        out += [*layer4(layout, side, _LAYER4), "</layer4>"]
     return out
-
-
-def _layer4(layout: Layout, side: str) -> list[Piece]:
-    keys = present(layout, _KEYS, side, "0x%x")
-    found = present(layout, _ICMP, side) or keys or present(layout, _PORTS, side)
-    dccp = layout.shape.get(f"{side}proto") == c.IPPROTO_DCCP
-    return found or (["<sport>0</sport><dport>0</dport>"] if dccp else [])
 
 
 def _independent(
@@ -79,12 +71,13 @@ def _independent(
 ) -> list[Piece]:
     has = layout.slots
     out: list[Piece] = []
-    for name, words in STATES.items():
+    for name, words in vocab.STATES.items():
         if name in has:
             out += ["<state>", Word(name, words), "</state>"]
     out += present(layout, _TIMEOUT)
     if labels is not None and "labels" in has:
-        out += ["<labels>", Call(_Labels(labels), "labels"), "</labels>"]
+        tags = {bit: f"<label>{escape(name)}</label>" for bit, name in labels.items()}
+        out += ["<labels>", Call(label_names(tags, between=""), "labels"), "</labels>"]
     out += [*present(layout, _SECMARK, string=_text), *present(layout, _USE)]
     if "status" in has:
         out.append(Flag("status", c.IPS_ASSURED, c.IPS_ASSURED, "<assured/>"))
@@ -96,12 +89,9 @@ def _times(layout: Layout, options: Collection[str]) -> list[Piece]:
     has = layout.slots
     if "timestamp_start" not in has:
         return []
-    out: list[Piece] = []
-    stop = "timestamp_stop" in has
-    if "ktimestamp" in options:
-        out += _within("timestamp", present(layout, _TIMES))
-    age = Age("timestamp_start", "timestamp_stop" if stop else None)
-    return [*out, "<deltatime>", age, "</deltatime>"]
+    times = present(layout, _TIMES) if "ktimestamp" in options else []
+    age = Age("timestamp_start", "timestamp_stop" if "timestamp_stop" in has else None)
+    return [*_within("timestamp", times), "<deltatime>", age, "</deltatime>"]
 
 
 def escape(text: str) -> str:
@@ -112,17 +102,6 @@ def escape(text: str) -> str:
 
 def _text(raw: bytes) -> str:
     return escape(shown(raw))
-
-
-class _Labels:
-    __slots__ = ("names",)
-
-    def __init__(self, names: Mapping[int, str]) -> None:
-        self.names = names
-
-    def __call__(self, raw: bytes) -> str:
-        names = (self.names[bit] for bit in label_numbers(raw) if bit in self.names)
-        return "".join(f"<label>{escape(name)}</label>" for name in names)
 
 
 def _when() -> str:
@@ -137,14 +116,13 @@ def _when() -> str:
 
 
 _SIDES = (("tuple", "expected"), ("mask", "mask"), ("master", "master"))
-_EXPECT = _tags("helper=helper-name timeout class zone")
 
 
 def expect(layout: Layout, options: Collection[str], event: str = "") -> list[Piece]:
     """The element of an expectation."""
     family = layout.family
     number = layout.shape.get("tuple_proto", 0)
-    name = L3_NAMES.get(family, "unknown")
+    name = vocab.FAMILY.get(family, "unknown")
     out: list[Piece] = [f'<flow type="{event}">' if event else "<flow>"]
     out.append(f'<layer3 protonum="{family}" protoname="{name}">')
     for side, tag in _SIDES:
@@ -152,7 +130,7 @@ def expect(layout: Layout, options: Collection[str], event: str = "") -> list[Pi
     name = vocab.PROTO.get(number, "unknown")
     out.append(f'</layer3><layer4 protonum="{number}" protoname="{name}">')
     for side, tag in _SIDES:
-        out += _within(tag, _layer4(layout, f"{side}_"))
+        out += _within(tag, layer4(layout, f"{side}_", _LAYER4))
     out.append("</layer4><meta>")
     out += present(layout, _EXPECT, string=_text)
     if "timestamp" in options:
