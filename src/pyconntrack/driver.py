@@ -32,7 +32,7 @@ def stream(transport: Link, conversation: Conversation) -> Generator[Any, None, 
             effect = conversation.send(answer)
             answer = None
             if effect is RECV:
-                answer = _recv(transport)
+                answer = transport.recv()
             elif isinstance(effect, bytes):
                 transport.send(effect)
             else:
@@ -55,11 +55,3 @@ def call(transport: Link, conversation: Conversation) -> Any:
             next(emitted)
         except StopIteration as stop:
             return stop.value
-
-
-def _recv(transport: Link) -> bytes:
-    while True:
-        try:
-            return transport.recv()
-        except InterruptedError:
-            continue

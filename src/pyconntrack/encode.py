@@ -1,7 +1,6 @@
 """Values to messages: attributes written in kernel order, by the rows of the schema.
 
-Owns the way from named raw values to bytes.  Addresses are packed bytes, texts str, the rest int;
-bytes of the right size are taken as they are.
+Addresses are packed bytes, texts str, the rest int; bytes of the right size are taken as they are.
 """
 
 from __future__ import annotations

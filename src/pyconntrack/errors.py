@@ -1,7 +1,4 @@
-"""Every error that pyconntrack raises, each saying whose fault it was.
-
-Owns the classes and the words a person reads; raises nothing itself.
-"""
+"""Every error that pyconntrack raises, each saying whose fault it was."""
 
 from __future__ import annotations
 

@@ -26,17 +26,14 @@ TURN = 64
 
 def receive(transport: Any) -> Any:
     """Return what waits in a non-blocking socket: a datagram, LOST after a loss, or None."""
-    while True:
-        try:
-            return transport.recv()
-        except BlockingIOError:
-            return None
-        except InterruptedError:
-            continue
-        except KernelError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            return LOST
+    try:
+        return transport.recv()
+    except BlockingIOError:
+        return None
+    except KernelError as error:
+        if error.errno != errno.ENOBUFS:
+            raise
+        return LOST
 
 
 class Listener:
@@ -91,7 +88,7 @@ class Listener:
             elif effect is RECV:
                 try:
                     answer = self._link.recv()
-                except (BlockingIOError, InterruptedError):
+                except BlockingIOError:
                     self._effect = effect
                     return int(self._link.fileno())
             elif isinstance(effect, Grow):

@@ -1,6 +1,6 @@
 """Many datagrams in one system call: recvmmsg(2) into one buffer of equal slots.
 
-Owns the buffer and the call; imported only when events come thick and fast.
+Imported only when events come thick and fast.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .wire.consts import NLMSG_HDRLEN
 
 #: datagrams of one call, and the room of each; an event of the kernel takes some 200 bytes
 COUNT, SLOT = 1024, 4096
-_MSG_DONTWAIT, _MSG_TRUNC, _MSG_WAITFORONE = 0x40, 0x20, 0x10000
+_MSG_DONTWAIT = 0x40
 
 
 class _Iovec(ctypes.Structure):
@@ -33,63 +33,46 @@ class _Mmsghdr(ctypes.Structure):  # a msghdr, padded to its alignment, and a si
 
 
 class Mmsg:
-    """A reader of the socket `fd`: `count` datagrams of at most `slot` bytes a call.
+    """A reader of the socket ``fd``: COUNT datagrams of at most SLOT bytes a call."""
 
-    `wait`: for the first of them, where none is there.
-    """
-
-    def __init__(
-        self, fd: int, count: int = COUNT, slot: int = SLOT, *, wait: bool = False
-    ) -> None:
-        self._fd, self._count, self._slot = fd, count, slot
-        self._how = _MSG_WAITFORONE if wait else _MSG_DONTWAIT
-        self.buffer = bytearray(count * slot)
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.buffer = bytearray(COUNT * SLOT)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.buffer))
-        self._iovecs = (_Iovec * count)()
-        self._headers = (_Mmsghdr * count)()
-        for at in range(count):
-            self._iovecs[at].base = base + at * slot
-            self._iovecs[at].length = slot
+        self._iovecs = (_Iovec * COUNT)()
+        self._headers = (_Mmsghdr * COUNT)()
+        for at in range(COUNT):
+            self._iovecs[at].base = base + at * SLOT
+            self._iovecs[at].length = SLOT
             self._headers[at].iov = ctypes.addressof(self._iovecs[at])
             self._headers[at].iovlen = 1
         self._call = ctypes.CDLL(None, use_errno=True).recvmmsg
-        view = np.frombuffer(memoryview(self._headers).cast("B"), np.uint32).reshape(count, -1)
-        self._flags = view[:, _Mmsghdr.flags.offset // 4]
+        view = np.frombuffer(memoryview(self._headers).cast("B"), np.uint32).reshape(COUNT, -1)
         self._sizes = view[:, _Mmsghdr.size.offset // 4]
-        self._offsets = np.arange(count, dtype=np.int64) * slot
+        self._offsets = np.arange(COUNT, dtype=np.int64) * SLOT
 
     def messages(self, number: int) -> npt.NDArray[np.int64]:
         """Return where in ``buffer`` the ``number`` datagrams begin, each of one message.
 
         Raises :class:`DecodeError` where one is not, or has been cut.
         """
-        lengths = np.frombuffer(self.buffer, np.uint32)[:: self._slot // 4][:number]
+        lengths = np.frombuffer(self.buffer, np.uint32)[:: SLOT // 4][:number]
         if ((lengths < NLMSG_HDRLEN) | (lengths != self._sizes[:number])).any():
             raise DecodeError("a datagram that is not one message")
         return self._offsets[:number]
 
     def views(self, number: int) -> list[memoryview]:
         """Return the ``number`` datagrams that were received, valid until the next call."""
-        view, slot = memoryview(self.buffer), self._slot
+        view = memoryview(self.buffer)
         sizes = self._sizes[:number].tolist()
-        return [view[at * slot : at * slot + size] for at, size in enumerate(sizes)]
-
-    def datagrams(self) -> list[memoryview]:
-        """Return the datagrams that waited, valid until the next call.
-
-        Raises :class:`KernelError`, EMSGSIZE for one that did not fit.
-        """
-        number = self.receive()
-        if (self._flags[:number] & _MSG_TRUNC).any():
-            raise KernelError(errno.EMSGSIZE, "reading from the kernel")
-        return self.views(number)
+        return [view[at * SLOT : at * SLOT + size] for at, size in enumerate(sizes)]
 
     def receive(self) -> int:
         """Receive what waits; return how many datagrams there were.
 
         Raises :class:`KernelError`, ENOBUFS after a loss.
         """
-        number = int(self._call(self._fd, self._headers, self._count, self._how, None))
+        number = int(self._call(self._fd, self._headers, COUNT, _MSG_DONTWAIT, None))
         if number < 0:
             code = ctypes.get_errno()
             if code in (errno.EAGAIN, errno.EINTR):

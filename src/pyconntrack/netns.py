@@ -1,13 +1,18 @@
-"""Network namespaces: holding one, so that every later socket opens in it; its settings.
-
-Entering a namespace is :mod:`pyconntrack.transport`'s.
-"""
+"""Network namespaces: holding one, so that every later socket opens in it; its settings."""
 
 from __future__ import annotations
 
 import os
 
 from .errors import RequestError, kernel_error
+
+
+def path_of(netns: str | int | os.PathLike[str]) -> str:
+    """Return the path of a namespace: a name as ``ip netns`` has it, a process id or a path."""
+    if isinstance(netns, int):
+        return f"/proc/{netns}/ns/net"
+    text = os.fspath(netns)
+    return text if "/" in text else f"/run/netns/{text}"
 
 
 class Held:
@@ -25,18 +30,13 @@ class Held:
             return
         if isinstance(netns, bool) or not isinstance(netns, (str, int, os.PathLike)):
             raise RequestError(f"netns: a name, a process id or a path is wanted, not {netns!r}")
-        if isinstance(netns, int):
-            path = f"/proc/{netns}/ns/net"
-        else:
-            text = os.fspath(netns)
-            path = text if "/" in text else f"/run/netns/{text}"
+        path = path_of(netns)
         if "\0" in path:
             raise RequestError(f"netns: {netns!r} is no name of a network namespace")
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            words = f"opening network namespace {netns}"
-            raise kernel_error(error.errno or 0, words) from None
+            raise kernel_error(error.errno or 0, f"opening network namespace {netns}") from None
 
     @property
     def path(self) -> str | None:

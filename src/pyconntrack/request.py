@@ -1,7 +1,4 @@
-"""Verbs to requests: which message type, flags and payload each takes.
-
-Owns the verbs' wire form; sends nothing.
-"""
+"""Verbs to requests: which message type, flags and payload each takes."""
 
 from __future__ import annotations
 

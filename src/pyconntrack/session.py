@@ -4,8 +4,6 @@ A conversation yields *bytes* to have them sent, :data:`RECV` to be sent the nex
 anything else to hand it to the caller (a :class:`Batch` of a dump).  Its return value is its
 result.  The blocking and the asyncio driver run the same conversations; so does the scripted
 kernel of :mod:`pyconntrack.testing`.
-
-Owns sequence numbers, acknowledgements, errors and interruptions; knows no field.
 """
 
 from __future__ import annotations
@@ -129,10 +127,8 @@ class DoneAt:
 
     __slots__ = ("_marks",)
 
-    _marks: tuple[bytes, ...]
-
     def __init__(self, seq: int) -> None:
-        self._marks = tuple(_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq) for flags in _VARIANTS)
+        self._marks = [_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq) for flags in _VARIANTS]
 
     def __call__(self, data: bytes | memoryview) -> int | None:
         """Where it begins in the datagram `data`; None where it is not there."""
@@ -165,10 +161,8 @@ def ask(request: Request, operation: str) -> Conversation:
             if number != seq:
                 continue  # the tail of an earlier conversation that was given up
             if kind == NLMSG_ERROR:
-                errno = read_errno(data, pos, length)
-                if errno:
-                    ext_ack = read_ext_ack(data, pos, length, flags, done=False)
-                    raise kernel_error(errno, operation, ext_ack)
+                if failure := refused(data, pos, length, flags, 0):
+                    raise kernel_error(failure.errno, operation, failure.ext_ack)
                 return answers
             if kind == NLMSG_DONE:
                 return answers
@@ -189,7 +183,6 @@ def batch(requests: Sequence[Request]) -> Conversation:
     while at < len(requests):
         parts: list[bytes] = []
         size = 0
-        first = at
         while at < len(requests) and len(parts) < BATCH_MESSAGES and size < BATCH_BYTES:
             request = requests[at]
             part = message(
@@ -200,20 +193,7 @@ def batch(requests: Sequence[Request]) -> Conversation:
             size += len(part)
             at += 1
         parts[-1] = with_ack(parts[-1])
-        yield b"".join(parts)
-        last = seq + at - 1
-        sentinel = False
-        while not sentinel:
-            data = yield RECV
-            for pos, length, kind, flags, number in split(data):
-                if not seq + first <= number <= last:
-                    continue
-                if kind != NLMSG_ERROR:
-                    answers.append((number - seq, data[pos : pos + length]))
-                    continue
-                if failure := refused(data, pos, length, flags, number - seq):
-                    failures.append(failure)
-                sentinel |= number == last
+        failures += yield from sent(b"".join(parts), seq + at - 1, seq, answers)
     return failures, answers
 
 
@@ -231,18 +211,27 @@ def with_ack(part: bytes) -> bytes:
     return part[:6] + flags.to_bytes(2, sys.byteorder) + part[8:]
 
 
-def sent(data: bytes, last: int) -> Conversation:
-    """One send of ready messages, of which number `last`, the last one, asks for an
-    acknowledgement.  Returns a :class:`Failure` for each refused one, `index` its number."""
+def sent(
+    data: bytes, last: int, first: int = 0, answers: list[tuple[int, bytes]] | None = None
+) -> Conversation:
+    """One send of ready messages, of which number ``last``, the last one, asks for an
+    acknowledgement.
+
+    Return a :class:`Failure` for each refused one, ``index`` its number counted from ``first``;
+    add (index, message) of what the kernel sent back to ``answers``.
+    """
     yield data
     failures: list[Failure] = []
-    while True:
+    sentinel = False
+    while not sentinel:
         answer = yield RECV
-        sentinel = False
         for pos, length, kind, flags, number in split(answer):
+            if not first <= number <= last:
+                continue
             if kind == NLMSG_ERROR:
-                if failure := refused(answer, pos, length, flags, number):
+                if failure := refused(answer, pos, length, flags, number - first):
                     failures.append(failure)
                 sentinel |= number == last
-        if sentinel:
-            return failures
+            elif answers is not None:
+                answers.append((number - first, answer[pos : pos + length]))
+    return failures

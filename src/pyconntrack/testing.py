@@ -7,8 +7,6 @@ what one request (or one read without a request) is answered with.
     with Conntrack(transport=kernel) as conntrack:
         assert list(conntrack.dump()) == [flow]
     assert kernel.finished
-
-Owns no test; what it builds are the kernel's own messages.
 """
 
 from __future__ import annotations

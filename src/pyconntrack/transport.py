@@ -1,8 +1,4 @@
-"""The AF_NETLINK socket: the only file with system calls.
-
-Owns opening (in any network namespace), buffers, groups, sending and receiving.  It must not know
-what a message says.
-"""
+"""The AF_NETLINK socket: opening (in any network namespace), buffers, groups, sends, receives."""
 
 from __future__ import annotations
 
@@ -103,22 +99,14 @@ class Transport:
         except OSError:
             pass
 
-    def broadcast_error(self) -> None:
-        """Has the kernel retry DESTROY events that found no room (NETLINK_BROADCAST_ERROR)."""
-        self._sock.setsockopt(c.SOL_NETLINK, c.NETLINK_BROADCAST_ERROR, 1)
-
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Sends one datagram, of one or many messages."""
-        while True:
-            try:
-                self._sock.sendto(data, (0, 0))
-                return
-            except InterruptedError:
-                continue
-            except OSError as error:
-                if error.errno == errno.ECONNREFUSED:
-                    raise kernel_error(errno.EPROTONOSUPPORT, "asking the kernel") from None
-                raise kernel_error(error.errno or 0, "asking the kernel") from None
+        try:
+            self._sock.sendto(data, (0, 0))
+        except OSError as error:
+            absent = error.errno == errno.ECONNREFUSED
+            number = errno.EPROTONOSUPPORT if absent else error.errno or 0
+            raise kernel_error(number, "asking the kernel") from None
 
     def recv(self) -> bytes:
         """The next datagram.
@@ -129,7 +117,7 @@ class Transport:
         while True:
             try:
                 data, _, flags, sender = self._sock.recvmsg(DATAGRAM)
-            except (InterruptedError, BlockingIOError):
+            except BlockingIOError:
                 raise
             except OSError as error:
                 raise KernelError(error.errno or 0, "reading from the kernel") from None
@@ -139,16 +127,6 @@ class Transport:
                 raise KernelError(errno.EMSGSIZE, "reading from the kernel")
             return data
 
-    def recv_into(self, buffer: memoryview) -> int:
-        """The next datagram into `buffer` (at least DATAGRAM long); its size."""
-        try:
-            size, _, flags, _ = self._sock.recvmsg_into([buffer])
-        except OSError as error:
-            raise KernelError(error.errno or 0, "reading from the kernel") from None
-        if flags & _socket.MSG_TRUNC:
-            raise KernelError(errno.EMSGSIZE, "reading from the kernel")
-        return int(size)
-
 
 def _open() -> _socket.socket:
     try:
@@ -156,25 +134,23 @@ def _open() -> _socket.socket:
         sock = _socket.socket(AF_NETLINK, kind, c.NETLINK_NETFILTER)
         sock.bind((0, 0))
     except OSError as error:
-        if error.errno in (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT):
-            raise kernel_error(errno.EPROTONOSUPPORT, "opening nfnetlink") from None
-        raise kernel_error(error.errno or 0, "opening nfnetlink") from None
+        absent = error.errno == errno.EAFNOSUPPORT
+        number = errno.EPROTONOSUPPORT if absent else error.errno or 0
+        raise kernel_error(number, "opening nfnetlink") from None
     return sock
 
 
 def _in_netns(netns: str | int | None, action: Callable[[], T]) -> T:
     if netns is None:
         return action()
-    if isinstance(netns, int):
-        path = f"/proc/{netns}/ns/net"
-    else:
-        path = netns if "/" in netns else f"/run/netns/{netns}"
     import ctypes
+
+    from .netns import path_of
 
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        there = os.open(path_of(netns), os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise kernel_error(error.errno or 0, f"opening network namespace {netns}") from None
     try:
@@ -195,4 +171,3 @@ def wait_readable(fd: int, seconds: float | None) -> bool:
     import select
 
     return bool(select.select([fd], [], [], seconds)[0])
-

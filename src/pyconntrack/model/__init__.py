@@ -8,7 +8,6 @@ General layout, each importing only what stands above it: ``value`` (a message a
 ``tuple``, ``entry`` (what flows and expectations share), ``flow``,
 ``expect``, ``event``, ``stats``, ``batch`` (many messages); ``given`` has types for checkers.
 
-Owns what a user sees of a message: names, words, identity, the JSON form.  Sends nothing.
 Everything here is immutable; absent is None and zero is zero.
 """
 

@@ -1,7 +1,4 @@
-"""Entries of a table: what flows and expectations have in common.
-
-Owns making one by hand, changing, comparing and telling it.
-"""
+"""Entries of a table: what flows and expectations have in common."""
 
 from __future__ import annotations
 

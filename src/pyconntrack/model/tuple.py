@@ -1,7 +1,4 @@
-"""Tuples: one direction of a connection.
-
-Owns what a tuple is, alone or as a part of a flow or an expectation, and the key it makes.
-"""
+"""Tuples: one direction of a connection, alone or as a part of a flow or an expectation."""
 
 from __future__ import annotations
 

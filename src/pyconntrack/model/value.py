@@ -2,8 +2,6 @@
 
 A value keeps the kernel's bytes and their layout; a field is read when somebody asks for it.  So
 a dump costs little an entry, and whatever a newer kernel adds is kept.
-
-Owns reading: :class:`Value`, and the descriptors that are its attributes.
 """
 
 from __future__ import annotations

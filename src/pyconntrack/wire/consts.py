@@ -1,6 +1,6 @@
 """Kernel constants of AF_NETLINK, nfnetlink and ctnetlink, in the kernel's own spelling.
 
-Owns plain integers and nothing else.  Sources: linux/netlink.h, linux/netfilter/nfnetlink.h,
+Sources: linux/netlink.h, linux/netfilter/nfnetlink.h,
 linux/netfilter/nfnetlink_conntrack.h, linux/netfilter/nf_conntrack_common.h.  Attribute numbers
 are not here: they stand once, in :mod:`pyconntrack.schema`.
 """
@@ -10,8 +10,6 @@ AF_UNSPEC, AF_INET, AF_INET6 = 0, 2, 10
 NETLINK_NETFILTER = 12
 SOL_NETLINK = 270
 NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP = 1, 2
-NETLINK_BROADCAST_ERROR = 4
-NETLINK_NO_ENOBUFS = 5
 NETLINK_CAP_ACK = 10
 NETLINK_EXT_ACK = 11
 SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_SNDBUFFORCE, SO_MEMINFO = 26, 33, 32, 55
@@ -26,7 +24,7 @@ NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x200, 0x400, 0x800
 NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 
 # extended acknowledgements
-NLMSGERR_ATTR_MSG, NLMSGERR_ATTR_OFFS = 1, 2
+NLMSGERR_ATTR_MSG = 1
 
 # struct nlattr
 NLA_HDRLEN = 4
@@ -60,7 +58,6 @@ IPS_HELPER, IPS_OFFLOAD, IPS_HW_OFFLOAD = 0x2000, 0x4000, 0x8000
 CTA_FILTER_F_IP_SRC, CTA_FILTER_F_IP_DST, CTA_FILTER_F_TUPLE_ZONE = 1, 2, 4
 CTA_FILTER_F_PROTO_NUM, CTA_FILTER_F_SRC_PORT, CTA_FILTER_F_DST_PORT = 8, 16, 32
 CTA_FILTER_F_ICMP_TYPE, CTA_FILTER_F_ICMP_CODE, CTA_FILTER_F_ICMP_ID = 64, 128, 256
-CTA_FILTER_F_ICMPV6_TYPE, CTA_FILTER_F_ICMPV6_CODE, CTA_FILTER_F_ICMPV6_ID = 512, 1024, 2048
 
 
 def ct_msg(kind: int) -> int:

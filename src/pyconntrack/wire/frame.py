@@ -1,20 +1,11 @@
-"""Netlink messages in a datagram: nlmsghdr, acknowledgements, extended acknowledgements, DONE.
-
-Owns the frame; the payload belongs to :mod:`pyconntrack.layout`.
-"""
+"""Netlink messages in a datagram: nlmsghdr, acknowledgements, extended acknowledgements, DONE."""
 
 from __future__ import annotations
 
 from struct import Struct
 
 from ..errors import DecodeError
-from .consts import (
-    NFNETLINK_V0,
-    NLM_F_ACK_TLVS,
-    NLM_F_CAPPED,
-    NLMSG_HDRLEN,
-    NLMSGERR_ATTR_MSG,
-)
+from .consts import NFNETLINK_V0, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_HDRLEN, NLMSGERR_ATTR_MSG
 from .tlv import walk
 
 TYPE_CHECKING = False
@@ -27,13 +18,11 @@ _ERRNO = Struct("=i")
 _MAX_ERRNO = 4095
 
 
-def message(
-    kind: int, flags: int, seq: int, family: int, payload: bytes = b"", version: int = NFNETLINK_V0
-) -> bytes:
+def message(kind: int, flags: int, seq: int, family: int, payload: bytes = b"") -> bytes:
     """A request: nlmsghdr, nfgenmsg, attributes."""
     return (
         NLMSGHDR.pack(NLMSG_HDRLEN + 4 + len(payload), kind, flags, seq, 0)
-        + _NFGENMSG.pack(family, version, 0)
+        + _NFGENMSG.pack(family, NFNETLINK_V0, 0)
         + payload
     )
 

@@ -30,9 +30,7 @@ def walk(data: bytes | memoryview, start: int, end: int) -> Iterator[tuple[int, 
 
 def attr(kind: int, payload: bytes) -> bytes:
     """One attribute, padded to four bytes."""
-    return (
-        NLATTR.pack(NLA_HDRLEN + len(payload), kind) + payload + b"\0" * (-len(payload) & 3)
-    )
+    return NLATTR.pack(NLA_HDRLEN + len(payload), kind) + payload + b"\0" * (-len(payload) & 3)
 
 
 def nest(kind: int, payload: bytes) -> bytes:
