@@ -261,7 +261,8 @@ def _planned(command: Command, chosen: Selection) -> tuple[Any, Selection, Any]:
         if Update.simple(command.opts):
             new = Update(command.opts)
             concerned = chosen.where(new.differs)
-            return concerned, concerned.where(new.returns), new.tails
+            returned = concerned.where(new.returns) if "undo" in command.opts else concerned
+            return concerned, returned, new.tails
         chosen = _as_messages(chosen)
     rows, kept, tails = [], [], []
     encoded: dict[Any, bytes] = {}  # mostly all entries change alike

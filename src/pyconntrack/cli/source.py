@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import request as ask
+from ..arrays import available
 from ..driver import started
 from ..receiver import CHANGE, LISTING, Receiver
 from ..session import dump
@@ -63,9 +64,11 @@ def dumps(
         family = down.family if down else 0
         payload = down.payload if down else b""
         request = ask.dump(command.table, family or command.family, payload, zero=zero)
-        many = use is LISTING and size >= MANY
+        many = size >= MANY and not payload
+        if many and use is CHANGE and available():
+            from . import bulk  # noqa: F401 - before the first entry is seen, which must not age
         window = FEW_BYTES if use is LISTING and size < MANY else use.window
-        yield Entries(request, use.ahead, window), 0 if many and not payload else worth
+        yield Entries(request, use.ahead, window), 0 if many else worth
 
 
 def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
