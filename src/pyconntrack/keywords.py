@@ -263,9 +263,7 @@ def _number(name: str, keyword: str, value: Any) -> Node:
 
 
 def _or_absent(name: str, node: Node, value: int) -> Node:
-    if value or name not in _ZERO_IS_ABSENT:
-        return node
-    return or_zero(name, node)
+    return node if value or name not in _ZERO_IS_ABSENT else or_zero(name, node)
 
 
 def _label(value: Any) -> Node:

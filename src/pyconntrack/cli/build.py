@@ -1,6 +1,6 @@
 """Options to values: the flow that a command line describes, and the changes it asks for.
 
-Owns the defaults of conntrack(8): a missing direction is the other one turned round.
+A missing direction is the other one turned round, as in conntrack(8).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from .parse import Command
 
-_TUPLE = (*TURNED, "icmp_type", "icmp_code", "icmp_id")
+_NAMES = {f"{side}_{name}" for side in ("orig", "reply")
+          for name in (*TURNED, "icmp_type", "icmp_code", "icmp_id")}  # fmt: skip
 _PLAIN = (
     "timeout", "zone", "orig_zone", "reply_zone", "tcp_state", "sctp_state", "dccp_state",
     "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "helper",
@@ -36,9 +37,6 @@ def flow_tuple(command: Command) -> tuple[dict[str, Any], int]:
             for name in [n for n in values if n.startswith(side) and n != f"{side}_zone"]:
                 del values[name]
     return values, command.family or c.AF_INET
-
-
-_NAMES = {f"{side}_{name}" for side in ("orig", "reply") for name in _TUPLE}
 
 
 def flow_values(command: Command) -> tuple[dict[str, Any], int]:

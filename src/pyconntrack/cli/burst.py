@@ -14,6 +14,7 @@ from ..errors import DecodeError
 from ..event_stream import kind_of
 from ..mmsg import Mmsg
 from ..output.bulk import Bulk
+from .watch import mark as mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,10 +83,9 @@ class Bursts:
     ) -> None:  # fmt: skip
         for at, line in zip(where.tolist(), lines, strict=True):
             out[at] = line
-        mark = self._lines.mark
         if not self._lines.marks:
             return
         for at in where[ports[where] != 0].tolist():
             line = out[at]
             assert line is not None
-            out[at] = line + mark(int(ports[at])).encode()
+            out[at] = line + mark_of(int(ports[at])).encode()

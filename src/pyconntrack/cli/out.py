@@ -1,7 +1,4 @@
-"""Where the command's words go: a buffered standard output, and messages on standard error.
-
-Owns when bytes are written and what happens when they cannot be.
-"""
+"""Where the command's words go: a buffered standard output, and messages on standard error."""
 
 from __future__ import annotations
 

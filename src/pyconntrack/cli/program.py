@@ -28,16 +28,14 @@ def run(arguments: list[str], early: Entries | None) -> int:
         return error.code
     for line in command.warnings:
         warn(line)
-    out = Output()
+    out, code = Output(), 0
     try:
         if command.verb == "version":
             out.write(f"{version_line()}\n".encode())
-            code = 0
         elif command.verb == "help":
             from .help import text
 
             out.write(text(program(), command.proto).encode())
-            code = 0
         else:
             code = _run(command, out, early)
         out.flush()

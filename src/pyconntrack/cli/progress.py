@@ -1,4 +1,4 @@
-"""``--progress``: how far long work has come, on standard error.  Owns when a line is due."""
+"""``--progress``: how far long work has come, on standard error."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Verbs: which function runs a command; what the functions share of a run.
-
-Owns the one way from a parsed command to the module of its verb, which is imported for it alone.
-Parsing is :mod:`.parse`'s, formats are :mod:`pyconntrack.output`'s.
-"""
+"""Verbs: which function runs a command, its module imported for it alone; what they share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""-G, -I, -A and -F, and -D of an expectation: commands of one request.
-
-Owns what each asks and which summary it prints; what the options mean is :mod:`.build`'s.
-"""
+"""-G, -I, -A and -F, and -D of an expectation: commands of one request."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """-C and -S: the number of entries, and the kernel's counters.
 
-Owns what they print; -C is the command that scripts call most, so it imports little.
+-C is the command that scripts call most, so little is imported.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from .run import Runner
 
 _STATS = (
-    ("found", "found"), ("invalid", "invalid"), ("insert", "insert"),
-    ("insert_failed", "insert_failed"), ("drop", "drop"), ("early_drop", "early_drop"),
-    ("error", "error"), ("search_restart", "search_restart"), ("clash_resolve", "clash_resolve"),
+    *((name, name) for name in ("found", "invalid", "insert", "insert_failed", "drop", "early_drop",
+                                "error", "search_restart", "clash_resolve")),
     ("chain_toolong", "chaintoolong"),
 )  # fmt: skip
 _STATS_EXPECT = tuple((name, f"expect_{name}") for name in ("new", "create", "delete"))
@@ -80,8 +79,8 @@ def stats(runner: Runner, command: Command) -> int:
             values = find(message).values(message)
             cpu = int.from_bytes(message[18:20])
             if command.output:
-                told = {name: f"expect_{name}" if expect else name for name in values}
-                numbers = "".join(f',"{told[name]}":{value}' for name, value in values.items())
+                prefix = "expect_" if expect else ""
+                numbers = "".join(f',"{prefix}{name}":{value}' for name, value in values.items())
                 lines.append(f'{{"cpu":{cpu}{numbers}}}')
                 continue
             cells = " ".join(f"{word}={values[name]}" for name, word in words if name in values)

@@ -1,9 +1,7 @@
 """From the text of one option value to a Python value, strictly.
 
-This module owns the syntax of values and the words that report a wrong one. It knows
-nothing of commands, and must import nothing but ``_socket``. Where conntrack(8) reports
-an error, the same error is reported; where it would misread a value in silence, an error
-says what is wrong and what would be right.
+Where conntrack(8) reports an error, the same error is reported; where it would misread a value
+in silence, an error says what is wrong and what would be right.
 """
 
 from __future__ import annotations

@@ -196,11 +196,6 @@ class EventLines:
         self.stamp = "timestamp" in writer.options
         self.marks = not writer.expect and writer.format in ("text", "save")
 
-    @staticmethod
-    def mark(portid: int) -> str:
-        """What follows an event that a process caused."""
-        return _mark(portid)
-
     def read(self, datagrams: Iterable[bytes]) -> Iterator[Lines | DecodeError]:
         """Yield the lines of the events that are wanted, and how many they are.
 
@@ -225,10 +220,7 @@ class EventLines:
         entry = layout.writers.get(key)
         if entry is None:
             test = True if self.node is None else bind(self.node, layout)
-            entry = layout.writers[key] = (
-                test,
-                compile_line(self.pieces(layout, event), layout),
-            )
+            entry = layout.writers[key] = test, compile_line(self.pieces(layout, event), layout)
         test, line = entry
         if test is False:
             return None
@@ -237,7 +229,7 @@ class EventLines:
             return None
         portid = int.from_bytes(message[12:16], sys.byteorder)
         text: str = line(raw)
-        return text + _mark(portid) if portid and self.marks else text
+        return text + mark(portid) if portid and self.marks else text
 
     def pieces(self, layout: Layout, event: str) -> list[Piece]:
         """The pieces of an event's line, its prefix first."""
@@ -262,7 +254,8 @@ def _kernel_stamp(nanoseconds: int) -> str:
 _programs: dict[int, str] = {}
 
 
-def _mark(portid: int) -> str:
+def mark(portid: int) -> str:
+    """Return what follows an event that a process caused."""
     name = _programs.get(portid)
     if name is None:
         if len(_programs) >= 64:

@@ -1,6 +1,6 @@
 """One comparison to a node: ``FIELD [& MASK] OPERATOR VALUE``.
 
-Owns what each operator means for each kind of field.  ``!=`` and ``not in`` of a field that an
+``!=`` and ``not in`` of a field that an
 entry lacks are false: they compile to what is left of the field's values, so that ``mark != 5``
 is not ``not mark == 5``.
 """
@@ -83,15 +83,15 @@ class Comparison:
             return self.families()
         ranges = [self.range(token) for token in self.values]
         if kind == LABEL:
-            found = union(ranges)
-            return self.unless(
-                either([Label(bit) for low, high in found for bit in range(low, high + 1)])
-            )
+            bits = [Label(bit) for low, high in union(ranges) for bit in range(low, high + 1)]
+            return self.unless(either(bits))
         return self.numbers(ranges)
 
-    def unless(self, node: Node) -> Node:
-        """`node`, or its contrary."""
-        return Not(node) if self.negated else node
+    def unless(self, node: Node, there: Node | None = None) -> Node:
+        """`node`, or its contrary: of the entries that are `there`, where that is said."""
+        if not self.negated:
+            return node
+        return Not(node) if there is None else And((there, Not(node)))
 
     def range(self, token: Token) -> tuple[int, int]:
         """The ends of a value, which is a range only behind `in`."""
@@ -131,10 +131,7 @@ class Comparison:
             if want & ~mask:
                 raise self.words.error(f"{want:#x} has bits outside the mask {mask:#x}", token)
             nodes.append(Bits(field.names[0], mask, want))
-        node = either(nodes)
-        if self.negated:
-            return And((In(field.names[0], (0, field.limit)), Not(node)))
-        return node
+        return self.unless(either(nodes), In(field.names[0], (0, field.limit)))
 
     def differ(self, other: Field) -> Node:
         """A comparison with another field; or a text that is spelled like one."""
@@ -160,9 +157,7 @@ class Comparison:
             read.network(self.words, field, token, nets=self.several) for token in self.values
         ]
         node = Net(field.names[0], *dict.fromkeys(networks))
-        if self.negated:
-            return And((Net(field.names[0], *ANY), Not(node)))
-        return node
+        return self.unless(node, Net(field.names[0], *ANY))
 
     def states(self) -> Node:
         """The state of any protocol."""

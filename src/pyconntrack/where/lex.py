@@ -1,8 +1,4 @@
-"""The words of an expression, and the error that points at one of them.
-
-Owns tokens, reading them one after the other, and :class:`WhereError`; knows no field and no
-grammar.
-"""
+"""The words of an expression, and the error that points at one of them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The names of an expression: fields, drawn from the schema, and flags.
-
-Owns what a name means and how it is spelled; knows neither values nor grammar.
-"""
+"""The names of an expression: fields, drawn from the schema, and flags."""
 
 from __future__ import annotations
 
@@ -33,8 +30,6 @@ _GROUPS = ("orig_seqadj", "reply_seqadj", "orig", "reply", "master", "tcp", "sct
 #: parts of requests that no entry carries
 _REQUESTS = ("filter_", "src_nat_", "dst_nat_", "mark_mask", "status_mask")
 _ALIASES = (*TURNED, "proto", "icmp_type", "icmp_code", "icmp_id")
-
-
 _WANTED = {
     ADDRESS: "an address", STRING: "a text", FAMILY: "ipv4 or ipv6",
     STATE: "the word of a state", LABEL: "the number of a label, 0 to 127",
@@ -50,20 +45,13 @@ class Field:
     __slots__ = ("kind", "limit", "name", "names", "units", "words")
 
     def __init__(
-        self,
-        name: str,
-        names: tuple[str, ...],
-        kind: str,
-        limit: int = 0,
+        self, name: str, names: tuple[str, ...], kind: str, limit: int = 0,
         words: Mapping[int, str] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.name, self.names, self.kind, self.limit = name, names, kind, limit
         self.words = words or {}
-        self.units: Mapping[str, int] = {}
-        if name == "timeout":
-            self.units = TIME
-        elif name.endswith(("bytes", "packets")):
-            self.units = SIZE
+        counts = name.endswith(("bytes", "packets"))
+        self.units: Mapping[str, int] = TIME if name == "timeout" else SIZE if counts else {}
 
     @property
     def wanted(self) -> str:

@@ -1,7 +1,4 @@
-"""Predicates back to expressions: what :func:`~pyconntrack.where.parse` reads again.
-
-Owns the shortest text of each node.
-"""
+"""Predicates back to expressions: what :func:`~pyconntrack.where.parse` reads again."""
 
 from __future__ import annotations
 
@@ -63,14 +60,9 @@ def whole(terms: Iterable[Node]) -> list[Node]:
     """`terms` with each :class:`Unlike` put together again."""
     found: list[Node] = []
     for term in terms:
-        last = found[-1] if found else None
-        if (
-            isinstance(term, Not)
-            and isinstance(term.node, Net)
-            and isinstance(last, Net)
-            and last == Net(term.node.field, *ANY)
-        ):
-            found[-1] = Unlike(term.node)
+        net = term.node if isinstance(term, Not) else None
+        if found and isinstance(net, Net) and found[-1] == Net(net.field, *ANY):
+            found[-1] = Unlike(net)
         else:
             found.append(term)
     return found
@@ -100,12 +92,10 @@ def _show_net(address: bytes, mask: bytes) -> str:
 
 def _show_bits(node: Bits) -> str:
     if node.field == "status" and node.mask < 0x10000:
-        flags = {want.mask: word for word, want in FLAGS.items() if isinstance(want, Bits)
-                 if want.want}  # fmt: skip
-        words = []
-        for bit, word in flags.items():
-            if node.mask & bit:
-                words.append(word if node.want & bit else f"not {word}")
+        flags = [(want.mask, word) for word, want in FLAGS.items()
+                 if isinstance(want, Bits) and want.want]  # fmt: skip
+        words = [word if node.want & bit else f"not {word}" for bit, word in flags
+                 if node.mask & bit]  # fmt: skip
         return " and ".join(words)
     if node.mask == 0xFFFFFFFF:
         return f"{node.field} == {node.want:#x}"

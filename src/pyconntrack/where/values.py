@@ -1,11 +1,8 @@
-"""The values of a comparison: numbers, ranges, words, networks, states, families.
-
-Owns how a value is written, and what is said of one that is wrong; knows no node.
-"""
+"""The values of a comparison: numbers, ranges, words, networks, states, families."""
 
 from __future__ import annotations
 
-from _socket import inet_pton
+from _socket import getprotobyname, inet_pton
 
 from .. import vocab
 from ..wire import consts as c
@@ -119,8 +116,6 @@ def _of_word(field: Field, text: str) -> int | None:
         if word.lower() == text.lower():
             return number
     if field.name.endswith("proto") and text[:1].isalpha():
-        from _socket import getprotobyname
-
         try:
             return getprotobyname(text)
         except (OSError, ValueError):
@@ -145,7 +140,7 @@ def _of_digits(field: Field, text: str) -> int | None:
         return None
     if unit and unit not in field.units:
         return None
-    return int(digits) * (field.units[unit] if unit else 1)
+    return int(digits) * field.units.get(unit, 1)
 
 
 # -- addresses ----------------------------------------------------------------------------------
