@@ -14,7 +14,6 @@ from ..errors import DecodeError
 from ..event_stream import kind_of
 from ..mmsg import Mmsg
 from ..output.bulk import Bulk
-from .watch import mark as mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,4 +87,4 @@ class Bursts:
         for at in where[ports[where] != 0].tolist():
             line = out[at]
             assert line is not None
-            out[at] = line + mark_of(int(ports[at])).encode()
+            out[at] = line + self._lines.mark(int(ports[at])).encode()

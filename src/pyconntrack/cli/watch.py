@@ -196,6 +196,16 @@ class EventLines:
         self.stamp = "timestamp" in writer.options
         self.marks = not writer.expect and writer.format in ("text", "save")
 
+    @staticmethod
+    def mark(portid: int) -> str:
+        """Return what follows an event that a process caused."""
+        name = _programs.get(portid)
+        if name is None:
+            if len(_programs) >= 64:
+                _programs.clear()
+            name = _programs[portid] = _program(portid)
+        return f" [USERSPACE] portid={portid}" + (f" progname={name}" if name else "")
+
     def read(self, datagrams: Iterable[bytes]) -> Iterator[Lines | DecodeError]:
         """Yield the lines of the events that are wanted, and how many they are.
 
@@ -229,7 +239,7 @@ class EventLines:
             return None
         portid = int.from_bytes(message[12:16], sys.byteorder)
         text: str = line(raw)
-        return text + mark(portid) if portid and self.marks else text
+        return text + self.mark(portid) if portid and self.marks else text
 
     def pieces(self, layout: Layout, event: str) -> list[Piece]:
         """The pieces of an event's line, its prefix first."""
@@ -252,16 +262,6 @@ def _kernel_stamp(nanoseconds: int) -> str:
 
 #: programs by port id; a port id that is used again belongs to the same program nearly always
 _programs: dict[int, str] = {}
-
-
-def mark(portid: int) -> str:
-    """Return what follows an event that a process caused."""
-    name = _programs.get(portid)
-    if name is None:
-        if len(_programs) >= 64:
-            _programs.clear()
-        name = _programs[portid] = _program(portid)
-    return f" [USERSPACE] portid={portid}" + (f" progname={name}" if name else "")
 
 
 def _program(portid: int) -> str:
