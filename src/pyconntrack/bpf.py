@@ -57,14 +57,11 @@ def program(node: Node | None) -> bytes:
     if node is None or not judges(node):
         return b""
     out = _Assembler()
-    accept, reject, judge = out.label(), out.label(), out.label()
+    accept, reject = out.label(), out.label()
     out.load(_ABS[1], _SUBSYSTEM)
-    out.branch(_JEQ, c.NFNL_SUBSYS_CTNETLINK, judge, accept)
-    out.place(judge)
+    out.leave(_JEQ, c.NFNL_SUBSYS_CTNETLINK, accept, where=False)
     out.load(_ABS[1], _FLAGS)
-    judge = out.label()
-    out.branch(_JSET, c.NLM_F_MULTI, accept, judge)
-    out.place(judge)
+    out.leave(_JSET, c.NLM_F_MULTI, accept, where=True)
     _emit(out, node, accept, reject, may=True)
     out.place(accept)
     out.load(_RET, _WORD)
@@ -148,17 +145,13 @@ def _emit_in(out: _Assembler, node: In, yes: int, no: int) -> None:
         _load_first(out, field, no)
     for low, high in node.ranges:
         low, high = max(low, 0), min(high, _WORD)
-        if low > high:
-            continue
-        on = out.label()
         if low == high:
-            out.branch(_JEQ, low, yes, on)
-        else:
-            above = out.label()
-            out.branch(_JGE, low, above, on)
-            out.place(above)
+            out.leave(_JEQ, low, yes, where=True)
+        elif low < high:
+            on = out.label()
+            out.leave(_JGE, low, on, where=False)
             out.branch(_JGT, high, on, yes)
-        out.place(on)
+            out.place(on)
     out.jump(no)
 
 
@@ -184,10 +177,8 @@ def _emit_net(out: _Assembler, node: Net, yes: int, no: int) -> None:
                     if bits:
                         out.load(_IND[4], c.NLA_HDRLEN + at)
                         out.load(_AND, bits)
-                        same = out.label()
                         want = int.from_bytes(address[at : at + 4]) & bits
-                        out.branch(_JEQ, want, same, other)
-                        out.place(same)
+                        out.leave(_JEQ, want, other, where=False)
                 out.jump(yes)
                 out.place(other)
             out.jump(no)
@@ -206,9 +197,7 @@ def _load_first(out: _Assembler, field: str, absent: int) -> None:
             out.load(_IND[1], c.NLA_HDRLEN)
             for protocol in protocols:
                 if protocol is not None:
-                    different = out.label()
-                    out.branch(_JEQ, protocol, meant, different)
-                    out.place(different)
+                    out.leave(_JEQ, protocol, meant, where=True)
             out.jump(other)
             out.place(meant)
         _find(out, path, other)
@@ -225,9 +214,7 @@ def _find(out: _Assembler, path: Path, absent: int) -> None:
     for depth, number in enumerate(path):
         out.load(_LDX_IMM, number)
         out.load(_ABS[4], _NLATTR_NEST if depth else _NLATTR)
-        found = out.label()
-        out.branch(_JEQ, 0, absent, found)
-        out.place(found)
+        out.leave(_JEQ, 0, absent, where=True)
     out.load(_TAX, 0)
 
 
@@ -264,6 +251,12 @@ class _Assembler:
     def branch(self, code: int, k: int, true: int, false: int) -> None:
         """Goes to `true` or `false`."""
         self._code.append((code, k, (true, false)))
+
+    def leave(self, code: int, k: int, label: int, *, where: bool) -> None:
+        """Goes to `label` where the comparison turns out as `where`, else to what follows."""
+        on = self.label()
+        self.branch(code, k, *((label, on) if where else (on, label)))
+        self.place(on)
 
     def assemble(self) -> bytes:
         """The program.  A branch reaches 255 instructions: where that may not do, two jumps

@@ -223,13 +223,11 @@ def _state(label: str, states: dict[str, int], error: str) -> Option:
 
 
 def _icmp(prefix: str) -> tuple[Option, ...]:
-    return (
-        Option(f"- {prefix}-type", "orig_icmp_type", "number", "TYPE", "LgiaUDE", "",
-               f"{prefix} type, a number", detail=U8),
-        Option(f"- {prefix}-code", "orig_icmp_code", "number", "CODE", "LgiaUDE", "",
-               f"{prefix} code, a number", detail=U8),
-        Option(f"- {prefix}-id", "orig_icmp_id", "number", "ID", "LGIAUDE", "",
-               f"{prefix} id, a number", detail=U16),
+    rows = (("type", "LgiaUDE", U8), ("code", "LgiaUDE", U8), ("id", "LGIAUDE", U16))
+    return tuple(
+        Option(f"- {prefix}-{name}", f"orig_icmp_{name}", "number", name.upper(), on, "",
+               f"{prefix} {name}, a number", detail=limit)
+        for name, on, limit in rows
     )  # fmt: skip
 
 

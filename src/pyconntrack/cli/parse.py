@@ -21,6 +21,8 @@ _ROWS = {option.short: option for option in grammar.OPTIONS if option.short}
 _VERBS = {verb.short: verb for verb in grammar.VERBS}
 _PROTOCOLS = {protocol.number: protocol for protocol in grammar.PROTOCOLS}
 _NAMES = [(protocol.name, protocol.number) for protocol in grammar.PROTOCOLS]
+#: kinds whose readers need no more than the option's name, for their errors
+_NAMED: dict[str, Any] = {"ports": values.ports, "port": values.port, "names": values.names}
 
 # -z would clear the counters of entries that such a filter hides.
 _FILTERS = {
@@ -202,10 +204,8 @@ class _Reader:
             return
         elif kind == "number":
             value = _number(row, text)
-        elif kind == "ports":
-            value = values.ports(text, row.name)
-        elif kind == "port":
-            value = values.port(text, row.name)
+        elif kind in _NAMED:
+            value = _NAMED[kind](text, row.name)
         elif kind == "mark":
             value = values.mark(text)
         elif kind == "choice":
@@ -251,8 +251,6 @@ class _Reader:
             value = [(word.removeprefix("-"), word.startswith("-")) for word in words]
             if ("", True) in value:
                 raise UsageError(f"Empty name in `{text}' of --{row.name}")
-        elif kind == "names":
-            value = values.names(text, row.name)
         else:
             value = text
         opts[row.field] = value

@@ -6,8 +6,6 @@ from ..filter import And, Bits, In, Label, Net, Not, Or, equals, host, or_zero, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..filter import Node
     from .parse import Command
 
@@ -54,7 +52,10 @@ def predicate(command: Command) -> Node | None:
         # conntrack(8) lets entries pass that have none, as nearly all are
         there = In("secmark", (0, 0xFFFFFFFF))
         nodes.append(Or((Not(there), equals("secmark", opts["secmark"]))))
-    nodes += _nat(opts)
+    ends = (("src", "dst"), ("dst", "src"))
+    nodes += [_nat(opts[f"{near}_nat"], near, far) for near, far in ends if f"{near}_nat" in opts]
+    if "any_nat" in opts:
+        nodes.append(Or(_nat(opts["any_nat"], near, far) for near, far in ends))
     if "where" in opts:
         nodes += _where(opts["where"])
     return And(nodes) if nodes else None
@@ -72,20 +73,10 @@ def _where(text: str) -> list[Node]:
     return list(node.nodes) if isinstance(node, And) else [node]
 
 
-def _nat(opts: dict[str, Any]) -> list[Node]:
-    ends = (("src", "dst"), ("dst", "src"))
-    nodes: list[Node] = [
-        _one_nat(opts[f"{near}_nat"], near, far) for near, far in ends if f"{near}_nat" in opts
-    ]
-    if "any_nat" in opts:
-        nodes.append(Or(_one_nat(opts["any_nat"], near, far) for near, far in ends))
-    return nodes
-
-
-def _one_nat(target: tuple[bytes | None, int | None], near: str, far: str) -> Node:
+def _nat(target: tuple[bytes | None, int | None], near: str, far: str) -> Node:
     """Return the flows whose `near` end of the original direction is translated to `target`."""
-    nodes: list[Node] = [translated(near, far)]
     address, port = target
+    nodes: list[Node] = [translated(near, far)]
     if address is not None:
         nodes.append(host(f"reply_{far}", address))
     if port is not None:

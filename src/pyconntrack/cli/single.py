@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
     document = Document(runner.out, writer_of(command))
     scalar = Scalar(document.writer, None)
+    number = command.opts.get("id")
     for answer in call(runner.transport, converse(request, "looking up")):
-        if "id" in command.opts and not _has_id(answer, command.opts["id"]):
+        if number is not None and find(answer).values(answer).get("id") != number:
             continue
         line = scalar.line(answer)
         if line is not None:
@@ -34,11 +35,6 @@ def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
     document.close()
     runner.summary(document.count, f"{what} have been shown")
     return 0 if document.count else 1
-
-
-def _has_id(answer: bytes, number: int) -> bool:
-    layout = find(answer)
-    return "id" in layout.slots and layout.values(answer)["id"] == number
 
 
 def get(runner: Runner, command: Command) -> int:

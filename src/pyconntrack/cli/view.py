@@ -172,18 +172,17 @@ def _table(
             raw = layout.unpack(message)
             rows.append([cell(raw) for cell in mine])
         if csv:
-            lines = [] if count else [",".join(names)]
-            lines += [",".join([_quoted(text) for text in row]) for row in rows]
+            lines = [",".join([_quoted(text) for text in row]) for row in rows]
         else:
             for at, column in enumerate(zip(*rows, strict=True)):
                 widths[at] = max(widths[at], max(map(len, column)))
-            lines = []
-            if not count:
-                head = _line(names, widths, right)
-                lines.append(f"\x1b[1m{head}\x1b[0m" if colour else head)
-            for row in rows:
-                shown = [text or "-" for text in row]
-                lines.append(_line(shown, widths, right, row if colour else None))
+            lines = [
+                _line([text or "-" for text in row], widths, right, row if colour else None)
+                for row in rows
+            ]
+        if not count:
+            head = ",".join(names) if csv else _line(names, widths, right)
+            lines.insert(0, f"\x1b[1m{head}\x1b[0m" if colour and not csv else head)
         count += len(rows)
         runner.out.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
     if not count:
