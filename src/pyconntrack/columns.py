@@ -28,7 +28,7 @@ from .layout import find
 from .wire.consts import NLMSG_HDRLEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .filter import Node
     from .layout import Layout
@@ -108,10 +108,6 @@ class Group:
     """
 
     __slots__ = ("_words", "index", "layout", "rows")
-
-    layout: Layout
-    rows: Bytes
-    index: Ints
 
     def __init__(self, layout: Layout, rows: Bytes, index: Ints) -> None:
         self.layout, self.rows, self.index = layout, rows, index
@@ -200,6 +196,16 @@ def groups(buffer: Buffer, starts: Ints) -> list[Group]:
     return out
 
 
+def selected(groups: list[Group], select: Callable[[Group], Bools]) -> list[Group]:
+    """Return those rows of `groups` that `select` gives a mask of; no group is empty."""
+    chosen = []
+    for group in groups:
+        rows = select(group)
+        if rows.any():
+            chosen.append(group if rows.all() else group.take(rows))
+    return chosen
+
+
 def _by_length(lengths: npt.NDArray[np.uint32], first: int) -> Iterable[tuple[int, Ints]]:
     count = len(lengths)
     same = lengths == first
@@ -259,7 +265,7 @@ def _prove(rows: Bytes, length: int, index: Ints, out: list[Group]) -> None:
 def _proof(layout: Layout, message: bytes) -> tuple[Column, Column]:
     """(mask, template) of a layout as arrays of the widest word that divides its stride.
 
-    Other than in :meth:`pyconntrack.layout.Layout.match` the message type counts: layouts are kept
+    Other than in :func:`pyconntrack.layout.find` the message type counts: layouts are kept
     by it.
     """
     known: tuple[Column, Column] | None = layout.writers.get(_proof)

@@ -5,8 +5,7 @@ and length are candidates for it; the proof is that the header bytes (and the fe
 schema marks `shape`) equal the layout's, which checks all bounds at once.  A proven message is
 one precompiled ``struct`` away from its values.  There is no second decoder.
 
-Owns discovery, proof and the bounded cache.  Never imports numpy: it stores (offset, kind, size),
-and :mod:`pyconntrack.columns` makes dtypes of them.
+Never imports numpy: :mod:`pyconntrack.columns` makes dtypes of what is stored here.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .fields import Kind
     from .schema import Rows
 
 #: where the attributes begin, counted from the nlmsghdr
@@ -46,11 +44,6 @@ class Slot:
     """Where a field lies: `offset` from the nlmsghdr, `size` in bytes, `kind`, schema row."""
 
     __slots__ = ("attr", "kind", "offset", "size")
-
-    offset: int
-    size: int
-    kind: Kind
-    attr: Attr
 
     def __init__(self, offset: int, size: int, attr: Attr) -> None:
         self.offset, self.size, self.kind, self.attr = offset, size, attr.kind, attr
@@ -86,7 +79,7 @@ class Layout:
             if slot.attr.shape:
                 self.shape[name] = int.from_bytes(message[slot.offset : slot.offset + slot.size])
                 mask[slot.offset : slot.offset + slot.size] = b"\xff" * slot.size
-        order = sorted(self.slots.items(), key=_by_offset)
+        order = sorted(self.slots.items(), key=lambda item: item[1].offset)
         self.names: tuple[str, ...] = tuple(name for name, _ in order)
         self.slots = dict(order)
         self.mask: int = int.from_bytes(mask)
@@ -119,10 +112,6 @@ class Layout:
                 name = prefix + row.name + "_" if row.name else prefix
                 self._walk(message, row.rows, name, (*path, number), at, at + size, mask)
 
-    def match(self, message: bytes) -> bool:
-        """Whether `message` has this shape (its length is known to be equal)."""
-        return int.from_bytes(message) & self.mask == self.template
-
     def unpack(self, message: bytes) -> tuple[Any, ...]:
         """The raw values of a proven message, in the order of `names`."""
         return self.struct.unpack(message)
@@ -147,10 +136,6 @@ class Layout:
 def text(raw: bytes) -> str:
     """A NUL-terminated string of the kernel; bytes that are not UTF-8 stay visible."""
     return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
-
-
-def _by_offset(item: tuple[str, Slot]) -> int:
-    return item[1].offset
 
 
 def _compile(slots: list[Slot], length: int) -> Struct:

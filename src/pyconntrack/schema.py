@@ -1,7 +1,6 @@
 """All of ctnetlink's attributes: one row each, from which everything else is derived.
 
-Owns identity (number, kernel name), nesting, kind, width and vocabulary.  It must never know
-output order, texts or quirks; a callable in here would be the first sign of rot.
+No output order, texts or quirks: a callable in here would be the first sign of rot.
 
 A field's public name is the names on the way to it, joined by ``_``; a nest with the name "" adds
 nothing.  Two rows of a nest may share a name where the kernel carries one thing in two ways
@@ -50,31 +49,12 @@ class Attr:
         "cta", "kind", "masked", "name", "number", "only", "protocols", "shape", "uses", "words",
     )  # fmt: skip
 
-    number: int
-    cta: str
-    name: str
-    kind: Kind
-    words: Mapping[int, str] | None
-    only: int
-    protocols: tuple[int | None, ...]
-    shape: bool
-    uses: int
-    masked: bool
-
     def __init__(
-        self,
-        number: int,
-        cta: str,
-        name: str,
-        kind: Kind,
-        words: Mapping[int, str] | None = None,
-        *,
-        only: int = 0,
-        protocols: tuple[int | None, ...] = (),
-        shape: bool = False,
-        uses: int = REPORT | CREATE | CHANGE,
-        masked: bool = False,
-    ) -> None:
+        self, number: int, cta: str, name: str, kind: Kind,
+        words: Mapping[int, str] | None = None, *, only: int = 0,
+        protocols: tuple[int | None, ...] = (), shape: bool = False,
+        uses: int = REPORT | CREATE | CHANGE, masked: bool = False,
+    ) -> None:  # fmt: skip
         self.number, self.cta, self.name, self.kind = number, cta, name, kind
         self.words, self.only, self.protocols, self.shape = words, only, protocols, shape
         self.uses, self.masked = uses, masked
@@ -84,12 +64,6 @@ class Nest:
     """A nest: `number` and `cta`, the `name` that its fields begin with, its `rows` by number."""
 
     __slots__ = ("cta", "name", "number", "rows", "uses")
-
-    number: int
-    cta: str
-    name: str
-    rows: Rows
-    uses: int
 
     def __init__(
         self, number: int, cta: str, name: str, rows: Rows, *, uses: int = REPORT | CREATE | CHANGE

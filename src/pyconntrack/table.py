@@ -4,7 +4,7 @@ Built from batches of a dump without an object a flow, at 200 to 300 ns an entry
 presence is a property of the message's shape, so it costs four bytes a row for all fields
 together.
 
-Owns :class:`FlowTable`.  Arrow, pandas and polars are reached only when asked for.
+Arrow, pandas and polars are reached only when asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from .columns import groups, starts
+from .columns import groups, selected, starts
 from .fields import IPV4, IPV6, TEXT
 from .layout import text
 
@@ -418,13 +418,9 @@ class Builder:
         count = len(at)
         if select is not None:
             wanted = np.zeros(count, np.bool_)
-            chosen = []
+            shapes = selected(shapes, select)
             for group in shapes:
-                mask = select(group)
-                if mask.any():
-                    chosen.append(group if mask.all() else group.take(mask))
-                    wanted[chosen[-1].index] = True
-            shapes = chosen
+                wanted[group.index] = True
             number = np.cumsum(wanted) - 1
             count = int(np.count_nonzero(wanted))
         self._reserve(self._count + count)

@@ -1,7 +1,4 @@
-"""Words for numbers: protocols, states, status and expectation flags, in the kernel's spelling.
-
-Owns the tables; how a writer pads or brackets a word is the writer's.
-"""
+"""Words for numbers: protocols, states, status and expectation flags, in the kernel's spelling."""
 
 from .wire.consts import AF_INET, AF_INET6
 

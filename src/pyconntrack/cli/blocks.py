@@ -159,14 +159,10 @@ class Columns:
                     names.append(str(offset))
                     formats.append("V16" if value.kind == SIX else f">u{value.size}")
                     offsets.append(offset)
-            found = self._dtypes[encoder.layout] = np.dtype(
-                {
-                    "names": names,
-                    "formats": formats,
-                    "offsets": offsets,
-                    "itemsize": len(encoder.whole),
-                }
-            )
+            found = self._dtypes[encoder.layout] = np.dtype({
+                "names": names, "formats": formats, "offsets": offsets,
+                "itemsize": len(encoder.whole),
+            })  # fmt: skip
         return found
 
 

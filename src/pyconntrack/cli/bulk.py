@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..columns import Group, groups, mask, starts
+from ..columns import Group, groups, mask, selected, starts
 from ..driver import call
 from ..errors import DecodeError
 from ..session import BATCH_MESSAGES, sent, sequence
@@ -63,7 +63,7 @@ class Columns:
 
     def where(self, keep: Callable[[Group], Bools]) -> Columns:
         """Return the entries that ``keep`` says of a group's rows."""
-        return Columns(_taken(self.groups, keep), self.places)
+        return Columns(selected(self.groups, keep), self.places)
 
     def without(self, gone: Iterable[int]) -> Columns:
         """Return the entries but for those at the places ``gone``."""
@@ -115,17 +115,6 @@ def joined(parts: list[Columns]) -> Columns:
     return Columns(whole, places)
 
 
-def _taken(shapes: list[Group], keep: Callable[[Group], Bools]) -> list[Group]:
-    chosen = []
-    for group in shapes:
-        rows = keep(group)
-        if rows.all():
-            chosen.append(group)
-        elif rows.any():
-            chosen.append(group.take(rows))
-    return chosen
-
-
 def chooser(node: Node | None, lines: Lines | None) -> Callable[[bytes], tuple[Columns, int]]:
     """Return a function from messages to those that meet ``node``, and any of ``lines``, and how
     many there were."""
@@ -134,7 +123,7 @@ def chooser(node: Node | None, lines: Lines | None) -> Callable[[bytes], tuple[C
         at = starts(data, len(data))
         shapes = groups(data, at)
         if node is not None:
-            shapes = _taken(shapes, lambda group: mask(node, group))
+            shapes = selected(shapes, lambda group: mask(node, group))
         if lines is None:
             return Columns(shapes, len(at)), len(at)
         hits: list[tuple[int, int]] = []
@@ -144,7 +133,7 @@ def chooser(node: Node | None, lines: Lines | None) -> Callable[[bytes], tuple[C
                 places = group.index[rows]
                 wanted[places] = True
                 hits += [(place, line) for place in places.tolist()]
-        return Columns(_taken(shapes, lambda group: wanted[group.index]), len(at), hits), len(at)
+        return Columns(selected(shapes, lambda group: wanted[group.index]), len(at), hits), len(at)
 
     return choose
 

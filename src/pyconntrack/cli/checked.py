@@ -3,8 +3,6 @@
 Creations become batches that are ready to be sent; other commands wait in their place between
 them.  The spool spills to disk, so that memory does not grow with the file.  A message's sequence
 number is its line number.  Files too large for one block are encoded by :mod:`.blocks`.
-
-Owns reading and checking; sends nothing.
 """
 
 from __future__ import annotations

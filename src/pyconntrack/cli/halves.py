@@ -1,6 +1,6 @@
 """The check of a large file in two processes, each of a half.
 
-Owns the division and what goes between the processes: the second half's batches wait in a
+The second half's batches wait in a
 temporary file that both have open, the rest (counts, warnings, the first wrong line) comes
 through a pipe.
 """

@@ -1,7 +1,7 @@
 """-R: the commands of a file, one a line.
 
-Owns the order of things (everything is checked before anything is sent) and the report of what
-failed where.  The check is :mod:`.checked`'s, and of large files :mod:`.halves`'.
+Everything is checked before anything is sent.  The check is :mod:`.checked`'s, and of
+large files :mod:`.halves`'.
 """
 
 from __future__ import annotations

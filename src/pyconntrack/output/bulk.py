@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..columns import Group, groups, starts
+from ..columns import Group, groups, selected, starts
 from .lanes import Lane, Lengths, steps_of
 from .pieces import compile_line
 from .tables import Values
@@ -82,14 +82,7 @@ class Bulk:
     ) -> tuple[bytes, int]:
         shapes = groups(buffer, at)
         if select is not None:
-            chosen = []
-            for group in shapes:
-                mask = select(group)
-                if mask.all():
-                    chosen.append(group)
-                elif mask.any():
-                    chosen.append(group.take(mask))
-            shapes = chosen
+            shapes = selected(shapes, select)
         return self.render(shapes, len(at))
 
     def lines(self, group: Group) -> list[bytes]:
@@ -170,15 +163,9 @@ class _Plan:
         if not self._steps:
             self._steps = steps_of(self._pieces, self._layout)
         text = _Text(len(group))
-        literal = b""
         for step in self._steps:
-            for lane in (step,) if isinstance(step, bytes) else step(group):
-                if isinstance(lane, bytes):
-                    literal += lane
-                else:
-                    text.add(literal, *lane)
-                    literal = b""
-        text.end(literal)
+            text.add((step,) if isinstance(step, bytes) else step(group))
+        text.end()
         return text
 
 
@@ -197,16 +184,23 @@ class _Text:
         self.spill = 0
         self._lanes: list[tuple[bytes, Values, Lengths]] = []
 
-    def add(self, literal: bytes, values: Values, lengths: Lengths) -> None:
-        """A lane behind a literal."""
-        if not self._lanes:
-            self.lead, literal = literal, b""
-        self._lanes.append((literal, values, lengths))
-        self.spill = max(self.spill - len(literal), values.itemsize)
-        self.lengths += lengths
+    def add(self, lanes: Iterable[Lane]) -> None:
+        """Add lanes and literals."""
+        for lane in lanes:
+            if isinstance(lane, bytes):
+                self._tail += lane
+                continue
+            literal, self._tail = self._tail, b""
+            if not self._lanes:
+                self.lead, literal = literal, b""
+            values, lengths = lane
+            self._lanes.append((literal, values, lengths))
+            self.spill = max(self.spill - len(literal), values.itemsize)
+            self.lengths += lengths
 
-    def end(self, literal: bytes) -> None:
-        """The literal behind the last lane."""
+    def end(self) -> None:
+        """Take what was added last as the end of each row."""
+        literal = self._tail
         if not self._lanes:
             self.lead, literal = literal, b""
         self._tail = literal
@@ -272,14 +266,8 @@ def joined(
     widths = np.zeros(count, np.int64)
     for index, lanes in parts:
         text = _Text(len(index))
-        literal = b""
-        for lane in lanes:
-            if isinstance(lane, bytes):
-                literal += lane
-            else:
-                text.add(literal, *lane)
-                literal = b""
-        text.end(literal + behind)
+        text.add([*lanes, behind])
+        text.end()
         lengths[index] = text.lengths
         text.pad(text.spill)
         widths[index] = text.lengths
