@@ -358,9 +358,7 @@ def _in(node: In, group: Group) -> Bools | bool:
     if len(node.fields) == 1 and node.fields[0] in layout.shape:
         value = layout.shape[node.fields[0]]
         return any(low <= value <= high for low, high in node.ranges)
-    if any(field not in layout.slots for field in node.fields):
-        return False
-    if not node.ranges:
+    if not node.ranges or any(field not in layout.slots for field in node.fields):
         return False
     values = group.column(node.fields[0]) if node.fields else np.zeros(len(group), np.uint64)
     limit = int(np.iinfo(values.dtype).max)

@@ -50,9 +50,8 @@ def check(file: IO[bytes]) -> list[tuple[int, Checked]]:
 def _division(fd: int) -> tuple[int, int]:
     """Where the second half begins (0: it is not worth it), and where it ends."""
     info = os.fstat(fd)
-    if not stat.S_ISREG(info.st_mode) or os.lseek(fd, 0, os.SEEK_CUR):
-        return 0, 0
-    if info.st_size < WORTH:
+    regular = stat.S_ISREG(info.st_mode)
+    if not regular or os.lseek(fd, 0, os.SEEK_CUR) or info.st_size < WORTH:
         return 0, 0
     from ..receiver import worth_it  # short files have no need of it
 

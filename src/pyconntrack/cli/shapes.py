@@ -135,7 +135,8 @@ class Encoder:
         self._parts: list[Any] = [whole[:8], b""]
         behind = 12
         for offset, value in places:
-            codes += [f"{offset - behind}s", _code(value)]
+            code = _CODES[value.size] if value.kind == NUMBER else f"{value.size}s"
+            codes += [f"{offset - behind}s", code]
             self._parts += [whole[behind:offset], None]
             behind = offset + value.size
         codes.append(f"{len(whole) - behind}s")
@@ -165,10 +166,6 @@ class Encoder:
         parts[1] = seq
         parts[3::2] = self._order(values)
         return self._pack(*parts)
-
-
-def _code(value: Varying) -> str:
-    return _CODES[value.size] if value.kind == NUMBER else f"{value.size}s"
 
 
 class Shape:

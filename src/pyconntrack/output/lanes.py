@@ -242,18 +242,14 @@ def ipv6(parts: list[Column]) -> list[Lane]:
                 word = instead[number][zeros[:1]]
             else:
                 word = (table if number else table_of("first"))[part[:1]]
-            lanes.append(_literal(word))
+            raw = word.tobytes()
+            lanes.append(raw[: raw[7]])
             continue
         word = (table if number else table_of("first")).take(part, mode="clip")
         if some:
             np.copyto(word, instead[number].take(zeros), where=empty[number])
         if len(dotted):
-            raw = as_bytes(np.stack([other[dotted] for other in parts], 1).view(np.uint8))
-            word[dotted] = words([address(each).encode()[7 * number :][:7] for each in raw])
+            rare = as_bytes(np.stack([other[dotted] for other in parts], 1).view(np.uint8))
+            word[dotted] = words([address(each).encode()[7 * number :][:7] for each in rare])
         lanes.append(_measured(word))
     return lanes
-
-
-def _literal(word: Values) -> bytes:
-    raw = word.tobytes()
-    return raw[: raw[7]]

@@ -83,11 +83,11 @@ def _trim_flags(pieces: list[Piece]) -> list[Piece]:
     at = len(pieces)
     while at and isinstance(pieces[at - 1], Flag):
         at -= 1
-    moved: list[Piece] = []
-    for piece in pieces[at:]:
-        assert isinstance(piece, Flag)
-        moved.append(Flag(piece.field, piece.mask, piece.want, " " + piece.text.rstrip(" ")))
-    return trim(pieces[:at]) + moved
+    return trim(pieces[:at]) + [
+        Flag(piece.field, piece.mask, piece.want, " " + piece.text.rstrip(" "))
+        for piece in pieces[at:]
+        if isinstance(piece, Flag)
+    ]
 
 
 def _state(layout: Layout) -> list[Piece]:
