@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .errors import DecodeError, RequestError
 from .wire import consts as c
+from .wire.frame import message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Request:
     def __init__(self, kind: int, flags: int = 0, family: int = 0, payload: bytes = b"") -> None:
         self.kind, self.flags, self.family, self.payload = kind, flags, family, payload
         self.warnings = []
+
+    def message(self, seq: int, flags: int = 0) -> bytes:
+        """Return the message with number ``seq`` and NLM_F_REQUEST and ``flags`` beside its own."""
+        flags |= self.flags | c.NLM_F_REQUEST
+        return message(self.kind, flags, seq, self.family, self.payload)
 
 
 def dump(

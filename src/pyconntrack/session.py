@@ -19,12 +19,11 @@ from .wire.consts import (
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
     NLM_F_MULTI,
-    NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
     NLMSG_HDRLEN,
 )
-from .wire.frame import message, read_errno, read_ext_ack, split
+from .wire.frame import read_errno, read_ext_ack, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,9 +88,7 @@ def dump(
     datagrams are joined to batches of at least so many bytes, as far as there are so many.
     """
     seq = sequence()
-    yield message(
-        request.kind, NLM_F_REQUEST | NLM_F_DUMP | ack_flags, seq, request.family, request.payload
-    )
+    yield request.message(seq, NLM_F_DUMP | ack_flags)
     interrupted = False
     done_at = DoneAt(seq)
     parts: list[bytes] = []
@@ -150,10 +147,7 @@ def ask(request: Request, operation: str) -> Conversation:
     Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
     """
     seq = sequence()
-    yield message(
-        request.kind, request.flags | NLM_F_REQUEST | NLM_F_ACK, seq, request.family,
-        request.payload,
-    )  # fmt: skip
+    yield request.message(seq, NLM_F_ACK)
     answers: list[bytes] = []
     while True:
         data = yield RECV
@@ -184,13 +178,8 @@ def batch(requests: Sequence[Request]) -> Conversation:
         parts: list[bytes] = []
         size = 0
         while at < len(requests) and len(parts) < BATCH_MESSAGES and size < BATCH_BYTES:
-            request = requests[at]
-            part = message(
-                request.kind, request.flags | NLM_F_REQUEST, seq + at, request.family,
-                request.payload,
-            )  # fmt: skip
-            parts.append(part)
-            size += len(part)
+            parts.append(requests[at].message(seq + at))
+            size += len(parts[-1])
             at += 1
         parts[-1] = with_ack(parts[-1])
         failures += yield from sent(b"".join(parts), seq + at - 1, seq, answers)

@@ -339,19 +339,18 @@ def netns_fixture() -> Callable[[], Generator[str, None, None]]:
 
         netns = pyconntrack.testing.netns_fixture()
     """
+    from contextlib import ExitStack
+
     import pytest
 
     @pytest.fixture
     def netns() -> Generator[str, None, None]:
-        try:
-            context = fresh_netns()
-            path = context.__enter__()
-        except NetnsUnavailable as error:
-            pytest.skip(str(error))
-        try:
+        with ExitStack() as stack:
+            try:
+                path = stack.enter_context(fresh_netns())
+            except NetnsUnavailable as error:
+                pytest.skip(str(error))
             yield path
-        finally:
-            context.__exit__(None, None, None)
 
     found: Any = netns
     return found  # type: ignore[no-any-return]

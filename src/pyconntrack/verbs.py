@@ -18,7 +18,6 @@ from .netns import sysctl
 from .receiver import CHANGE
 from .restoration import Restoration
 from .wire import consts as c
-from .wire.frame import message as frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -351,8 +350,7 @@ def load(flows: Iterable[Flow], existing: str) -> Conversation:
         parts = []
         for flow in source:
             wanted = _load_request(end - first, flow)
-            asked = wanted.flags | c.NLM_F_REQUEST | flags
-            parts.append(frame(wanted.kind, asked, end, wanted.family, wanted.payload))
+            parts.append(wanted.message(end, flags))
             given[end] = flow
             end += 1
             if len(parts) == LOAD_ROUND:
