@@ -15,8 +15,6 @@ from .. import request as ask
 from ..arrays import available
 from ..errors import ConntrackError
 from ..session import BATCH_BYTES, BATCH_MESSAGES, with_ack
-from ..wire.consts import NLM_F_REQUEST
-from ..wire.frame import message
 from .build import flow_values
 from .out import warn
 from .parse import UsageError, parse
@@ -210,8 +208,7 @@ class Checked:
                 return parts
             values, family = flow_values(command)
             request = (ask.create if command.verb == "create" else ask.add)(values, family)
-        flags = request.flags | NLM_F_REQUEST
-        return message(request.kind, flags, number, request.family, request.payload)
+        return request.message(number)
 
     def _trial(self, line: str) -> bytes | None:
         """Return the message of a line that was made up for :class:`.shapes.Shapes`."""

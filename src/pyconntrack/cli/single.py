@@ -9,8 +9,7 @@ from ..layout import find
 from ..output.writer import Scalar
 from ..restoration import Restoration
 from ..session import ask as converse
-from ..wire.consts import NLM_F_ACK, NLM_F_REQUEST
-from ..wire.frame import message
+from ..wire.consts import NLM_F_ACK
 from .build import expect_tuple, expect_values, flow_tuple, flow_values
 from .document import Document, writer_of
 from .out import complain
@@ -57,8 +56,7 @@ def create(runner: Runner, command: Command) -> int:
 def add(runner: Runner, command: Command) -> int:
     """-A: a new flow; one that exists is renewed."""
     request = ask.add(*flow_values(command))
-    flags = request.flags | NLM_F_REQUEST | NLM_F_ACK
-    data = message(request.kind, flags, 1, request.family, request.payload)
+    data = request.message(1, NLM_F_ACK)
     for failure in call(runner.transport, Restoration().send(data, 1)):
         raise kernel_error(failure.errno, "adding", failure.ext_ack)
     runner.summary(1, "flow entries have been added")
