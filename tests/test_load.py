@@ -614,3 +614,16 @@ def test_table_is_that_of_the_c_tool(tmp_path: Path, netns: Namespace) -> None:
             tables.append(normalise(theirs("-L", "-o", "extended").out))
     assert tables[0].count("\n") == len(lines)
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("line", ["-D", "-U -m 7", "conntrack -D", "-D -o id"])
+def test_a_cut_line_that_would_mean_every_entry_is_refused(netns: Namespace, line: str) -> None:
+    made = "-A -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 600\n"
+    assert ours("-R", "-", stdin=made).rc == 0
+    cut = ours("-R", "-", stdin=f"{made}{line}")
+    assert (cut.rc, cut.out) == (2, "")
+    assert "line 2: no newline ends the last line" in cut.err
+    assert ours("-C").out == "1\n"
+    # with its newline, or with a filter, it is what was asked for
+    assert ours("-R", "-", stdin=f"{line}\n").rc == 0
+    assert ours("-R", "-", stdin="-D -s 10.9.9.9").err == ""

@@ -81,6 +81,16 @@ def words(line: str) -> list[str]:
     return out[1:] if out[0] == "conntrack" and len(out) > 1 else out
 
 
+def _takes_all(raw: bytes) -> bool:
+    """Return whether the line ``raw`` deletes or updates whatever there is."""
+    if not raw.lstrip().startswith((b"-D", b"-U", b"--d", b"--u", b"conntrack")):
+        return False
+    from .select import predicate
+
+    command = parse(words(raw.decode()), in_file=True)
+    return command.verb in ("delete", "update") and predicate(command) is None
+
+
 class Checked:
     """A checked file: batches of creations in a spool, other commands between them."""
 
@@ -105,7 +115,8 @@ class Checked:
         """Check and keep all lines; return their number.  Raises :class:`BadLine`.
 
         A last line that no newline ends and that says nothing sensible was cut off: it is passed
-        over with a warning, so that the lines before it can be loaded.
+        over with a warning, so that the lines before it can be loaded.  One that selects every
+        entry may have lost its filter, and is an error.
         """
         number, rest = 1, b""
         blocks = None
@@ -127,6 +138,10 @@ class Checked:
             except BadLine as bad:
                 cut = "WARNING: the last line is cut off (no newline ends it) and is passed over: "
                 self.warn([cut + bad.error.message])
+            else:
+                if _takes_all(rest):
+                    text = "no newline ends the last line: cut off, it would mean every entry"
+                    raise BadLine(number, UsageError(text, hint=False))
             number += 1
         self.flush()
         return number - 1
