@@ -16,69 +16,32 @@ PROTO = {
 }
 
 #: enum ip_conntrack_status, bit value -> word
-STATUS = {
-    0x1: "EXPECTED",
-    0x2: "SEEN_REPLY",
-    0x4: "ASSURED",
-    0x8: "CONFIRMED",
-    0x10: "SRC_NAT",
-    0x20: "DST_NAT",
-    0x40: "SEQ_ADJUST",
-    0x80: "SRC_NAT_DONE",
-    0x100: "DST_NAT_DONE",
-    0x200: "DYING",
-    0x400: "FIXED_TIMEOUT",
-    0x800: "TEMPLATE",
-    0x1000: "UNTRACKED",
-    0x2000: "HELPER",
-    0x4000: "OFFLOAD",
-    0x8000: "HW_OFFLOAD",
-}
+STATUS = {1 << bit: word for bit, word in enumerate((
+    "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED", "SRC_NAT", "DST_NAT", "SEQ_ADJUST",
+    "SRC_NAT_DONE", "DST_NAT_DONE", "DYING", "FIXED_TIMEOUT", "TEMPLATE", "UNTRACKED", "HELPER",
+    "OFFLOAD", "HW_OFFLOAD",
+))}  # fmt: skip
 
 #: ``UNSET`` of conntrack(8): none of the bits that ``-o save`` of it names
 UNSET = 0x1 | 0x2 | 0x4 | 0x400
 
 #: enum tcp_conntrack
-TCP_STATE = {
-    0: "NONE",
-    1: "SYN_SENT",
-    2: "SYN_RECV",
-    3: "ESTABLISHED",
-    4: "FIN_WAIT",
-    5: "CLOSE_WAIT",
-    6: "LAST_ACK",
-    7: "TIME_WAIT",
-    8: "CLOSE",
-    9: "SYN_SENT2",
-}
+TCP_STATE = dict(enumerate((
+    "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
+    "TIME_WAIT", "CLOSE", "SYN_SENT2",
+)))  # fmt: skip
 
 #: enum sctp_conntrack
-SCTP_STATE = {
-    0: "NONE",
-    1: "CLOSED",
-    2: "COOKIE_WAIT",
-    3: "COOKIE_ECHOED",
-    4: "ESTABLISHED",
-    5: "SHUTDOWN_SENT",
-    6: "SHUTDOWN_RECD",
-    7: "SHUTDOWN_ACK_SENT",
-    8: "HEARTBEAT_SENT",
-    9: "HEARTBEAT_ACKED",
-}
+SCTP_STATE = dict(enumerate((
+    "NONE", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT",
+    "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT", "HEARTBEAT_ACKED",
+)))  # fmt: skip
 
 #: enum ct_dccp_states
-DCCP_STATE = {
-    0: "NONE",
-    1: "REQUEST",
-    2: "RESPOND",
-    3: "PARTOPEN",
-    4: "OPEN",
-    5: "CLOSEREQ",
-    6: "CLOSING",
-    7: "TIMEWAIT",
-    8: "IGNORE",
-    9: "INVALID",
-}
+DCCP_STATE = dict(enumerate((
+    "NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE",
+    "INVALID",
+)))  # fmt: skip
 DCCP_ROLE = {0: "CLIENT", 1: "SERVER"}
 
 #: field -> its vocabulary, of the protocols that have a state
