@@ -109,6 +109,10 @@ class Group:
 
     __slots__ = ("_words", "index", "layout", "rows")
 
+    index: Ints
+    layout: Layout
+    rows: Bytes
+
     def __init__(self, layout: Layout, rows: Bytes, index: Ints) -> None:
         self.layout, self.rows, self.index = layout, rows, index
         self._words: npt.NDArray[np.uint32] = rows.view(np.uint32)

@@ -23,6 +23,11 @@ class Kind:
 
     __slots__ = ("code", "limit", "name", "number", "size")
 
+    code: str
+    name: str
+    number: bool
+    size: int
+
     def __init__(self, name: str, size: int, code: str, number: bool) -> None:
         self.name, self.size, self.code, self.number = name, size, code, number
         self.limit: int = (1 << 8 * size) - 1

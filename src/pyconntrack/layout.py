@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from .fields import Kind
     from .schema import Rows
 
 #: where the attributes begin, counted from the nlmsghdr
@@ -44,6 +45,11 @@ class Slot:
     """Where a field lies: `offset` from the nlmsghdr, `size` in bytes, `kind`, schema row."""
 
     __slots__ = ("attr", "kind", "offset", "size")
+
+    attr: Attr
+    kind: Kind
+    offset: int
+    size: int
 
     def __init__(self, offset: int, size: int, attr: Attr) -> None:
         self.offset, self.size, self.kind, self.attr = offset, size, attr.kind, attr

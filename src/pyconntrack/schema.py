@@ -49,6 +49,17 @@ class Attr:
         "cta", "kind", "masked", "name", "number", "only", "protocols", "shape", "uses", "words",
     )  # fmt: skip
 
+    number: int
+    name: str
+    cta: str
+    kind: Kind
+    words: Mapping[int, str] | None
+    only: int
+    shape: bool
+    protocols: tuple[int | None, ...]
+    masked: bool
+    uses: int
+
     def __init__(
         self, number: int, cta: str, name: str, kind: Kind,
         words: Mapping[int, str] | None = None, *, only: int = 0,
@@ -64,6 +75,12 @@ class Nest:
     """A nest: `number` and `cta`, the `name` that its fields begin with, its `rows` by number."""
 
     __slots__ = ("cta", "name", "number", "rows", "uses")
+
+    number: int
+    name: str
+    cta: str
+    rows: Rows
+    uses: int
 
     def __init__(
         self, number: int, cta: str, name: str, rows: Rows, *, uses: int = REPORT | CREATE | CHANGE

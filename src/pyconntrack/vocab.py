@@ -26,19 +26,19 @@ STATUS = {1 << bit: word for bit, word in enumerate((
 UNSET = 0x1 | 0x2 | 0x4 | 0x400
 
 #: enum tcp_conntrack
-TCP_STATE = dict(enumerate((
+TCP_STATE: dict[int, str] = dict(enumerate((
     "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
     "TIME_WAIT", "CLOSE", "SYN_SENT2",
 )))  # fmt: skip
 
 #: enum sctp_conntrack
-SCTP_STATE = dict(enumerate((
+SCTP_STATE: dict[int, str] = dict(enumerate((
     "NONE", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT",
     "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT", "HEARTBEAT_ACKED",
 )))  # fmt: skip
 
 #: enum ct_dccp_states
-DCCP_STATE = dict(enumerate((
+DCCP_STATE: dict[int, str] = dict(enumerate((
     "NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE",
     "INVALID",
 )))  # fmt: skip
