@@ -23,18 +23,17 @@ from pyconntrack.output.pieces import Addr, Age, Call, Flag, Made, Num, Piece, W
 from pyconntrack.wire.consts import AF_INET, ct_msg
 from pyconntrack.wire.frame import message
 from pyconntrack.wire.tlv import attr, nest
+from support.batches import formatted
 from test_columns import ADDRESSES, BATCHES, EDGES, SEQ
 
 Pieces = Callable[[Layout], list[Piece]]
 
 
-@pytest.fixture(autouse=True, params=["matrices", "mixed", "blocks"])
+@pytest.fixture(autouse=True, params=["matrices", "mixed"])
 def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param != "mixed":
         monkeypatch.setattr(columns, "FEW", 1)
         monkeypatch.setattr(bulk, "FEW", 1)
-    if request.param == "blocks":
-        monkeypatch.setattr(bulk, "BLOCK", 7)
 
 
 def one_by_one(messages: list[bytes], pieces: Pieces) -> bytes:
@@ -46,12 +45,12 @@ def one_by_one(messages: list[bytes], pieces: Pieces) -> bytes:
 
 
 def same(messages: list[bytes], pieces: Pieces) -> bytes:
-    """Proves the batch against the single messages; twice, since scratch room is used again."""
+    """Proves the batch against the single messages; scratch room is used again."""
     data = b"".join(messages)
     want = one_by_one(messages, pieces)
     made = Bulk(pieces)
-    for _ in range(2):
-        got, count = made.format(data, len(data))
+    for window in (8192, 8192, 7):
+        got, count = formatted(made, data, window=window)
         assert count == len(messages)
         assert got.splitlines() == want.splitlines()
         assert got == want
@@ -154,7 +153,7 @@ def test_selected_rows(messages: list[bytes], low: int, seed: int) -> None:
             wanted.append(each)
     data = b"".join(messages)
     want = one_by_one(wanted, pieces)
-    assert Bulk(pieces).format(data, len(data), select) == (want, len(wanted))
+    assert formatted(Bulk(pieces), data, select) == (want, len(wanted))
 
 
 @given(BATCHES, st.randoms(use_true_random=False))
@@ -163,7 +162,7 @@ def test_hostile_bytes(messages: list[bytes], chance: random.Random) -> None:
     for _ in range(3):
         data[chance.randrange(len(data))] = chance.choice((0, 3, 4, 8, 255))
     try:
-        _, count = Bulk(random_pieces(1)).format(data, len(data))
+        _, count = formatted(Bulk(random_pieces(1)), data)
     except DecodeError:
         return
     assert count >= 1
@@ -246,9 +245,9 @@ def test_no_fields_and_no_pieces() -> None:
 
 def test_nothing() -> None:
     made = Bulk(lambda _: ["x"])
-    assert made.format(b"", 0) == (b"", 0)
+    assert formatted(made, b"") == (b"", 0)
     row = message(ct_msg(0), 2, SEQ, AF_INET) * 20
-    assert made.format(row, len(row), lambda group: np.zeros(len(group), np.bool_)) == (b"", 0)
+    assert formatted(made, row, lambda group: np.zeros(len(group), np.bool_)) == (b"", 0)
 
 
 def test_a_value_as_wide_as_the_next_rows() -> None:

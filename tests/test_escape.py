@@ -28,6 +28,7 @@ from pyconntrack.schema import CONNTRACK, EXPECT
 from pyconntrack.transport import Transport
 from pyconntrack.wire.consts import ct_msg, exp_msg
 from pyconntrack.wire.frame import message as frame
+from support.batches import formatted
 from support.ctool import environment, ours
 
 #: a terminal's commands, C1, DEL, a change of direction, a line's end, XML's own characters
@@ -83,7 +84,7 @@ def test_strings_of_the_kernel(options: tuple[str, ...], event: str, raw: bytes)
         line = writer.line(layout, event)(layout.unpack(entry.message))
         assert line.isprintable()
         bulk = Bulk(lambda layout, writer=writer: writer.pieces(layout, event))  # type: ignore[misc]
-        many = bulk.format(entry.message * 20, 20 * len(entry.message))
+        many = formatted(bulk, entry.message * 20)
         text = many[0].decode().splitlines()
         assert len(text) == 20
         if event != "new" or options not in (("json",), ("ndjson",), ("csv",)):  # they have a time

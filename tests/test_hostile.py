@@ -48,6 +48,7 @@ from pyconntrack.wire.consts import (
 from pyconntrack.wire.frame import message as frame
 from pyconntrack.wire.frame import read_errno, read_ext_ack, split
 from pyconntrack.wire.tlv import walk
+from support.batches import formatted
 from test_columns import NODES, SEQ, batch
 
 ORDER = sys.byteorder
@@ -180,9 +181,7 @@ def test_every_writer(
 
     data = padded(messages)
     lines = either(lambda: [line(data[at : at + size]) for at, size, *_ in split(data)])
-    many = either(
-        lambda: Bulk(lambda layout: writer.pieces(layout, event)).format(data, len(data))
-    )
+    many = either(lambda: formatted(Bulk(lambda layout: writer.pieces(layout, event)), data))
     if lines is DecodeError or many is DecodeError:
         assert lines is many
         return

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..columns import Group, groups, selected, starts
+from ..columns import Group
 from .lanes import Lane, Lengths, steps_of
 from .pieces import compile_line
 from .tables import Values
@@ -30,7 +30,7 @@ from .tables import Values
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..columns import Bools, Buffer, Bytes, Ints
+    from ..columns import Bytes, Ints
     from ..layout import Layout
     from .lanes import Step
     from .pieces import Piece
@@ -57,33 +57,6 @@ class Bulk:
         self._pieces_of = pieces_of
         self._plans: dict[Layout, _Plan] = {}
         self._scratch: _Scratch = {}
-
-    def format(
-        self, buffer: Buffer, end: int, select: Callable[[Group], Bools] | None = None
-    ) -> tuple[bytes, int]:
-        """The lines of the messages in ``buffer[:end]`` that `select` takes, and their number.
-
-        `select` gives a mask of a group's rows, as :func:`pyconntrack.columns.mask` does.  Raises
-        :class:`~pyconntrack.errors.DecodeError` where a message does not keep to the format.
-        """
-        at = starts(buffer, end)
-        out = []
-        count = 0
-        blocks = max(1, (len(at) + BLOCK // 2) // BLOCK)
-        size = -(-len(at) // blocks)
-        for low in range(0, len(at), size or 1):
-            text, number = self._block(buffer, at[low : low + size], select)
-            out.append(text)
-            count += number
-        return b"".join(out) if len(out) != 1 else out[0], count
-
-    def _block(
-        self, buffer: Buffer, at: Ints, select: Callable[[Group], Bools] | None
-    ) -> tuple[bytes, int]:
-        shapes = groups(buffer, at)
-        if select is not None:
-            shapes = selected(shapes, select)
-        return self.render(shapes, len(at))
 
     def lines(self, group: Group) -> list[bytes]:
         """The lines of one group, each without its newline."""
