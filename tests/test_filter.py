@@ -139,10 +139,11 @@ def test_the_types_of_keywords_follow_the_schema() -> None:
             wanted[name] = type_of(row)
     tree = ast.parse(Path(keywords.__file__).read_text(encoding="utf-8"))
     given = {
-        row.target.id: ast.unparse(row.annotation).removesuffix(" | None")
+        ast.literal_eval(name): ast.unparse(kind).removesuffix(" | None")
         for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef) and node.name == "FilterFields"
-        for row in node.body
-        if isinstance(row, ast.AnnAssign) and isinstance(row.target, ast.Name)
-    }
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_Fields"
+        and isinstance(node.value, ast.Call) and isinstance(node.value.args[1], ast.Dict)
+        for name, kind in zip(node.value.args[1].keys, node.value.args[1].values, strict=True)
+        if name is not None
+    }  # fmt: skip
     assert given == wanted

@@ -263,9 +263,7 @@ class AsyncConntrack(Client, _Closing):
         """Entries, limit, and the counters of each CPU."""
         return await self._call(verbs.stats())
 
-    async def load(
-        self, flows: Iterable[Flow], *, existing: Existing = "error"
-    ) -> list[LoadError]:
+    async def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
         """Create many flows: see :meth:`pyconntrack.Conntrack.load`."""
         return [error async for error in self._batches(verbs.load(flows, existing))]
 

@@ -23,8 +23,7 @@ FIELDS = {id(rows): flatten(rows) for rows in (CONNTRACK, EXPECT, TUPLE)}
 TUPLE_NAMES = tuple(FIELDS[id(TUPLE)])
 #: id of the rows -> field name -> the JSON object it lies in, or ""
 GROUPS = {
-    id(rows): {name: group for name, group, _ in leaves(rows)}
-    for rows in (CONNTRACK, EXPECT)
+    id(rows): {name: group for name, group, _ in leaves(rows)} for rows in (CONNTRACK, EXPECT)
 }
 #: id of the rows -> the JSON objects that hold fields
 OBJECTS = {key: frozenset(groups.values()) - {""} for key, groups in GROUPS.items()}

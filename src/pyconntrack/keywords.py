@@ -18,133 +18,66 @@ if TYPE_CHECKING:
     from .model.given import AddressLike, Words
 
     Network = AddressLike | IPv4Network | IPv6Network
-    Networks = Network | Iterable[Network]
-    Numbers = int | Iterable[int | range]
-    Coded = int | str | Iterable[int | str | range]
-    Texts = str | Iterable[str]
+    Networks = Network | Iterable[Network] | None
+    Numbers = int | Iterable[int | range] | None
+    Coded = int | str | Iterable[int | str | range] | None
+    Texts = str | Iterable[str] | None
 
-    class FilterFields(TypedDict, total=False):
+    _Fields = TypedDict("_Fields", {  # noqa: UP013 - a row a tuple
+        "family": int | str | None, "label": int | Iterable[int] | None,
+        "proto": Coded, "state": Coded,
+        "orig_src": Networks, "orig_dst": Networks, "orig_proto": Coded, "orig_sport": Numbers,
+        "orig_dport": Numbers, "orig_srckey": Numbers, "orig_dstkey": Numbers,
+        "orig_icmp_id": Numbers, "orig_icmp_type": Numbers, "orig_icmp_code": Numbers,
+        "orig_zone": Numbers,
+        "reply_src": Networks, "reply_dst": Networks, "reply_proto": Coded, "reply_sport": Numbers,
+        "reply_dport": Numbers, "reply_srckey": Numbers, "reply_dstkey": Numbers,
+        "reply_icmp_id": Numbers, "reply_icmp_type": Numbers, "reply_icmp_code": Numbers,
+        "reply_zone": Numbers,
+        "status": Words | None,
+        "tcp_state": Coded, "tcp_wscale_orig": Numbers, "tcp_wscale_reply": Numbers,
+        "tcp_flags_orig": Numbers, "tcp_flags_reply": Numbers,
+        "dccp_state": Coded, "dccp_role": Coded, "dccp_handshake_seq": Numbers,
+        "sctp_state": Coded, "sctp_vtag_orig": Numbers, "sctp_vtag_reply": Numbers,
+        "helper": Texts,
+        "src_nat_min_addr": Networks, "src_nat_max_addr": Networks, "src_nat_min_port": Numbers,
+        "src_nat_max_port": Numbers,
+        "timeout": Numbers, "mark": Numbers,
+        "orig_packets": Numbers, "orig_bytes": Numbers,
+        "reply_packets": Numbers, "reply_bytes": Numbers,
+        "use": Numbers, "id": Numbers,
+        "dst_nat_min_addr": Networks, "dst_nat_max_addr": Networks, "dst_nat_min_port": Numbers,
+        "dst_nat_max_port": Numbers,
+        "master_src": Networks, "master_dst": Networks, "master_proto": Coded,
+        "master_sport": Numbers, "master_dport": Numbers, "master_srckey": Numbers,
+        "master_dstkey": Numbers, "master_icmp_id": Numbers, "master_icmp_type": Numbers,
+        "master_icmp_code": Numbers, "master_zone": Numbers,
+        "orig_seqadj_correction_pos": Numbers, "orig_seqadj_offset_before": Numbers,
+        "orig_seqadj_offset_after": Numbers,
+        "reply_seqadj_correction_pos": Numbers, "reply_seqadj_offset_before": Numbers,
+        "reply_seqadj_offset_after": Numbers,
+        "secmark": Numbers, "zone": Numbers, "secctx": Texts, "timestamp_start": Numbers,
+        "timestamp_stop": Numbers, "mark_mask": Numbers,
+        "synproxy_isn": Numbers, "synproxy_its": Numbers, "synproxy_tsoff": Numbers,
+        "status_mask": Numbers, "timestamp_event": Numbers,
+        "tuple_src": Networks, "tuple_dst": Networks, "tuple_proto": Coded, "tuple_sport": Numbers,
+        "tuple_dport": Numbers, "tuple_srckey": Numbers, "tuple_dstkey": Numbers,
+        "tuple_icmp_id": Numbers, "tuple_icmp_type": Numbers, "tuple_icmp_code": Numbers,
+        "tuple_zone": Numbers,
+        "mask_src": Networks, "mask_dst": Networks, "mask_proto": Coded, "mask_sport": Numbers,
+        "mask_dport": Numbers, "mask_srckey": Numbers, "mask_dstkey": Numbers,
+        "mask_icmp_id": Numbers, "mask_icmp_type": Numbers, "mask_icmp_code": Numbers,
+        "mask_zone": Numbers,
+        "flags": Words | None, "nat_dir": Numbers,
+        "nat_tuple_src": Networks, "nat_tuple_dst": Networks, "nat_tuple_proto": Coded,
+        "nat_tuple_sport": Numbers, "nat_tuple_dport": Numbers, "nat_tuple_srckey": Numbers,
+        "nat_tuple_dstkey": Numbers, "nat_tuple_icmp_id": Numbers, "nat_tuple_icmp_type": Numbers,
+        "nat_tuple_icmp_code": Numbers, "nat_tuple_zone": Numbers,
+        "fn": Texts,
+    }, total=False)  # fmt: skip
+
+    class FilterFields(_Fields, total=False):
         """The keywords of a :class:`Filter`: for type checkers, held to the schema by a test."""
-
-        family: int | str | None
-        label: int | Iterable[int] | None
-        proto: Coded | None
-        state: Coded | None
-        orig_src: Networks | None
-        orig_dst: Networks | None
-        orig_proto: Coded | None
-        orig_sport: Numbers | None
-        orig_dport: Numbers | None
-        orig_srckey: Numbers | None
-        orig_dstkey: Numbers | None
-        orig_icmp_id: Numbers | None
-        orig_icmp_type: Numbers | None
-        orig_icmp_code: Numbers | None
-        orig_zone: Numbers | None
-        reply_src: Networks | None
-        reply_dst: Networks | None
-        reply_proto: Coded | None
-        reply_sport: Numbers | None
-        reply_dport: Numbers | None
-        reply_srckey: Numbers | None
-        reply_dstkey: Numbers | None
-        reply_icmp_id: Numbers | None
-        reply_icmp_type: Numbers | None
-        reply_icmp_code: Numbers | None
-        reply_zone: Numbers | None
-        status: Words | None
-        tcp_state: Coded | None
-        tcp_wscale_orig: Numbers | None
-        tcp_wscale_reply: Numbers | None
-        tcp_flags_orig: Numbers | None
-        tcp_flags_reply: Numbers | None
-        dccp_state: Coded | None
-        dccp_role: Coded | None
-        dccp_handshake_seq: Numbers | None
-        sctp_state: Coded | None
-        sctp_vtag_orig: Numbers | None
-        sctp_vtag_reply: Numbers | None
-        helper: Texts | None
-        src_nat_min_addr: Networks | None
-        src_nat_max_addr: Networks | None
-        src_nat_min_port: Numbers | None
-        src_nat_max_port: Numbers | None
-        timeout: Numbers | None
-        mark: Numbers | None
-        orig_packets: Numbers | None
-        orig_bytes: Numbers | None
-        reply_packets: Numbers | None
-        reply_bytes: Numbers | None
-        use: Numbers | None
-        id: Numbers | None
-        dst_nat_min_addr: Networks | None
-        dst_nat_max_addr: Networks | None
-        dst_nat_min_port: Numbers | None
-        dst_nat_max_port: Numbers | None
-        master_src: Networks | None
-        master_dst: Networks | None
-        master_proto: Coded | None
-        master_sport: Numbers | None
-        master_dport: Numbers | None
-        master_srckey: Numbers | None
-        master_dstkey: Numbers | None
-        master_icmp_id: Numbers | None
-        master_icmp_type: Numbers | None
-        master_icmp_code: Numbers | None
-        master_zone: Numbers | None
-        orig_seqadj_correction_pos: Numbers | None
-        orig_seqadj_offset_before: Numbers | None
-        orig_seqadj_offset_after: Numbers | None
-        reply_seqadj_correction_pos: Numbers | None
-        reply_seqadj_offset_before: Numbers | None
-        reply_seqadj_offset_after: Numbers | None
-        secmark: Numbers | None
-        zone: Numbers | None
-        secctx: Texts | None
-        timestamp_start: Numbers | None
-        timestamp_stop: Numbers | None
-        mark_mask: Numbers | None
-        synproxy_isn: Numbers | None
-        synproxy_its: Numbers | None
-        synproxy_tsoff: Numbers | None
-        status_mask: Numbers | None
-        timestamp_event: Numbers | None
-        tuple_src: Networks | None
-        tuple_dst: Networks | None
-        tuple_proto: Coded | None
-        tuple_sport: Numbers | None
-        tuple_dport: Numbers | None
-        tuple_srckey: Numbers | None
-        tuple_dstkey: Numbers | None
-        tuple_icmp_id: Numbers | None
-        tuple_icmp_type: Numbers | None
-        tuple_icmp_code: Numbers | None
-        tuple_zone: Numbers | None
-        mask_src: Networks | None
-        mask_dst: Networks | None
-        mask_proto: Coded | None
-        mask_sport: Numbers | None
-        mask_dport: Numbers | None
-        mask_srckey: Numbers | None
-        mask_dstkey: Numbers | None
-        mask_icmp_id: Numbers | None
-        mask_icmp_type: Numbers | None
-        mask_icmp_code: Numbers | None
-        mask_zone: Numbers | None
-        flags: Words | None
-        nat_dir: Numbers | None
-        nat_tuple_src: Networks | None
-        nat_tuple_dst: Networks | None
-        nat_tuple_proto: Coded | None
-        nat_tuple_sport: Numbers | None
-        nat_tuple_dport: Numbers | None
-        nat_tuple_srckey: Numbers | None
-        nat_tuple_dstkey: Numbers | None
-        nat_tuple_icmp_id: Numbers | None
-        nat_tuple_icmp_type: Numbers | None
-        nat_tuple_icmp_code: Numbers | None
-        nat_tuple_zone: Numbers | None
-        fn: Texts | None
 
 #: words for bits that are not set
 _CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}

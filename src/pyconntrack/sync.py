@@ -255,9 +255,7 @@ class Conntrack(Client, _Closing):
         """Entries, limit, and the counters of each CPU."""
         return self._call(verbs.stats())
 
-    def load(
-        self, flows: Iterable[Flow], *, existing: Existing = "error"
-    ) -> list[LoadError]:
+    def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
         """Create many flows, hundreds to a send; return the refused ones, [] if none was.
 
         A list is checked as a whole before anything is sent, any other iterable as it is read.

@@ -77,9 +77,7 @@ class Listing:
 
     __slots__ = ("conversation", "interrupted", "node")
 
-    def __init__(
-        self, filter: Node | None, table: str, on_interrupt: str, window: int = 0
-    ) -> None:
+    def __init__(self, filter: Node | None, table: str, on_interrupt: str, window: int = 0) -> None:
         self.node: Node | None = as_node(filter)
         self.interrupted: bool = False
         _check_word("on_interrupt", on_interrupt, ("raise", "retry", "accept"))
@@ -461,4 +459,3 @@ def delete_expectation(target: Expect | Tuple, zone: int | None) -> Conversation
 def flush_expectations() -> Conversation:
     """Empties the expectation table."""
     yield from session.ask(request.expect_flush(), "flushing the expectations")
-

@@ -1,8 +1,7 @@
 """The check of a large file in two processes, each of a half.
 
-The second half's batches wait in a
-temporary file that both have open, the rest (counts, warnings, the first wrong line) comes
-through a pipe.
+The second half's batches wait in a temporary file that both have open, the rest (counts, warnings,
+the first wrong line) comes through a pipe.
 """
 
 from __future__ import annotations

@@ -88,9 +88,7 @@ class Field(Named):
 
     __slots__ = ()
 
-    def __get__(
-        self: Reads[T_co], value: Value | None, owner: type | None = None
-    ) -> T_co | None:
+    def __get__(self: Reads[T_co], value: Value | None, owner: type | None = None) -> T_co | None:
         if value is None:
             return self  # type: ignore[return-value]
         slot = value._layout.slots.get(value._prefix + self.name)

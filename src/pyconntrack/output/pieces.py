@@ -234,6 +234,4 @@ def _joined(pieces: list[Piece]) -> Iterator[str | Num | Addr | Call | Age | Mad
 
 
 def _flags(pieces: list[Flag]) -> Callable[[int], str]:
-    return lambda value: "".join(
-        [p.text if value & p.mask == p.want else p.other for p in pieces]
-    )
+    return lambda value: "".join([p.text if value & p.mask == p.want else p.other for p in pieces])

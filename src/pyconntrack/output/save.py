@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from .pieces import Piece
 
 #: bits that may be given back to the kernel; the others are its own (IPS_UNCHANGEABLE_MASK)
-_STATUS = {
-    bit: vocab.STATUS[bit] for bit in (c.IPS_SEEN_REPLY, c.IPS_ASSURED, c.IPS_FIXED_TIMEOUT)
-}
+_STATUS = {bit: vocab.STATUS[bit] for bit in (c.IPS_SEEN_REPLY, c.IPS_ASSURED, c.IPS_FIXED_TIMEOUT)}
 
 
 def _options(fields: str) -> dict[str, tuple[str, str]]:

@@ -26,9 +26,7 @@ _MARKS, _HELPER = _words("mark secmark secctx zone", "helper use")
 _ID, _CLASS = _words("id", "class helper")
 
 
-def flow(
-    layout: Layout, options: Collection[str], labels: Mapping[int, str] | None
-) -> list[Piece]:
+def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str] | None) -> list[Piece]:
     """The segments of a conntrack entry; `options` are words of ``-o``, `labels` the names of
     labels where they are shown."""
     has = layout.slots

@@ -1,5 +1,4 @@
-"""The formats by name: for each, its pieces, and what comes before, between and after the entries.
-"""
+"""The formats by name: for each, its pieces, and what frames and separates the entries."""
 
 from __future__ import annotations
 
