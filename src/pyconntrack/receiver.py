@@ -31,9 +31,9 @@ class Use:
         self.ahead, self.window = ahead, window
 
 
-#: the kernel works on while a window is formatted; windows are large enough for columns and small
-#: enough for caches
-LISTING = Use(64, 512 << 10)
+#: the kernel works on while a window is formatted; windows are large enough for columns (half as
+#: much costs a fifth more of our own time) and small enough for caches
+LISTING = Use(64, 1 << 20)
 #: only a short time between seeing and changing an entry protects one that changed meanwhile:
 #: of 197,000 deleted under 3,500 reuses a second 84 were wrong with 16 MiB ahead and windows of
 #: 1 MiB, 2 with these sizes
