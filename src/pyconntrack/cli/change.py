@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 _GETS = 8192
 #: entries of a large table that are printed at once
 _PRINTED = 4096
-#: what the kernel answers where an entry has no room for labels
-_NO_ROOM = (errno.ENOSPC,)
 #: options of -F that have it report entries
 _CAREFUL = {"undo", "dry_run"}
 #: fields that an update changes, by option, each with those that must come along
@@ -243,7 +241,7 @@ def update(runner: Runner, command: Command) -> int:
             break
         # an entry that was made before any rule used labels has no room for them
         failures = concerned.send(change.transport, kind, tails)
-        shown.add(change.done(concerned, failures, _NO_ROOM))
+        shown.add(change.done(concerned, failures, (errno.ENOSPC,)))
     shown.close()
     document.close()
     if change.undo is not None and "status" in command.opts:
@@ -329,23 +327,28 @@ class _Shown:
     def __init__(self, change: _Change, document: Document) -> None:
         self._change, self._document = change, document
         self._scalar = Scalar(document.writer, None)
-        self._waiting: list[Selection] = []
+        self._messages: list[Messages] = []
+        self._columns: list[Columns] = []
         self._count = 0
         self._keys: Keys | None = None
 
     def add(self, chosen: Selection) -> None:
-        """Show that these were updated."""
-        self._waiting.append(chosen)
+        """Show that these were updated: later, since what waits in the dump grows old meanwhile."""
         self._count += chosen.count
-        if isinstance(chosen, Messages):
-            self._get()
-        elif self._count > _GETS:
-            self._remember()
+        if not isinstance(chosen, Messages):
+            self._columns.append(chosen)
+            if self._count > _GETS:
+                self._remember()
+            return
+        self._messages.append(chosen)
+        if self._count > 4 * _GETS:  # so many come one by one only where numpy is lacking
+            self._get(self._messages)
 
     def close(self) -> None:
         """Show the rest."""
+        self._get(self._messages)
         if self._keys is None:
-            self._get()
+            self._get(self._columns)
             return
         self._remember()
         text = Formatter(self._document.writer.pieces)
@@ -356,23 +359,22 @@ class _Shown:
             part = part.where(self._keys.has)
             self._document.raw(text(part), part.count)
 
-    def _get(self) -> None:
+    def _get(self, waiting: list[Messages] | list[Columns]) -> None:
         kind = c.ct_msg(c.IPCTNL_MSG_CT_GET)
-        for chosen in self._waiting:
+        for chosen in waiting:
             requests = [ask.about_entry(kind, *item) for item in chosen.items()]
             failures, answers = call(self._change.transport, batch(requests))
             self._change.done(Messages([]), [(0, bad) for bad in failures])
             for _, message in answers:
                 self._document.add(self._scalar.line(message) or "")
-        self._waiting.clear()
+        waiting.clear()
         self._count = 0
 
     def _remember(self) -> None:
         from .bulk import Keys
 
         self._keys = self._keys or Keys()
-        for chosen in self._waiting:
-            assert not isinstance(chosen, Messages)
+        for chosen in self._columns:
             self._keys.add(chosen)
-        self._waiting.clear()
+        self._columns.clear()
         self._count = 0

@@ -64,7 +64,8 @@ def dumps(
         family = down.family if down else 0
         payload = down.payload if down else b""
         request = ask.dump(command.table, family or command.family, payload, zero=zero)
-        many = size >= MANY and not payload
+        # an update, which heeds no id, wants its entries young: as columns from the first one on
+        many = size >= MANY and (not payload or command.verb == "update")
         if many and use is CHANGE and available():
             from . import bulk  # noqa: F401 - before the first entry is seen, which must not age
         window = FEW_BYTES if use is LISTING and size < MANY else use.window
