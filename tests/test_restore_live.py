@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -165,12 +166,16 @@ def test_pings_behind_one_address_go_on(router: Router, save: Save, tmp_path: Pa
     assert table() == before
 
 
+def acknowledged(end: socket.socket) -> bool:
+    """Whether nothing that was sent is unacknowledged (tcpi_unacked)."""
+    return end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)[24:] == bytes(4)
+
+
 def settled(*connections: Connection) -> None:
     """Await that all is acknowledged: a late acknowledgement would find no entry."""
     for connection in connections:
         for end in (connection.client, connection.server):
-            while end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 28)[24:] != bytes(4):
-                pass  # tcpi_unacked; an acknowledgement is 40 ms late at most
+            eventually(partial(acknowledged, end))
 
 
 
