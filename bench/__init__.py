@@ -2,8 +2,9 @@
 
     python -m bench [--max N] [--rounds N] [--only REGEX] [--svg FILE]
 
-General layout: ``main`` runs the jobs of ``jobs`` and ``special`` in turn in a namespace of its
-own; ``measure`` starts processes and takes their time, CPU and memory; ``table`` fills and empties
-the kernel's table; ``netlink`` is the kernel floor; ``child`` is what runs inside measured
-processes; ``report`` and ``svg`` show the results.
+General layout: ``main`` runs the jobs of ``jobs``, ``special``, ``events`` and ``churn`` in turn
+in a namespace of its own; ``measure`` starts processes and takes their time, CPU and memory;
+``table`` fills and empties the kernel's table; ``netlink`` is the kernel floor, and what makes and
+changes entries beside a tool; ``child`` is what runs inside measured processes; ``report`` and
+``svg`` show the results.
 """

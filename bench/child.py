@@ -6,16 +6,19 @@ Run as a script (``child.py TASK [ARGUMENT...]``), so that a task imports only w
 from __future__ import annotations
 
 import os
+import random
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SEND = 256  # messages a send when a table is created
-BATCH = 64  # messages a send; one send creates or deletes, so this many events
-MOST_LATE = 0.002  # seconds
+BATCH = 64  # messages a send, each of which is an event
 MADE = 5000  # flows that a program makes by hand
 POOL = 4096  # entries that the generator uses in turn
+REUSED = 20  # entries that are deleted and created anew in one send
+CHURNER = 1 << 30  # the port id of what does that
 
 
 def floor() -> tuple[int, float]:
@@ -104,38 +107,67 @@ def create(entries: str) -> tuple[int, float]:
     return netlink.count(), took
 
 
+def _paced(rate: float, number: int, most_late: float) -> Iterator[float]:
+    """Yields, whenever `number` more are due at `rate` a second, the seconds since the start.
+
+    What is later than `most_late` seconds is not caught up: the rate is then lower.
+    """
+    period, due = number / rate, 0.0
+    began = time.perf_counter()
+    while True:
+        ahead = due - (time.perf_counter() - began)
+        if ahead > 0:
+            time.sleep(ahead)
+        due += period + max(0.0, -ahead - most_late)
+        yield time.perf_counter() - began
+
+
 def generate(rate: str, seconds: str) -> tuple[int, float]:
-    """Creates and deletes entries, `rate` events a second; the count is of events."""
+    """Changes the marks of entries, `rate` events a second; the count is of events.
+
+    An update is the event that costs the kernel least beside the event itself: creating and
+    deleting entries takes as much again, and the generator would be slower than who listens.
+    """
     from bench import netlink
 
-    sends = [send for pair in netlink.batches(POOL, BATCH) for send in pair]
-    period, until = BATCH / float(rate), float(seconds)
-    sent, late = 0, 0.0
+    pool = [range(start, start + BATCH) for start in range(0, POOL, BATCH)]
+    sends = [netlink.batch(netlink.mark(value), part) for value in (1, 2) for part in pool]
+    sent = 0
     with netlink.connect() as sock:
-        began = time.perf_counter()
-        while (now := time.perf_counter() - began) < until:
-            ahead = sent * period + late - now
-            if ahead > 0:
-                time.sleep(ahead)
-            elif ahead < -MOST_LATE:  # no burst to catch up: the rate is then lower
-                late -= ahead + MOST_LATE
-            sock.send(sends[sent % len(sends)])
-            sent += 1
-        took = time.perf_counter() - began
-        if sent % 2:  # the table ends as it began
+        for now in _paced(float(rate), BATCH, 0.002):
+            if now >= float(seconds):
+                break
             sock.send(sends[sent % len(sends)])
             sent += 1
         sock.setblocking(False)
         try:
             sock.recv(4096)
         except BlockingIOError:
-            return sent * BATCH, took
-    raise OSError("the kernel refused an entry of the generator")
+            return sent * BATCH, now
+    raise OSError("the kernel refused a request of the generator")
+
+
+def churn(entries: str, rate: str) -> tuple[int, float]:
+    """Deletes entries and creates them anew, with another reply, until SIGTERM; how many."""
+    from bench import netlink
+
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    anew = netlink.FORGET + netlink.create(netlink.OTHER)
+    draw = random.Random(5)
+    sent = 0
+    with netlink.connect(CHURNER) as sock:  # that an entry is gone already is no error, nor read
+        for now in _paced(float(rate), REUSED, 0.25):
+            if stopped:
+                return sent * REUSED, now
+            sock.send(netlink.batch(anew, (draw.randrange(int(entries)) for _ in range(REUSED))))
+            sent += 1
+    raise AssertionError("unreachable: the pace has no end")
 
 
 TASKS: dict[str, Callable[..., tuple[int, float]]] = {
     task.__name__: task
-    for task in (floor, create, pyroute2, dump, table, load, pyroute2_load, generate)
+    for task in (floor, create, pyroute2, dump, table, load, pyroute2_load, generate, churn)
 }
 
 if __name__ == "__main__":

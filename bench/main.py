@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from . import measure, report, special
+from .churn import churn
+from .events import events
 from .jobs import JOBS, Row, Runner
 from .measure import ROOT, NotAvailable
 from .svg import picture
@@ -93,7 +95,8 @@ def _plan(runner: Runner, sizes: list[int]) -> Iterator[tuple[str, Callable[[], 
     yield "load -R ndjson", lambda: special.formats(runner)
     yield "library dump table", lambda: special.library(runner)
     yield "start-up", lambda: special.startup(runner)
-    yield "events -E", lambda: special.events(runner, seconds)
+    yield "events -E", lambda: events(runner, seconds)
+    yield "churn -D -U", lambda: churn(runner)
 
 
 def _header(about: dict[str, object], options: argparse.Namespace, size: int) -> Iterator[str]:

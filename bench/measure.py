@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +92,14 @@ def reap(pid: int, orphans: bool = True) -> tuple[int, float, float]:
     return os.waitstatus_to_exitcode(status), cpu, peak / 1024
 
 
-def run(argv: Sequence[str], out: str = "/dev/null") -> Sample:
+def until(ready: Callable[[], bool], seconds: float) -> None:
+    """Waits until something is so, or so long."""
+    deadline = time.monotonic() + seconds
+    while not ready() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def run(argv: Sequence[str], out: str = "/dev/null", orphans: bool = True) -> Sample:
     """Runs a command to its end; NotAvailable, with what it said, where it fails."""
     if not os.access(argv[0], os.X_OK):
         raise NotAvailable(f"{argv[0]} cannot be run")
@@ -102,7 +109,7 @@ def run(argv: Sequence[str], out: str = "/dev/null") -> Sample:
         timer = threading.Timer(LIMIT, os.kill, (pid, signal.SIGKILL))
         timer.start()
         try:
-            code, cpu, peak = reap(pid)
+            code, cpu, peak = reap(pid, orphans)
         finally:
             timer.cancel()
         wall = time.perf_counter() - began
@@ -111,10 +118,15 @@ def run(argv: Sequence[str], out: str = "/dev/null") -> Sample:
     return Sample(wall, cpu, peak)
 
 
+def child_argv(task: str, *args: str) -> list[str]:
+    """The command line of a task of ``bench.child``."""
+    return [python(), "-P", str(ROOT / "bench/child.py"), task, *args]
+
+
 def run_child(task: str, *args: str) -> tuple[Sample, int]:
     """Runs a task of ``bench.child``; the wall time is the task's own, without the start."""
     with tempfile.NamedTemporaryFile() as out:
-        sample = run([python(), "-P", str(ROOT / "bench/child.py"), task, *args], out.name)
+        sample = run(child_argv(task, *args), out.name)
         count, seconds = Path(out.name).read_text(encoding="ascii").split()
     return sample._replace(wall=float(seconds)), int(count)
 

@@ -1,4 +1,4 @@
-"""Raw ctnetlink: the kernel floor, the event generator's batches, and the kernel's counters.
+"""Raw ctnetlink: the kernel floor, entries that are reused or marked, the kernel's counters.
 
 It shares no code with pyconntrack, and imports no more than a socket: what it costs is the
 kernel's own part.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,27 @@ NESTED = 0x8000
 TCP, UDP = 6, 17
 SEEN_REPLY, ASSURED, CONFIRMED, ESTABLISHED = 2, 4, 8, 3
 SO_RCVBUFFORCE = 33
+SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
+UPDATES, DESTROYS = 2, 3  # groups of events
 COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 
 
-def connect() -> socket.socket:
-    """A netfilter socket."""
+def connect(port: int = 0) -> socket.socket:
+    """A netfilter socket; its port id, where none is given, is the kernel's choice."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-    sock.bind((0, 0))
+    sock.bind((port, 0))
+    return sock
+
+
+def listen(buffer: int) -> socket.socket:
+    """A socket for events of updates and deletions, with so many bytes for those not yet read.
+
+    While there is one, new entries are made ready for events (nf_conntrack_events is 2).
+    """
+    sock = connect()
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer)
+    for group in (UPDATES, DESTROYS):
+        sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
     return sock
 
 
@@ -89,20 +104,38 @@ def _tuple(kind: int, src: bytes, dst: bytes, sport: int, dport: int, proto: int
     return _attr(kind | NESTED, addresses + _attr(2 | NESTED, _attr(1, bytes([proto])) + ports))
 
 
-def batches(entries: int, size: int) -> list[tuple[bytes, bytes]]:
-    """Pairs of sends: one creates `size` UDP entries, the other deletes them again."""
-    made = []
-    for start in range(0, entries, size):
-        create, delete = bytearray(), bytearray()
-        for i in range(start, start + size):
-            src, dst = struct.pack("!I", 0x0B000000 + i), b"\x0b\xff\0\1"
-            orig = _tuple(1, src, dst, 4000, 53)
-            reply = _tuple(2, dst, src, 53, 4000)
-            timeout = _attr(7, struct.pack("!I", 600))
-            create += message(CT_NEW, REQUEST | CREATE | EXCL, orig + reply + timeout)
-            delete += message(CT_DELETE, REQUEST, orig)
-        made.append((bytes(create), bytes(delete)))
-    return made
+# Requests about UDP entries that differ in their source only, which stands as PLACE.
+PLACE, SOURCES = b"\xde\xad\xbe\xef", 0x0B000000
+SERVER, OTHER = b"\x0a\xff\0\1", b"\x0a\xff\0\2"  # who answers: an entry's reply source
+_ORIG = _tuple(1, PLACE, SERVER, 4000, 53)
+FORGET = message(CT_DELETE, REQUEST, _ORIG)
+REPLY_SOURCE = slice(84, 88)  # in an event: behind the headers and the original tuple
+
+
+def create(server: bytes) -> bytes:
+    """The request for an entry that `server` answers."""
+    reply = _tuple(2, server, PLACE, 53, 4000)
+    timeout = _attr(7, struct.pack("!I", 9000))
+    return message(CT_NEW, REQUEST | CREATE | EXCL, _ORIG + reply + timeout)
+
+
+def mark(value: int) -> bytes:
+    """The request that changes an entry's mark."""
+    return message(CT_NEW, REQUEST, _ORIG + _attr(8, struct.pack("!I", value)))
+
+
+def populate(entries: int) -> None:
+    """Creates the entries 0 to `entries`, each answered by SERVER."""
+    with connect() as sock:
+        for start in range(0, entries, 256):
+            sock.send(batch(create(SERVER), range(start, min(start + 256, entries))))
+    if count() != entries:
+        raise OSError(f"{count()} of {entries} entries were created")
+
+
+def batch(template: bytes, numbers: Iterable[int]) -> bytes:
+    """One send: the template's requests, for each of these entries."""
+    return b"".join(template.replace(PLACE, struct.pack("!I", SOURCES + n)) for n in numbers)
 
 
 def creation(entry: Entry) -> bytes:

@@ -63,17 +63,20 @@ def heading() -> str:
 
 def text(row: Row, size: int) -> str:
     """A row of the table, its notes below it; targets of large tables do not judge small ones."""
-    judged = size >= JUDGED or row.group in {"start-up", "events"}
+    judged = size >= JUDGED or row.group in {"start-up", "events", "churn"}
     cpu = [_seconds(s.cpu) if s else "-" for s in (row.theirs, row.ours)]
     peak = [f"{s.peak:.0f}" if s else "-" for s in (row.theirs, row.ours)]
     sign = ">=" if row.more_is_better else "<="
+    target = "-" if row.target is None else f"{sign}{row.target:.2f}"
+    if row.bound is not None:
+        target = f"{sign}{row.bound:g}"
     figures = [_figure(sample, row.unit) for sample in (row.theirs, row.ours, row.floor)]
     line = _line(
         [
             row.job,
             *figures,
             "-" if row.ratio is None else f"{row.ratio:.3f}",
-            "-" if row.target is None else f"{sign}{row.target:.2f}",
+            target,
             row.verdict if judged else "",
             *cpu,
             *peak,

@@ -1,23 +1,15 @@
-"""What is not one command line beside another: growth, start-up, the library, events."""
+"""What is not one command line beside another: growth, start-up, the library."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 
-from . import child, measure, netlink
+from . import measure, netlink
 from .child import MADE
 from .jobs import Row, Runner, alternating
 from .measure import NotAvailable, Sample, median
 
 PYROUTE2_MOST = 100_000  # entries; it needs minutes for a million
-STEADY = 20_000  # events a second when the CPU is measured
-UNWANTED = "-p icmp"  # a filter that no event of the generator passes
-LADDER = (5, 10, 25, 50, 75, 100, 125, 150, 200, 250, 300, 400, 500)  # thousands of events a second
 
 Take = Callable[[], Sample]
 
@@ -143,98 +135,3 @@ def library(runner: Runner) -> Iterator[Row]:
     got = turns({"ours": task("table", size), "floor": task("floor", 0)}, runner.rounds, row)
     row.theirs, row.ours = got.get("floor"), got.get("ours")
     yield row
-
-
-class Heard:
-    """A tool that listened to the generator: CPU, losses."""
-
-    def __init__(self, tool: list[str], rate: int, seconds: float, more: str = "") -> None:
-        self.events, self.rate, self.drops = 0, 0.0, 0
-        self.told = 0  # events that it says were shown or lost
-        with tempfile.TemporaryFile() as err:
-            pid = measure.spawn([*tool, "-E", *more.split()], "/dev/null", err.fileno())
-            try:
-                _until(lambda: bool(netlink.listeners()), 10)
-                if not netlink.listeners():
-                    raise NotAvailable("it did not begin to listen")
-                time.sleep(0.1)
-                if rate:
-                    self._generate(rate, seconds)
-                _until(lambda: not any(waiting for waiting, _ in netlink.listeners()), 30)
-                if not netlink.listeners():
-                    raise NotAvailable("it ended by itself")
-                self.drops = sum(drops for _, drops in netlink.listeners())
-            finally:
-                os.kill(pid, signal.SIGINT)
-                _, self.cpu, self.peak = measure.reap(pid, orphans=False)
-            err.seek(0)
-            words = re.findall(rb"(\d+) (?:flow events have|events were lost in all)", err.read())
-            self.told = sum(map(int, words))
-
-    def _generate(self, rate: int, seconds: float) -> None:
-        with tempfile.NamedTemporaryFile() as out, tempfile.TemporaryFile() as err:
-            script = str(measure.ROOT / "bench/child.py")
-            argv = [measure.python(), "-P", script, "generate", str(rate), str(seconds)]
-            code, _, _ = measure.reap(measure.spawn(argv, out.name, err.fileno()), orphans=False)
-            said = out.read().split()
-            if code or len(said) != 2:
-                raise NotAvailable("the generator of events failed")
-            self.events = int(said[0])
-            self.rate = self.events / float(said[1])
-
-
-def _until(ready: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready() and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-
-def events(runner: Runner, seconds: float) -> Iterator[Row]:
-    """CPU of an event at a modest rate, and the highest rate that loses nothing."""
-    runner.table.empty()
-    for what, more, target in ((f"at {STEADY:,}/s", "", 0.5), ("not wanted", UNWANTED, None)):
-        row = Row(f"-E, CPU an event {what}", "events", target=target, unit="us")
-        takes: dict[str, Take] = {
-            name: lambda tool=tool, more=more: _cost(tool, seconds, more)  # type: ignore[misc]
-            for name, tool in runner.tools.items()
-        }
-        got = turns(takes, runner.rounds, row)
-        row.theirs, row.ours = got.get("C"), got.get("ours")
-        row.notes.append("start-up's CPU taken off")
-        yield row
-    row = Row("-E, events/s without loss", "events", target=2.0, unit="k/s", more_is_better=True)
-    row.theirs = _ladder("C", runner, seconds, row)
-    row.ours = _ladder("ours", runner, seconds, row)
-    yield row
-
-
-def _cost(tool: list[str], seconds: float, more: str) -> Sample:
-    idle = Heard(tool, 0, 0, more)
-    busy = Heard(tool, STEADY, seconds, more)
-    received = max(1, busy.events - busy.drops)
-    cpu = max(0.0, busy.cpu - idle.cpu)
-    return Sample(cpu / received * 1e6, cpu, busy.peak)
-
-
-def _ladder(name: str, runner: Runner, seconds: float, row: Row) -> Sample | None:
-    best: Sample | None = None
-    for thousands in LADDER:
-        try:
-            heard = Heard(runner.tools[name], thousands * 1000, seconds)
-        except NotAvailable as error:
-            row.notes.append(f"{name} not available: {error}")
-            break
-        if heard.drops:
-            lost = f"lost {heard.drops:,} of {heard.events:,} at {heard.rate / 1000:.0f}k/s"
-            lost += f" and accounts for {heard.told:,}"
-            row.notes.append(f"{name} {lost}")
-            break
-        if best is None or heard.rate / 1000 > best.wall:
-            best = Sample(heard.rate / 1000, heard.cpu, heard.peak)
-        if heard.rate < 900 * thousands:
-            row.notes.append(f"{name} lost nothing; the generator can no more")
-            break
-    return best
-
-
-assert child.POOL % child.BATCH == 0
