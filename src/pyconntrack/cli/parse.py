@@ -182,6 +182,10 @@ class _Reader:
             if not tables:
                 raise UsageError(f"unknown type `{operand}'")
             command.table = tables[0]
+            if command.table not in (CONNTRACK, EXPECT) and verb.name != "list":
+                raise UsageError("Can't do that command with tables `dying' and `unconfirmed'")
+            if command.table == EXPECT and verb.name in ("update", "add"):
+                raise UsageError(f"Can't do --{verb.long[0]} on expectations")
         self.operand = operand is not None
 
     def following(self, optional: bool = False) -> str | None:
@@ -354,10 +358,6 @@ class _Reader:
                 raise UsageError("no command given: one of -L -G -D -I -A -U -E -F -C -S is needed")
             command.verb, verb = "help", _VERBS["h"]
         expect = command.table == EXPECT
-        if command.table not in (CONNTRACK, EXPECT) and verb.name != "list":
-            raise UsageError("Can't do that command with tables `dying' and `unconfirmed'")
-        if expect and verb.name in ("update", "add"):
-            raise UsageError(f"Can't do --{verb.long[0]} on expectations")
         if "any-nat" in named and ("src-nat" in named or "dst-nat" in named):
             raise UsageError("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'")
         if "label-add" in named and "label-del" in named:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .. import request as ask
 from ..driver import call
 from ..errors import kernel_error
-from ..layout import find
 from ..output.writer import Scalar
 from ..restoration import Restoration
 from ..session import ask as converse
@@ -16,18 +15,18 @@ from .out import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..filter import Node
     from ..request import Request
     from .parse import Command
     from .run import Runner
 
 
-def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
+def _one(
+    runner: Runner, command: Command, request: Request, what: str, node: Node | None
+) -> int:
     document = Document(runner.out, writer_of(command))
-    scalar = Scalar(document.writer, None)
-    number = command.opts.get("id")
+    scalar = Scalar(document.writer, node)
     for answer in call(runner.transport, converse(request, "looking up")):
-        if number is not None and find(answer).values(answer).get("id") != number:
-            continue
         line = scalar.line(answer)
         if line is not None:
             document.add(line)
@@ -37,13 +36,16 @@ def _one(runner: Runner, command: Command, request: Request, what: str) -> int:
 
 
 def get(runner: Runner, command: Command) -> int:
-    """-G of a flow."""
-    return _one(runner, command, ask.get(*flow_tuple(command)), "flow entries")
+    """Run -G: the kernel finds an entry by its tuple, what else was given is compared here."""
+    from .select import predicate
+
+    node = predicate(command)
+    return _one(runner, command, ask.get(*flow_tuple(command)), "flow entries", node)
 
 
 def get_expect(runner: Runner, command: Command) -> int:
     """-G of an expectation."""
-    return _one(runner, command, ask.expect_get(*expect_tuple(command)), "expectations")
+    return _one(runner, command, ask.expect_get(*expect_tuple(command)), "expectations", None)
 
 
 def create(runner: Runner, command: Command) -> int:

@@ -39,6 +39,12 @@ def number(text: str, *, octal: bool = True) -> int:
         return -1
 
 
+def decimal(text: str, limit: int) -> int:
+    """Return a number of decimal digits alone, from 0 to ``limit``; else -1."""
+    value = number(text, octal=False) if text.isdecimal() else -1
+    return value if value <= limit else -1
+
+
 def bounded(text: str, limit: int, what: str, *, octal: bool = False) -> int:
     """Return a number from 0 to ``limit``; ``octal``: one that begins with 0 is."""
     value = number(text, octal=octal)
@@ -82,11 +88,12 @@ def ports(text: str, what: str) -> int | tuple[tuple[int, int], ...]:
 
 def port(text: str, what: str, whole: str = "") -> int:
     """Read one port."""
-    if text.isdecimal() and text.isascii() and len(text) < 10 and int(text) <= 65535:
-        return int(text)
-    raise UsageError(
-        f"Invalid port `{whole or text}' of --{what}: a number from 0 to 65535 is expected"
-    )
+    value = decimal(text, 65535)
+    if value < 0:
+        raise UsageError(
+            f"Invalid port `{whole or text}' of --{what}: a number from 0 to 65535 is expected"
+        )
+    return value
 
 
 def address(text: str) -> bytes:
@@ -118,11 +125,10 @@ def network(text: str) -> tuple[bytes, bytes | None]:
         raise UsageError(f"Invalid IP address `{text}'") from None
     if not slash:
         return packed, None
+    size = 8 * len(packed)
     # an empty length counts as 0: `1.1.1.1/' has always meant any address
-    if right and not (right.isdecimal() and right.isascii() and len(right) < 9):
-        raise UsageError("Invalid netmask")
-    size, length = 8 * len(packed), int(right or "0")
-    if length > size:
+    length = decimal(right or "0", size)
+    if length < 0:
         raise UsageError("Invalid netmask")
     if length == size:
         return packed, None
@@ -131,7 +137,7 @@ def network(text: str) -> tuple[bytes, bytes | None]:
 
 def nat(text: str, what: str) -> tuple[bytes, int | None]:
     """Read ADDR[:PORT] or [ADDR]:PORT."""
-    host, service = text, None
+    host, service, port = text, None, None
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket:
@@ -147,11 +153,11 @@ def nat(text: str, what: str) -> tuple[bytes, int | None]:
     if service is not None:
         if not service:
             raise UsageError("No port specified after `:'")
-        if not (service.isdecimal() and service.isascii() and int(service[:9]) <= 65535):
+        if (port := decimal(service, 65535)) < 0:
             raise UsageError(f"Invalid port `{service}'")
     if "/" in host:
         raise UsageError(f"CIDR notation unavailable for `--{what}'")
-    return address(host), None if service is None else int(service)
+    return address(host), port
 
 
 def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
