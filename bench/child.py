@@ -29,6 +29,13 @@ def floor() -> tuple[int, float]:
     return netlink.dump(), time.perf_counter() - began
 
 
+def twice() -> tuple[int, float]:
+    """Two of them: what -U sees before its changes, and shows after them."""
+    seen, took = floor()
+    more, again = floor()
+    return seen + more, took + again
+
+
 def pyroute2() -> tuple[int, float]:
     """The same by pyroute2."""
     from pyroute2 import NFCTSocket
@@ -167,7 +174,7 @@ def churn(entries: str, rate: str) -> tuple[int, float]:
 
 TASKS: dict[str, Callable[..., tuple[int, float]]] = {
     task.__name__: task
-    for task in (floor, create, pyroute2, dump, table, load, pyroute2_load, generate, churn)
+    for task in (floor, twice, create, pyroute2, dump, table, load, pyroute2_load, generate, churn)
 }
 
 if __name__ == "__main__":

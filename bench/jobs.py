@@ -114,7 +114,7 @@ JOBS = (
     Job("-D one", "change", "-D -s {address}", 0.15, changes=True),
     Job("-D -p udp (40 %)", "change", "-D -p udp", 0.27, changes=True),
     # -f, as 1.4.7 sends updates without a family else, which newer kernels refuse
-    Job("-U -m MARK, all", "change", "-U -f ipv4 -m {k}", 0.30, changes=True),
+    Job("-U -m MARK, all", "change", "-U -f ipv4 -m {k}", 0.30, changes=True, floor="twice"),
     Job(LOAD, "change", "-R {lines}", 0.30, peak=120.0, changes=True, marker=b"", floor="create"),
 )
 

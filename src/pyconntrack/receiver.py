@@ -36,8 +36,8 @@ class Use:
 LISTING = Use(64, 1 << 20)
 #: only a short time between seeing and changing an entry protects one that changed meanwhile:
 #: of 197,000 deleted under 3,500 reuses a second 84 were wrong with 16 MiB ahead and windows of
-#: 1 MiB, 2 with these sizes
-CHANGE = Use(4, 128 << 10)
+#: 1 MiB, 2 with these sizes.  Four whole datagrams are a window, and more than a window may wait
+CHANGE = Use(6, 120 << 10)
 
 
 def worth_it() -> bool:

@@ -371,10 +371,9 @@ class _Shown:
         self._count = 0
 
     def _remember(self) -> None:
-        from .bulk import Keys
+        from .bulk import Keys, joined
 
         self._keys = self._keys or Keys()
-        for chosen in self._columns:
-            self._keys.add(chosen)
+        self._keys.add(joined(self._columns))
         self._columns.clear()
         self._count = 0
