@@ -38,6 +38,9 @@ LISTING = Use(64, 1 << 20)
 #: of 197,000 deleted under 3,500 reuses a second 84 were wrong with 16 MiB ahead and windows of
 #: 1 MiB, 2 with these sizes.  Four whole datagrams are a window, and more than a window may wait
 CHANGE = Use(6, 120 << 10)
+#: few entries, which are worked on line by line, at ten times the cost: each datagram is listed
+#: while others arrive, or changed before the next but one is made
+FEW_LISTED, FEW_CHANGED = Use(64, 64 << 10), Use(1, 16 << 10)
 
 
 def worth_it() -> bool:

@@ -15,7 +15,7 @@ from .keywords import as_node
 from .layout import find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
 from .netns import sysctl
-from .receiver import CHANGE
+from .receiver import FEW_CHANGED
 from .restoration import Restoration
 from .wire import consts as c
 
@@ -305,7 +305,7 @@ def deletion(node: Node) -> Conversation:
     """
     down = push_down(node)
     wanted = request.dump("conntrack", down.family, down.payload)
-    return session.dump(wanted, "deleting flows", on_interrupt="accept", window=CHANGE.window)
+    return session.dump(wanted, "deleting flows", on_interrupt="accept", window=FEW_CHANGED.window)
 
 
 def flush() -> Conversation:

@@ -353,7 +353,7 @@ class _Shown:
         self._remember()
         text = Formatter(self._document.writer.pieces)
         request = ask.dump("conntrack", self._change.command.family)
-        again = Entries(request, LISTING.ahead, LISTING.window)
+        again = Entries(request, LISTING)
         for part in select(again, 0, None):
             assert not isinstance(part, Messages)
             part = part.where(self._keys.has)

@@ -30,10 +30,9 @@ def asked(arguments: Sequence[str]) -> Entries | None:
         return None
     from .. import request as ask
     from ..errors import ConntrackError
-    from ..receiver import CHANGE, LISTING
+    from ..receiver import FEW_CHANGED, FEW_LISTED
 
-    use = LISTING if arguments[0] in _LISTS else CHANGE
     try:
-        return Entries(ask.dump(), use.ahead, CHANGE.window)
+        return Entries(ask.dump(), FEW_LISTED if arguments[0] in _LISTS else FEW_CHANGED)
     except ConntrackError:
         return None  # and is told when it comes again

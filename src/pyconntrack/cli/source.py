@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import request as ask
 from ..arrays import available
 from ..driver import started
-from ..receiver import CHANGE, LISTING, Receiver
+from ..receiver import CHANGE, FEW_CHANGED, FEW_LISTED, Receiver
 from ..session import dump
 from ..transport import Transport
 
@@ -24,13 +24,10 @@ if TYPE_CHECKING:
 #: entries below which a table is asked for before the command line is parsed
 SMALL = 1_000
 #: entries from which a listing's text is worth numpy's import, and a second walk through the
-#: kernel's hash table worth what it narrows
-MANY = 40_000
-#: the same of a listing whose size is not known, in bytes that have arrived; the requests of a
-#: change are worth it sooner
+#: kernel's hash table worth what it narrows; the requests of a change are worth the import sooner
+MANY, MANY_CHANGED = 40_000, 10_000
+#: the same where it is not known how many come, in bytes that have arrived
 MANY_BYTES, CHANGED_BYTES = 12_000_000, 2 << 20
-#: bytes that are listed at once where there are few, so that lines are made while more arrive
-FEW_BYTES = 64 << 10
 
 _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 
@@ -52,7 +49,10 @@ def dumps(
     Each is (its parts, the bytes from which on they are worth columns); its request is on its way
     when it is yielded.
     """
-    worth = CHANGED_BYTES if use is CHANGE else MANY_BYTES
+    if use is CHANGE:
+        few, least, worth = FEW_CHANGED, MANY_CHANGED, CHANGED_BYTES
+    else:
+        few, least, worth = FEW_LISTED, MANY, MANY_BYTES
     flows = command.table == "conntrack"
     zero = "zero" in command.opts  # clears what it shows, and so must not be asked for less
     early, runner.early = runner.early, None
@@ -65,11 +65,10 @@ def dumps(
         payload = down.payload if down else b""
         request = ask.dump(command.table, family or command.family, payload, zero=zero)
         # an update, which heeds no id, wants its entries young: as columns from the first one on
-        many = size >= MANY and (not payload or command.verb == "update")
+        many = size >= least and (not payload or command.verb == "update")
         if many and use is CHANGE and available():
             from . import bulk  # noqa: F401 - before the first entry is seen, which must not age
-        window = FEW_BYTES if use is LISTING and size < MANY else use.window
-        yield Entries(request, use.ahead, window), 0 if many else worth
+        yield Entries(request, use if many or size >= MANY else few), 0 if many else worth
 
 
 def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
@@ -89,10 +88,10 @@ class Entries:
 
     __slots__ = ("_parts", "_receiver", "_transport")
 
-    def __init__(self, request: Request, ahead: int, window: int) -> None:
+    def __init__(self, request: Request, use: Use) -> None:
         self._transport = Transport()
-        self._receiver = Receiver(self._transport, ahead)
-        conversation = dump(request, "listing", on_interrupt="accept", window=window)
+        self._receiver = Receiver(self._transport, use.ahead)
+        conversation = dump(request, "listing", on_interrupt="accept", window=use.window)
         self._parts = started(self._receiver, conversation)
 
     def __iter__(self) -> Iterator[Batch]:
