@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyconntrack.cli import early, main
+from pyconntrack.cli import main
 from pyconntrack.cli.source import SMALL
 from pyconntrack.receiver import Receiver
 from support.ctool import ours
@@ -24,7 +24,7 @@ def fill(count: int) -> None:
 )
 def test_a_small_table_is_asked_for(words: str) -> None:
     fill(3)
-    asked = early.asked(words.split())
+    asked = main.asked(words.split())
     assert asked is not None
     assert sum(part.end for part in asked) > 300
     asked.close()
@@ -34,12 +34,12 @@ def test_a_small_table_is_asked_for(words: str) -> None:
     "words", ["", "-C", "-L expect", "-L dying -o id", "-E", "-Lz", "-I -s 1.1.1.1"]
 )
 def test_other_commands_ask_for_themselves(words: str) -> None:
-    assert early.asked(words.split()) is None
+    assert main.asked(words.split()) is None
 
 
 def test_a_larger_table_is_left_to_the_command() -> None:
     fill(SMALL)
-    assert early.asked(["-L"]) is None
+    assert main.asked(["-L"]) is None
 
 
 def test_a_listing_walks_through_the_table_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconntrack import columns, session
-from pyconntrack.cli import early, source
+from pyconntrack.cli import main as entry
+from pyconntrack.cli import source
 from pyconntrack.cli.main import main
 from pyconntrack.cli.out import failure
 from pyconntrack.errors import ConntrackError, DecodeError, kernel_error
@@ -387,7 +388,7 @@ def test_every_command(
     for name in ("pyconntrack.transport", "pyconntrack.cli.run"):
         monkeypatch.setattr(f"{name}.Transport", Hostile)
     monkeypatch.setattr(source, "table_size", lambda: 0)
-    monkeypatch.setattr(early, "asked", lambda _: None)
+    monkeypatch.setattr(entry, "asked", lambda _: None)
     for seed in range(40):
         chance = random.Random(f"{words} {seed}")
         code = main([word.strip("'") for word in words.replace("bytes > 5", "bytes>5").split()])

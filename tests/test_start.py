@@ -101,8 +101,8 @@ def test_a_clean_environment_starts_one_interpreter(tmp_path: Path) -> None:
      ("OSError(24, 'Too many open files', '/x')", "/x: Too many open files")],
 )  # fmt: skip
 def test_an_unexpected_error_is_one_line(error: str, words: str) -> None:
-    code = f"from pyconntrack.cli import main, program\ndef run(*_): raise {error}\n"
-    code += "program.run = run\nmain.run_program()\n"
+    code = f"from pyconntrack.cli import main, run as module\ndef run(*_): raise {error}\n"
+    code += "module.run = run\nmain.run_program()\n"
     done = run("-V", argv=[sys.executable, "-c", code])
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr

@@ -1,26 +1,37 @@
-"""The entry point: what comes first, before the modules that read a command line are imported."""
+"""The entry point: what comes first, before the modules that read a command line are imported.
+
+Whatever the options of a listing, an update or a deletion say, what they are about is among all
+entries, and the kernel walks through its whole table to find either.  So the request for all
+entries of a small table goes out first; parsing, and most of the imports, happen meanwhile.  A
+wrong guess at which command line this is costs nothing but the walk: a dump changes nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from .early import asked
 from .out import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
+
+    from .source import Entries
+
+#: the first words of command lines that begin with a dump of the flows
+_LISTS, _CHANGES = ("-L", "--dump"), ("-D", "--delete", "-U", "--update")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command line (default: the program's own); returns the exit code."""
+    """Run one command line (default: the program's own); return the exit code."""
     _guard_standard_streams()
     arguments = sys.argv[1:] if argv is None else argv
     early = None
     try:
         early = asked(arguments)
-        from .program import run
+        from .run import run
 
         return run(arguments, early)
     except KeyboardInterrupt:
@@ -28,6 +39,26 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         if early is not None:
             early.close()
+
+
+def asked(arguments: Sequence[str]) -> Entries | None:
+    """Ask for the flows; return None where there are many, or where the command is another."""
+    if not arguments or arguments[0] not in _LISTS + _CHANGES:
+        return None
+    if len(arguments) > 1 and not arguments[1].startswith("-"):  # it may be another table
+        return None
+    from .source import SMALL, Entries, table_size
+
+    if table_size() >= SMALL:
+        return None
+    from .. import request as ask
+    from ..errors import ConntrackError
+    from ..receiver import FEW_CHANGED, FEW_LISTED
+
+    try:
+        return Entries(ask.dump(), FEW_LISTED if arguments[0] in _LISTS else FEW_CHANGED)
+    except ConntrackError:
+        return None  # and is reported when it comes again
 
 
 def run_program() -> NoReturn:
@@ -57,7 +88,7 @@ def run_program() -> NoReturn:
 
 
 def _guard_standard_streams() -> None:
-    """A closed standard stream's number must not become our socket's."""
+    """Keep a closed standard stream's number from becoming our socket's."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)

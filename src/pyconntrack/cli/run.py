@@ -1,9 +1,17 @@
-"""Verbs: which function runs a command, its module imported for it alone; what they share."""
+"""A whole command line: parse, run its verb, turn every failure into one line and an exit code.
+
+The module of a verb is imported for it alone.  Exit codes: 0 done, 2 wrong command line, 1
+anything else.
+"""
 
 from __future__ import annotations
 
+import _signal
+
+from ..errors import ConntrackError, KernelError
 from ..transport import Transport
-from .out import Output, complain
+from .out import Output, OutputError, complain, failure, program, version_line, warn
+from .parse import UsageError, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +32,40 @@ _EXPECT = {
 }  # fmt: skip
 
 
-class Runner:
-    """One run of the program: its socket, its output, and how many entries each verb met.
+def run(arguments: list[str], early: Entries | None) -> int:
+    """Run one command line; return the exit code.  ``early``: see :func:`.main.asked`."""
+    try:
+        command = parse(arguments)
+    except UsageError as error:
+        for line in error.warnings:
+            warn(line)
+        complain(error.message, hint=error.hint)
+        return error.code
+    for line in command.warnings:
+        warn(line)
+    out, code = Output(), 0
+    try:
+        if command.verb == "version":
+            out.write(f"{version_line()}\n".encode())
+        elif command.verb == "help":
+            from .help import text
 
-    `early`: all flows of a small table, asked for already.
+            out.write(text(program(), command.proto).encode())
+        else:
+            code = _guarded(Runner(out, early), command)
+        out.flush()
+    except OutputError as error:
+        complain(str(error))
+        return 1
+    except BrokenPipeError:
+        return 1
+    return code
+
+
+class Runner:
+    """One run of the program: its socket and its output.
+
+    ``early``: all flows of a small table, asked for already.
     """
 
     def __init__(self, out: Output, early: Entries | None = None) -> None:
@@ -44,7 +82,7 @@ class Runner:
         return self._transport
 
     def run(self, command: Command) -> int:
-        """Runs `command`; its exit code."""
+        """Run ``command``; return its exit code."""
         table = _EXPECT if command.table == "expect" else _FLOWS
         name, function = table[command.verb]
         if "explain" in command.opts:
@@ -54,9 +92,37 @@ class Runner:
         return code
 
     def summary(self, count: int, what: str) -> None:
-        """The closing line, behind or before the output as a terminal or a pipe wants it."""
+        """Print the closing line, behind or before the output as a terminal or a pipe wants it."""
         if self.quiet:
             return
         if self.out.terminal:
             self.out.flush()
         complain(f"{count} {what}.")
+
+
+def _guarded(runner: Runner, command: Command) -> int:
+    """Run ``command``; say in one line what goes wrong, and raise what there are no words for."""
+    if command.verb != "event":
+        # a reader that has seen enough ends us quietly, as it ends any program
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    try:
+        return runner.run(command)
+    except (OutputError, BrokenPipeError):
+        raise
+    except BaseException as error:
+        runner.out.flush()  # what was done is reported, whatever went wrong then
+        if isinstance(error, UsageError):
+            complain(error.message, hint=error.hint)
+            return error.code
+        if isinstance(error, KernelError):
+            expect = command.verb if command.table == "expect" else ""
+            complain(failure(error.errno or 0, error.ext_ack, expect=expect))
+        elif isinstance(error, ConntrackError):
+            complain(str(error))
+        elif isinstance(error, KeyboardInterrupt):
+            complain("interrupted")
+        elif isinstance(error, OSError):
+            complain(f"{error.filename or 'system'}: {error.strerror}")
+        else:
+            raise
+        return 1
