@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 
 import pytest
 
@@ -19,6 +20,7 @@ from pyconntrack import (
     Tuple,
 )  # fmt: skip
 from pyconntrack.request import dump
+from pyconntrack.session import Batch, gather
 from pyconntrack.testing import (
     ENOBUFS,
     TRUNCATED,
@@ -57,6 +59,25 @@ def test_dump_over_several_datagrams_and_its_exact_request() -> None:
 def test_the_filter_is_decided_again() -> None:
     conntrack, _ = play(Step(dump_of(A, B, C), done()))
     assert list(conntrack.dump(Filter(orig_sport=2))) == [B]
+
+
+def test_gathered_batches_are_joined_in_order_until_there_are_enough_bytes() -> None:
+    batches = [Batch(b"abc?", 3), Batch(b"d", 1), Batch(b"ef", 2), Batch(b"gh", 2)]
+    windows = [(part.data, part.end) for part in gather(batches, 4)]
+    assert windows == [(b"abcd", 4), (b"efgh", 4)]
+    assert [part.data for part in gather(batches, 5)] == [b"abcdef", b"gh"]
+    assert [part.data for part in gather(batches, 0)] == [b"abc", b"d", b"ef", b"gh"]
+
+
+def test_what_came_before_an_error_is_gathered_before_it_is_raised() -> None:
+    def broken() -> Iterator[Batch]:
+        yield Batch(b"abc", 3)
+        raise DecodeError("broken")
+
+    windows = gather(broken(), 100)
+    assert next(windows).data == b"abc"
+    with pytest.raises(DecodeError, match="broken"):
+        next(windows)
 
 
 def test_an_interrupted_dump_raises_at_its_end() -> None:

@@ -18,8 +18,8 @@ from .event_stream import FLOW_GROUPS, LOST
 from .events import MAX_RCVBUF, RCVBUF
 from .listener import Listener, receive
 from .model import Expect, Flow, Tuple, decode
-from .receiver import LISTING
-from .session import RECV
+from .receiver import FEW_CHANGED, LISTING
+from .session import RECV, Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .errors import EventsLost
     from .filter import Node
     from .model import Changes, Event, Stats
-    from .session import Conversation
+    from .session import Batch, Conversation
     from .table import FlowTable
     from .verbs import Existing, LoadError, OnInterrupt, Table
 
@@ -181,6 +181,16 @@ class AsyncConntrack(Client, _Closing):
             raise
         self._give_back(transport)
 
+    async def _windows(self, conversation: Conversation, size: int) -> AsyncGenerator[Batch, None]:
+        """Emit what :func:`~.session.gather` makes of the batches."""
+        window = Window(size)
+        async with aclosing(self._batches(conversation)) as batches:
+            async for batch in batches:
+                for part in window.add(batch):
+                    yield part
+        for part in window.rest():
+            yield part
+
     async def _entries(
         self, cls: Any, conversation: Conversation, node: Node | None = None
     ) -> AsyncGenerator[Any, None]:
@@ -208,11 +218,11 @@ class AsyncConntrack(Client, _Closing):
         """The flows that meet `filter` as columns: see :meth:`pyconntrack.Conntrack.table`."""
         from .table import FlowTable
 
-        listing = verbs.Listing(filter, "conntrack", on_interrupt, LISTING.window)
+        listing = verbs.Listing(filter, "conntrack", on_interrupt)
         builder = listing.builder(await self.count() if listing.node is None else 0)
-        async with aclosing(self._batches(listing.conversation)) as batches:
-            async for batch in batches:
-                builder.add(batch.data, batch.end)
+        async with aclosing(self._windows(listing.conversation, LISTING.window)) as windows:
+            async for window in windows:
+                builder.add(window.data, window.end)
         return builder.table(FlowTable)
 
     async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
@@ -242,9 +252,9 @@ class AsyncConntrack(Client, _Closing):
 
     async def _delete(self, node: Node) -> list[Flow]:
         gone: list[Flow] = []
-        async with aclosing(self._batches(verbs.deletion(node))) as batches:
-            async for batch in batches:
-                gone += await self._call(verbs.delete_window(batch, node))
+        async with aclosing(self._windows(verbs.deletion(node), FEW_CHANGED.window)) as windows:
+            async for window in windows:
+                gone += await self._call(verbs.delete_window(window, node))
         return gone
 
     async def flush(self, family: int | str | None = None) -> None:

@@ -27,7 +27,7 @@ from .wire.frame import read_errno, read_ext_ack, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from typing import Any, Literal
 
     from .request import Request
@@ -78,32 +78,65 @@ def sequence() -> int:
     return int.from_bytes(os.urandom(4)) >> 1 | 1
 
 
+def gather(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Join batches until there are ``size`` bytes; the last may be smaller.
+
+    What was received before ``batches`` raises an error comes before it.
+    """
+    window = Window(size)
+    try:
+        for part in batches:
+            yield from window.add(part)
+    except Exception:
+        yield from window.rest()
+        raise
+    yield from window.rest()
+
+
+class Window:
+    """The batches of one window of ``size`` bytes: what :func:`gather` is made of."""
+
+    __slots__ = ("_parts", "_size", "_wanted")
+
+    def __init__(self, size: int) -> None:
+        self._wanted = size
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: Batch) -> Iterator[Batch]:
+        """Add one batch; yield all that was added where that is enough."""
+        self._parts.append(part.data[: part.end])
+        self._size += part.end
+        if self._size >= self._wanted:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Batch]:
+        """Yield what was added since the last window was full, if anything was."""
+        if self._parts:
+            joined = Batch(b"".join(self._parts), self._size)
+            self._parts, self._size = [], 0
+            yield joined
+
+
 def dump(
-    request: Request, operation: str, *, on_interrupt: str = "raise", ack_flags: int = 0,
-    window: int = 0,
-) -> Conversation:  # fmt: skip
+    request: Request, operation: str, *, on_interrupt: str = "raise", ack_flags: int = 0
+) -> Conversation:
     """Yield a :class:`Batch` for each datagram of a dump; return whether it was interrupted.
 
-    ``on_interrupt``: "raise" (:class:`DumpInterrupted`, at the end) or "accept".  ``window``:
-    datagrams are joined to batches of at least so many bytes, as far as there are so many.
+    ``on_interrupt``: "raise" (:class:`DumpInterrupted`, at the end) or "accept".
     """
     seq = sequence()
     yield request.message(seq, NLM_F_DUMP | ack_flags)
     interrupted = False
     done_at = DoneAt(seq)
-    parts: list[bytes] = []
-    size = 0
     while True:
         data = yield RECV
         end = done_at(data)
-        if end != 0:
-            parts.append(data[:end])
-            size += len(parts[-1])
-        if size and (end is not None or size >= window):
-            yield Batch(b"".join(parts), size)
-            parts, size = [], 0
         if end is None:
+            yield Batch(data, len(data))
             continue
+        if end:
+            yield Batch(data[:end], end)
         _, length, kind, flags, _ = next(split(data[end:]))
         errno = read_errno(data, end, length)
         if errno:

@@ -16,7 +16,8 @@ from .event_stream import FLOW_GROUPS
 from .events import MAX_RCVBUF, RCVBUF
 from .listener import Listener
 from .model import Expect, Flow, Tuple, decode
-from .receiver import LISTING, Receiver
+from .receiver import FEW_CHANGED, LISTING, Receiver
+from .session import gather
 from .transport import Transport, wait_readable
 
 TYPE_CHECKING = False
@@ -188,9 +189,9 @@ class Conntrack(Client, _Closing):
         """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
         from .table import FlowTable
 
-        listing = verbs.Listing(filter, "conntrack", on_interrupt, LISTING.window)
+        listing = verbs.Listing(filter, "conntrack", on_interrupt)
         builder = listing.builder(self.count() if listing.node is None else 0)
-        for batch in self._batches(listing.conversation, LISTING.ahead):
+        for batch in gather(self._batches(listing.conversation, LISTING.ahead), LISTING.window):
             builder.add(batch.data, batch.end)
         return builder.table(FlowTable)
 
@@ -235,8 +236,8 @@ class Conntrack(Client, _Closing):
 
     def _delete(self, node: Node) -> list[Flow]:
         gone: list[Flow] = []
-        for batch in self._batches(verbs.deletion(node)):
-            gone += self._call(verbs.delete_window(batch, node))
+        for window in gather(self._batches(verbs.deletion(node)), FEW_CHANGED.window):
+            gone += self._call(verbs.delete_window(window, node))
         return gone
 
     def flush(self, family: int | str | None = None) -> None:

@@ -15,7 +15,6 @@ from .keywords import as_node
 from .layout import find
 from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
 from .netns import sysctl
-from .receiver import FEW_CHANGED
 from .restoration import Restoration
 from .wire import consts as c
 
@@ -77,7 +76,7 @@ class Listing:
 
     __slots__ = ("conversation", "interrupted", "node")
 
-    def __init__(self, filter: Node | None, table: str, on_interrupt: str, window: int = 0) -> None:
+    def __init__(self, filter: Node | None, table: str, on_interrupt: str) -> None:
         self.node: Node | None = as_node(filter)
         self.interrupted: bool = False
         _check_word("on_interrupt", on_interrupt, ("raise", "retry", "accept"))
@@ -85,18 +84,16 @@ class Listing:
         # the other dumps heed no filter
         down = push_down(self.node if table == "conntrack" else None)
         wanted = request.dump(table, down.family, down.payload)
-        self.conversation: Conversation = self._dump(wanted, on_interrupt, window)
+        self.conversation: Conversation = self._dump(wanted, on_interrupt)
 
-    def _dump(self, wanted: Request, on_interrupt: str, window: int) -> Conversation:
+    def _dump(self, wanted: Request, on_interrupt: str) -> Conversation:
         operation = "listing flows"
         if on_interrupt != "retry":
-            self.interrupted = yield from session.dump(
-                wanted, operation, on_interrupt=on_interrupt, window=window
-            )
+            self.interrupted = yield from session.dump(wanted, operation, on_interrupt=on_interrupt)
             return
         for _ in range(RETRIES):
             batches: list[Any] = []
-            inner = session.dump(wanted, operation, on_interrupt="accept", window=window)
+            inner = session.dump(wanted, operation, on_interrupt="accept")
             interrupted = yield from _collect(inner, batches)
             if not interrupted:
                 yield from batches
@@ -298,14 +295,10 @@ def wanted_node(filter: Node | None) -> Node:
 
 
 def deletion(node: Node) -> Conversation:
-    """Emit the windows (for :func:`delete_window`) of what is to be deleted.
-
-    They are small: only a short time between seeing and deleting an entry protects one that
-    changed meanwhile.
-    """
+    """Emit the batches of what is to be deleted, for :func:`delete_window`."""
     down = push_down(node)
     wanted = request.dump("conntrack", down.family, down.payload)
-    return session.dump(wanted, "deleting flows", on_interrupt="accept", window=FEW_CHANGED.window)
+    return session.dump(wanted, "deleting flows", on_interrupt="accept")
 
 
 def flush() -> Conversation:

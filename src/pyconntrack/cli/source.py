@@ -6,7 +6,7 @@ from .. import request as ask
 from ..arrays import available
 from ..driver import started
 from ..receiver import CHANGE, FEW_CHANGED, FEW_LISTED, Receiver
-from ..session import dump
+from ..session import dump, gather
 from ..transport import Transport
 
 TYPE_CHECKING = False
@@ -91,8 +91,8 @@ class Entries:
     def __init__(self, request: Request, use: Use) -> None:
         self._transport = Transport()
         self._receiver = Receiver(self._transport, use.ahead)
-        conversation = dump(request, "listing", on_interrupt="accept", window=use.window)
-        self._parts = started(self._receiver, conversation)
+        conversation = dump(request, "listing", on_interrupt="accept")
+        self._parts = gather(started(self._receiver, conversation), use.window)
 
     def __iter__(self) -> Iterator[Batch]:
         try:
