@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint type bench fuzz docs env clean
+.PHONY: help demo test check lint type coverage bench fuzz docs release env clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -13,19 +13,23 @@ demo: .venv/.ready ## see it work on flows of its own; the system's table is not
 test: .venv/.dev ## all tests (those that need a real kernel want root), a share for each core
 	$(BIN)/python -m pytest -n auto --dist worksteal
 check: lint type test ## lint, types and tests
-lint: .venv/.dev ## ruff
-	$(BIN)/python -m ruff check .
+lint: .venv/.dev ## ruff and codespell
+	$(BIN)/python -m ruff check . && $(BIN)/codespell
 type: .venv/.dev ## mypy, strict
 	$(BIN)/python -m mypy
+coverage: .venv/.dev ## all tests, and how much of the source they run (less than the threshold fails)
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov
 bench: .venv/.dev ## the measurements (root)
 	$(BIN)/python -m bench
 fuzz: .venv/.dev ## the property tests, 20,000 examples each
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz
 docs: .venv/.docs ## the documentation, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+release: .venv/.dev ## build and check what would be published, into dist/; nothing is published
+	$(BIN)/python scripts/release.py
 env: .venv/.dev ## only the set-up: .venv with everything the tests need
 clean: ## remove .venv and what the tools left
-	rm -rf .venv site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv site dist .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Missing: Python 3.11 or newer. Name one like this: make PYTHON=/path/to/python3.11" >&2; exit 1; }
