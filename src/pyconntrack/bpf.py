@@ -16,7 +16,7 @@ from struct import Struct
 
 from .fields import IPV4, IPV6
 from .filter import And, Bits, In, Net, Not, Or
-from .schema import CONNTRACK, Attr
+from .schema import CONNTRACK, TUPLE, Attr, leaves
 from .wire import consts as c
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ _WORD = 0xFFFFFFFF
 #: nlmsghdr's numbers are in host order, a program's loads in network order: the low bytes
 _FLAGS, _SUBSYSTEM = (6, 5) if sys.byteorder == "little" else (7, 4)
 #: CTA_PROTO_NUM, which lies beside the fields that a protocol gives their meaning
-_PROTO_NUM = 1
+_PROTO_NUM = next(row.number for _, _, row in leaves(TUPLE) if row.shape)
 _MAX = 4096  # BPF_MAXINSNS
 #: a comparison that would make a program longer is left to user space
 _LIMIT = 2048

@@ -26,6 +26,7 @@ from .fields import label_byte
 from .filter import And, Bits, Differ, In, Label, Net, Not, Or, Text
 from .layout import find
 from .wire.consts import NLMSG_HDRLEN
+from .wire.tlv import c_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -347,7 +348,7 @@ def _decide(node: Node, group: Group) -> Bools | bool:
         if node.field not in slots:
             return False
         texts = {word.encode() for word in node.words}
-        found = [raw.split(b"\0", 1)[0] in texts for raw in group.raw(node.field)]
+        found = [c_string(raw) in texts for raw in group.raw(node.field)]
         return np.array(found, np.bool_)
     if isinstance(node, Label):
         if "labels" not in slots or node.bit >= 8 * slots["labels"].size:

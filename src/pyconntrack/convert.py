@@ -21,7 +21,7 @@ from .fields import (
     label_bitmap,
     label_numbers,
 )  # fmt: skip
-from .layout import text
+from .wire.tlv import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from .encode import encode
 from .fields import label_byte
 from .schema import CONNTRACK
 from .wire import consts as c
+from .wire.tlv import c_string
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def bind(node: Node, layout: Layout) -> Test | bool:
             mask, want = node.mask, node.want
             return lambda raw: raw[at] & mask == want
         texts = {word.encode() for word in node.words}
-        return lambda raw: raw[at].split(b"\0", 1)[0] in texts
+        return lambda raw: c_string(raw[at]) in texts
     if isinstance(node, Differ):
         if node.a not in layout.slots or node.b not in layout.slots:
             return False

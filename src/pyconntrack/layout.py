@@ -25,7 +25,7 @@ from .wire.consts import (
     NFNL_SUBSYS_CTNETLINK_EXP,
     NLMSG_HDRLEN,
 )
-from .wire.tlv import walk
+from .wire.tlv import text, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class Layout:
     `names`: its fields in kernel order, as `unpack` returns them; `slots`: name -> :class:`Slot`;
     `shape`: the values that are constants of it (``family``, ``orig_proto``...); `unknown`:
     (path, offset, size) of attributes that the schema does not know, kept for a round trip.
-    `spans`: (start, end) of each attribute of the outermost level by number, header included.
+    `spans`: (start, end) of each known attribute of the outermost level by its kernel name, header
+    included.
     `writers` is scratch room for what others derive from a layout.
     """
 
@@ -74,7 +75,7 @@ class Layout:
         self.length: int = len(message)
         self.slots: dict[str, Slot] = {}
         self.unknown: list[tuple[tuple[int, ...], int, int]] = []
-        self.spans: dict[int, tuple[int, int]] = {}
+        self.spans: dict[str, tuple[int, int]] = {}
         self.writers: dict[Any, Any] = {}
         self.family: int = message[NLMSG_HDRLEN]
         self.shape: dict[str, int] = {"family": self.family}
@@ -99,9 +100,9 @@ class Layout:
         protocol: int | None = None
         for number, at, size in sorted(walk(message, start, end)):  # CTA_PROTO_NUM comes first
             mask[at - 4 : at] = b"\xff\xff\xff\xff"
-            if not path:
-                self.spans[number] = (at - 4, at + (size + 3 & ~3))
             row = rows.get((number, protocol)) or rows.get(number)
+            if row is not None and not path:
+                self.spans[row.cta] = (at - 4, at + (size + 3 & ~3))
             if row is None or (
                 isinstance(row, Attr) and row.protocols and protocol not in row.protocols
             ):
@@ -137,11 +138,6 @@ class Layout:
     def kept(self, message: bytes) -> tuple[tuple[tuple[int, ...], bytes], ...]:
         """The unknown attributes of a proven message: (path of attribute numbers, payload)."""
         return tuple((path, message[at : at + size]) for path, at, size in self.unknown)
-
-
-def text(raw: bytes) -> str:
-    """A NUL-terminated string of the kernel; bytes that are not UTF-8 stay visible."""
-    return raw.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
 
 
 def _compile(slots: list[Slot], length: int) -> Struct:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .layout import Layout
 
+#: the attributes that name the very entry of a dumped message
+IDENTITY = ("CTA_TUPLE_ORIG", "CTA_ID", "CTA_ZONE")
 #: the message types of each table's dump
 _DUMPS = {
     "conntrack": c.ct_msg(c.IPCTNL_MSG_CT_GET),
@@ -154,9 +156,9 @@ def identity(layout: Layout, message: bytes) -> bytes:
     one could flush.
     """
     spans = layout.spans
-    if 1 not in spans:
+    if "CTA_TUPLE_ORIG" not in spans:
         raise DecodeError("an entry without its original tuple")
-    return b"".join(message[slice(*spans[number])] for number in (1, 12, 18) if number in spans)
+    return b"".join(message[slice(*spans[name])] for name in IDENTITY if name in spans)
 
 
 def about_entry(kind: int, layout: Layout, message: bytes, tail: bytes = b"") -> Request:

@@ -14,6 +14,7 @@ from errno import EEXIST, ENOENT, ENOSPC
 
 from . import request, session
 from .encode import encode
+from .field_names import TUPLE_NAMES
 from .layout import ATTRS, find
 from .request import Request
 from .restore_rules import renewal
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from .session import Conversation
 
 _GET, _NEW = ct_msg(IPCTNL_MSG_CT_GET), ct_msg(IPCTNL_MSG_CT_NEW)
-_MASTER = 14  # CTA_TUPLE_MASTER
-_IDENTITY = ("orig_src", "orig_dst", "orig_proto", "orig_sport", "orig_dport", "orig_srckey",
-             "orig_dstkey", "orig_icmp_id", "orig_icmp_type", "orig_icmp_code")  # fmt: skip
+_MASTER = "CTA_TUPLE_MASTER"
+_IDENTITY = tuple(f"orig_{name}" for name in TUPLE_NAMES if name != "zone")
 
 
 class Restoration:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 CREATED = frozenset(names(CONNTRACK, CREATE))
 CHANGEABLE = names(CONNTRACK, CHANGE)
 #: the tuples and the zone, which name an entry
-IDENTITY = tuple(name for name, _, _ in leaves({n: CONNTRACK[n] for n in (1, 2, 18)}))
+IDENTITY = tuple(name for name, _, _ in leaves({
+    number: row for number, row in CONNTRACK.items()
+    if row.cta in ("CTA_TUPLE_ORIG", "CTA_TUPLE_REPLY", "CTA_ZONE")
+}))  # fmt: skip
 #: the TCP flags of both directions
 MASKED = frozenset(name for name, _, row in leaves(CONNTRACK) if row.masked)
 

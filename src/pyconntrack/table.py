@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .columns import groups, selected, starts
 from .fields import IPV4, IPV6, TEXT
-from .layout import text
+from .wire.tlv import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -5,7 +5,6 @@ The numpy half of :mod:`.selection`; imported only for large tables.
 
 from __future__ import annotations
 
-import sys
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,13 @@ import numpy.typing as npt
 from ..columns import Group, groups, mask, selected, starts
 from ..driver import call
 from ..errors import DecodeError
+from ..field_names import FIELDS
+from ..request import IDENTITY
+from ..schema import CONNTRACK
 from ..session import BATCH_MESSAGES, sent, sequence
 from ..wire import consts as c
 from ..wire.frame import message
+from ..wire.tlv import attr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
     from ..session import Failure
     from ..transport import Transport
     from .many import Lines
-
-#: the attributes that name an entry: CTA_TUPLE_ORIG, CTA_ID, CTA_ZONE
-_IDENTITY = (1, 12, 18)
 
 
 class Columns:
@@ -140,9 +140,9 @@ def chooser(node: Node | None, lines: Lines | None) -> Callable[[bytes], tuple[C
 
 def _requests(group: Group, kind: int, base: int, tail: Bytes | None) -> Bytes:
     spans = group.layout.spans
-    if 1 not in spans:
+    if IDENTITY[0] not in spans:
         raise DecodeError("an entry without its original tuple")
-    parts = [group.rows[:, slice(*spans[number])] for number in _IDENTITY if number in spans]
+    parts = [group.rows[:, slice(*spans[name])] for name in IDENTITY if name in spans]
     if tail is not None:
         parts.append(tail)
     size = sum(part.shape[1] for part in parts)
@@ -160,8 +160,8 @@ def _requests(group: Group, kind: int, base: int, tail: Bytes | None) -> Bytes:
 
 # ---- updates ------------------------------------------------------------------------------------
 
-#: the options of an update whose new values are columns, and their attribute numbers
-_SIMPLE = {"timeout": 7, "mark": 8, "status": 3}
+#: the options of an update whose new values are columns, named after their fields
+_SIMPLE = ("timeout", "mark", "status")
 
 
 class Update:
@@ -196,8 +196,8 @@ class Update:
         """Return the attributes of the new values, a row each."""
         tail = np.empty((len(group), 8 * len(self._names)), np.uint8)
         for number, name in enumerate(self._names):
-            head = (8).to_bytes(2, sys.byteorder) + _SIMPLE[name].to_bytes(2, sys.byteorder)
-            tail[:, 8 * number : 8 * number + 4] = np.frombuffer(head, np.uint8)
+            head = attr(FIELDS[id(CONNTRACK)][name][0].number, bytes(4))
+            tail[:, 8 * number : 8 * number + 8] = np.frombuffer(head, np.uint8)
             raw = _new(group, name, self._opts[name])[0].astype(">u4").view(np.uint8)
             tail[:, 8 * number + 4 : 8 * number + 8] = raw.reshape(-1, 4)
         return tail
@@ -250,8 +250,8 @@ _ODD += _ODD + np.uint64(1)
 def _keys(group: Group) -> npt.NDArray[np.uint64]:
     keys = np.zeros(len(group), np.uint64)
     number = 0
-    for span in _IDENTITY:
-        low, high = group.layout.spans.get(span, (0, 0))
+    for name in IDENTITY:
+        low, high = group.layout.spans.get(name, (0, 0))
         for at in range(low, high, 4):
             keys += group.wire(at, 4).astype(np.uint64) * _ODD[number]
             number += 1

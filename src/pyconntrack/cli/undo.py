@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ..transport import Transport
     from .selection import Selection
 
+#: the attributes that name an expectation
+_EXPECTATION = ("CTA_EXPECT_MASTER", "CTA_EXPECT_TUPLE", "CTA_EXPECT_MASK")
+
 
 class WayBack:
     """The file of an undo, made when the first window is to be changed.
@@ -116,7 +119,7 @@ class Expectations:
             for pos, length, *_ in split(part.data[: part.end]):
                 message = part.data[pos : pos + length]
                 spans = find(message).spans
-                names = [message[slice(*spans.get(number, (0, 0)))] for number in (1, 2, 3)]
+                names = [message[slice(*spans.get(name, (0, 0)))] for name in _EXPECTATION]
                 found[b"".join(names)] = names[0][4:]
         return found
 
@@ -124,7 +127,7 @@ class Expectations:
         """Note that these flows were deleted."""
         if self._before:
             for layout, message in chosen.items():
-                self._deleted.add(message[slice(*layout.spans[1])][4:])
+                self._deleted.add(message[slice(*layout.spans["CTA_TUPLE_ORIG"])][4:])
 
     def lost(self) -> int:
         """Return how many expectations of deleted flows are gone."""

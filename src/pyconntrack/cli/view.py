@@ -10,10 +10,12 @@ import os
 
 from .. import vocab
 from ..fields import address, label_numbers
+from ..output.csv import quoted
 from ..output.pieces import flags
 from ..receiver import LISTING
 from ..where.lex import meant
 from ..where.names import ADDRESS, FAMILY, LABEL, NUMBER, STRING, field_of, spellings
+from ..wire.tlv import text
 from .document import Document, writer_of
 from .select import predicate
 from .selection import Formatter, Messages, of_messages, selections
@@ -146,7 +148,7 @@ def _value(layout: Layout, field: Field) -> Any:
         return lambda raw: sum([raw[at] for at in places])
     at = places[0]
     if field.kind == STRING:
-        return lambda raw: raw[at].split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+        return lambda raw: text(raw[at])
     return lambda raw: raw[at]
 
 
@@ -172,7 +174,7 @@ def _table(
             raw = layout.unpack(message)
             rows.append([cell(raw) for cell in mine])
         if csv:
-            lines = [",".join([_quoted(text) for text in row]) for row in rows]
+            lines = [",".join([quoted(text) for text in row]) for row in rows]
         else:
             for at, column in enumerate(zip(*rows, strict=True)):
                 widths[at] = max(widths[at], max(map(len, column)))
@@ -215,12 +217,6 @@ def _line(
         parts = [part if value else f"\x1b[2m{part}\x1b[0m"
                  for part, value in zip(parts, row, strict=True)]  # fmt: skip
     return "  ".join(parts)
-
-
-def _quoted(text: str) -> str:
-    if any(char in text for char in ',"\r\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
 
 
 def _cell(layout: Layout, field: Field) -> Any:

@@ -7,7 +7,8 @@ a dump costs little an entry, and whatever a newer kernel adds is kept.
 from __future__ import annotations
 
 from ..fields import address, label_numbers
-from ..layout import find, text
+from ..layout import find
+from ..wire.tlv import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -44,7 +44,11 @@ def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece
 
 
 def _text(raw: bytes) -> str:
-    text = shown(raw)
-    if "," in text or '"' in text:
+    return quoted(shown(raw))
+
+
+def quoted(text: str) -> str:
+    """Return ``text`` as a cell (RFC 4180)."""
+    if any(char in text for char in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -9,9 +9,9 @@ absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an exp
 from __future__ import annotations
 
 from ..fields import IPV4, IPV6, TEXT, bits_of, label_numbers
-from ..layout import text
 from ..schema import CONNTRACK, EXPECT, leaves
 from ..vocab import FAMILY
+from ..wire.tlv import text
 from .pieces import Addr, Call, Made, Num, Word
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ from _socket import inet_ntoa
 
 from ..escape import printable
 from ..fields import TEXT, address, label_numbers
-from ..layout import text
+from ..wire.tlv import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

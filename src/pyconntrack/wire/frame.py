@@ -6,7 +6,7 @@ from struct import Struct
 
 from ..errors import DecodeError
 from .consts import NFNETLINK_V0, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_HDRLEN, NLMSGERR_ATTR_MSG
-from .tlv import walk
+from .tlv import text, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, do
     try:
         for kind, at, size in walk(data, start, pos + length):
             if kind == NLMSGERR_ATTR_MSG:
-                return bytes(data[at : at + size]).split(b"\0", 1)[0].decode("utf-8", "replace")
+                return text(bytes(data[at : at + size]))
     except DecodeError:
         pass  # the error itself is not to be lost for it
     return ""

@@ -33,6 +33,16 @@ def attr(kind: int, payload: bytes) -> bytes:
     return NLATTR.pack(NLA_HDRLEN + len(payload), kind) + payload + b"\0" * (-len(payload) & 3)
 
 
+def c_string(payload: bytes) -> bytes:
+    """Return the bytes of a string of the kernel, which ends with its first NUL."""
+    return payload.split(b"\0", 1)[0]
+
+
+def text(payload: bytes) -> str:
+    """Return a string of the kernel; bytes that are not UTF-8 stay visible."""
+    return c_string(payload).decode("utf-8", "backslashreplace")
+
+
 def nest(kind: int, payload: bytes) -> bytes:
     """A nest of already encoded attributes."""
     return NLATTR.pack(NLA_HDRLEN + len(payload), kind | NLA_F_NESTED) + payload
