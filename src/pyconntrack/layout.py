@@ -11,7 +11,7 @@ Never imports numpy: :mod:`pyconntrack.columns` makes dtypes of what is stored h
 from __future__ import annotations
 
 import sys
-from struct import Struct
+from struct import Struct, calcsize
 
 from .errors import DecodeError
 from .fields import TEXT
@@ -91,7 +91,7 @@ class Layout:
         self.slots = dict(order)
         self.mask: int = int.from_bytes(mask)
         self.template: int = int.from_bytes(message) & self.mask
-        self.struct: Struct = _compile([slot for _, slot in order], self.length)
+        self.struct: Struct = _unpacker(self.slots.values(), self.length)
 
     def _walk(
         self, message: bytes, rows: Rows, prefix: str, path: tuple[int, ...],
@@ -133,20 +133,26 @@ class Layout:
 
     def part(self, names: Iterable[str]) -> Struct:
         """What unpacks the fields `names` alone, which are in kernel order."""
-        return _compile([self.slots[name] for name in names], self.length)
+        return _unpacker([self.slots[name] for name in names], self.length)
 
     def kept(self, message: bytes) -> tuple[tuple[tuple[int, ...], bytes], ...]:
         """The unknown attributes of a proven message: (path of attribute numbers, payload)."""
         return tuple((path, message[at : at + size]) for path, at, size in self.unknown)
 
 
-def _compile(slots: list[Slot], length: int) -> Struct:
+def _unpacker(slots: Iterable[Slot], length: int) -> Struct:
+    return struct_of([(s.offset, s.kind.code or f"{s.size}s") for s in slots], length)
+
+
+def struct_of(fields: Iterable[tuple[int, str]], length: int) -> Struct:
+    """Return what packs ``fields``, (offset, struct code) in ascending order, in ``length`` bytes
+    in network byte order; zeros lie between them."""
     codes = [">"]
-    pos = 0
-    for slot in slots:
-        codes.append(f"{slot.offset - pos}x" + (slot.kind.code or f"{slot.size}s"))
-        pos = slot.offset + slot.size
-    codes.append(f"{length - pos}x")
+    end = 0
+    for offset, code in fields:
+        codes.append(f"{offset - end}x{code}")
+        end = offset + calcsize(">" + code)
+    codes.append(f"{length - end}x")
     return Struct("".join(codes))
 
 

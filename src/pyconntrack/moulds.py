@@ -1,8 +1,8 @@
 """Moulds: from checked values to the message that carries them, packed at once.
 
-The first message with certain fields is written attribute by attribute.  Its layout then is a
-mould for all that have the same fields and sizes: their values are packed at once, and the
-headers between them are the mould's.
+The first message with certain fields is written attribute by attribute.  It then is a mould for
+all that have the same fields and sizes: their values are packed at once, and all between them is
+the mould's.  Where the values lie its layout says, or, for lines of ``-R``, trials.
 
 The values were checked before (:mod:`.convert`, or the command's parser).
 """
@@ -21,25 +21,42 @@ from .wire.frame import message as frame
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
+    from struct import Struct
     from typing import Any
 
     from .layout import Layout
 
-    #: the order of the values, the layout, the headers
-    Mould = tuple[Callable[[Any], Any], Layout, int]
-
 #: moulds kept; each order of the fields and each size of a text has one
 LIMIT = 1024
-_moulds: dict[tuple[Any, ...], Mould] = {}
+_moulds: dict[tuple[Any, ...], tuple[Mould, Layout]] = {}
+
+
+class Mould:
+    """A message but for the fields that ``struct`` packs; ``order``: which value each field has."""
+
+    __slots__ = ("_constant", "_order", "_pack")
+
+    def __init__(self, message: bytes, struct: Struct, order: Sequence[int]) -> None:
+        # itemgetter() makes no tuple of a single item
+        self._order = itemgetter(*order) if len(order) > 1 else lambda got: [got[n] for n in order]
+        self._pack = struct.pack
+        packed = struct.pack(*struct.unpack(message))
+        self._constant = int.from_bytes(message) ^ int.from_bytes(packed)
+
+    def fill(self, values: Sequence[Any]) -> int:
+        """Return the message with ``values``, as a number; raise struct.error where one does not
+        fit."""
+        return int.from_bytes(self._pack(*self._order(values))) | self._constant
 
 
 def make(
     kind: int, values: dict[str, Any], family: int, prefix: str = ""
 ) -> tuple[bytes, Layout]:  # fmt: skip
-    """A message of type `kind` with `values` (`prefix` + name: raw value), and its layout.
+    """Return a message of type ``kind`` with ``values`` (``prefix`` + name: raw value), and its
+    layout.
 
-    A family of 0 is that of the addresses.  Raises RequestError where they are of another one.
+    A ``family`` of 0 is that of the addresses.  Raises RequestError where they are of another one.
     """
     sizes = []
     for name, value in values.items():
@@ -48,33 +65,25 @@ def make(
         if value.__class__ is bytes:
             sizes.append(len(value))
     key = (kind, family, *values, *sizes)
-    mould = _moulds.get(key)
-    if mould is None:
-        mould = _mould(kind, values, family, prefix)
+    known = _moulds.get(key)
+    if known is None:
+        message, layout = _message(kind, values, family, prefix)
+        fields = [prefix + name for name in values]
+        order = [fields.index(name) for name in layout.names]
         if len(_moulds) >= LIMIT:
             _moulds.clear()
-        _moulds[key] = mould
-    order, layout, headers = mould
+        known = _moulds[key] = Mould(message, layout.struct, order), layout
+    mould, layout = known
     try:
-        packed = layout.struct.pack(*order(tuple(values.values())))
+        whole = mould.fill(tuple(values.values()))
     except StructError:  # a number that does not fit: it names the field
         return _message(kind, values, family, prefix)
-    whole = int.from_bytes(packed) | headers
     message = whole.to_bytes(layout.length)
     if whole & layout.mask != layout.template:  # another protocol
         names, layout = layout.names, find(message)
         if layout.names != names:  # which gives the attributes another meaning
             message, layout = _message(kind, values, family, prefix)
     return message, layout
-
-
-def _mould(kind: int, values: dict[str, Any], family: int, prefix: str) -> Mould:
-    message, layout = _message(kind, values, family, prefix)
-    names = [prefix + name for name in values]
-    places = [names.index(name) for name in layout.names]
-    order = itemgetter(*places) if len(places) > 1 else tuple
-    packed = layout.struct.pack(*order(tuple(values.values())))
-    return order, layout, int.from_bytes(message) ^ int.from_bytes(packed)
 
 
 def _message(
@@ -87,7 +96,7 @@ def _message(
 
 
 def _family(values: dict[str, Any], family: int) -> int:
-    """The family of all addresses."""
+    """Return the family of all addresses."""
     for name, value in values.items():
         if isinstance(value, bytes) and name.endswith(("src", "dst", "addr")):
             here = 2 if len(value) == 4 else 10

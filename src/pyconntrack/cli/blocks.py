@@ -56,12 +56,11 @@ class Columns:
     A varying piece: which piece, and how many constant bytes it has before and behind its value.
     """
 
-    __slots__ = ("_dtypes", "_numbers", "_runs", "_six", "shape")
+    __slots__ = ("_numbers", "_runs", "_six", "shape")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         line = shape.sample
-        self._dtypes: dict[Any, np.dtype[Any]] = {}
         cuts = [-1, *(at for at, char in enumerate(line + "\n") if char in " ,.\n")]
         numbers: list[tuple[int, int, int]] = []
         self._six: list[tuple[int, int, int]] = []
@@ -137,8 +136,7 @@ class Columns:
         which = np.repeat(np.arange(len(parts)), [len(lines) for lines, _ in parts])
         lines = np.concatenate([some for some, _ in parts])
         rows = wholes.reshape(len(parts), -1)[which]
-        fields = rows.view(self._dtype(encoder))[:, 0]
-        fields["sequence"] = numbers[lines]
+        rows[:, 8:12].view(np.uint32)[:, 0] = numbers[lines]
         good = np.ones(len(lines), bool)
         for value in encoder.varying:
             column = values[value.at][lines]
@@ -146,24 +144,10 @@ class Columns:
                 good &= column <= _U(value.high)
                 if value.low:
                     good &= column >= _U(value.low)
+            form = "V16" if value.kind == SIX else f">u{value.size}"
             for offset in value.places:
-                fields[str(offset)] = column
+                rows[:, offset : offset + value.size].view(form)[:, 0] = column
         return (lines, rows) if good.all() else (lines[good], rows[good])
-
-    def _dtype(self, encoder: Encoder) -> np.dtype[Any]:
-        found = self._dtypes.get(encoder.layout)
-        if found is None:
-            names, formats, offsets = ["sequence"], ["u4"], [8]
-            for value in encoder.varying:
-                for offset in value.places:
-                    names.append(str(offset))
-                    formats.append("V16" if value.kind == SIX else f">u{value.size}")
-                    offsets.append(offset)
-            found = self._dtypes[encoder.layout] = np.dtype({
-                "names": names, "formats": formats, "offsets": offsets,
-                "itemsize": len(encoder.whole),
-            })  # fmt: skip
-        return found
 
 
 def _runs(

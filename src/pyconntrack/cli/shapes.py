@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from _operator import itemgetter
 from _socket import AF_INET, AF_INET6, inet_pton
-from struct import Struct
+
+from ..layout import struct_of
+from ..moulds import Mould
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,30 +123,20 @@ class Varying:
 class Encoder:
     """The messages of the lines of a shape with the same constants."""
 
-    __slots__ = ("_addresses", "_bounds", "_order", "_pack", "_parts", "layout", "varying", "whole")
+    __slots__ = ("_addresses", "_bounds", "_mould", "layout", "varying", "whole")
 
     def __init__(self, whole: bytes, varying: list[Varying]) -> None:
         self.whole, self.varying = whole, varying
         #: equal where messages differ in constants only
         self.layout = len(whole), *[(v.at, v.low, v.high, tuple(v.places)) for v in varying]
-        places = sorted(
-            ((offset, value) for value in varying for offset in value.places), key=itemgetter(0)
-        )
-        # the sequence number, in host byte order, is the first field that varies
-        codes = [">", "8s", "4s"]
-        self._parts: list[Any] = [whole[:8], b""]
-        behind = 12
-        for offset, value in places:
+        # the sequence number, in host byte order, comes behind the values
+        fields = [(8, "4s", -1)]
+        for value in varying:
             code = _CODES[value.size] if value.kind == NUMBER else f"{value.size}s"
-            codes += [f"{offset - behind}s", code]
-            self._parts += [whole[behind:offset], None]
-            behind = offset + value.size
-        codes.append(f"{len(whole) - behind}s")
-        self._parts.append(whole[behind:])
-        self._pack = Struct("".join(codes)).pack
-        # itemgetter() makes no tuple of a single item
-        order = [value.at for _, value in places]
-        self._order = itemgetter(*order) if len(order) > 1 else lambda got: [got[n] for n in order]
+            fields += [(offset, code, value.at) for offset in value.places]
+        fields.sort()
+        packer = struct_of([(offset, code) for offset, code, _ in fields], len(whole))
+        self._mould = Mould(whole, packer, [at for _, _, at in fields])
         self._addresses = [(v.at, _FAMILY[v.kind]) for v in varying if v.kind != NUMBER]
         # what struct does not check
         self._bounds = [
@@ -159,13 +151,10 @@ class Encoder:
         for at, low, high in self._bounds:
             if not low <= values[at] <= high:
                 return None
-        values = [*values]
+        values = [*values, seq]
         for at, family in self._addresses:
             values[at] = inet_pton(family, values[at])
-        parts = self._parts
-        parts[1] = seq
-        parts[3::2] = self._order(values)
-        return self._pack(*parts)
+        return self._mould.fill(values).to_bytes(len(self.whole))
 
 
 class Shape:
