@@ -23,6 +23,8 @@ bench: .venv/.dev ## the measurements (root)
 	$(BIN)/python -m bench
 fuzz: .venv/.dev ## the property tests, 20,000 examples each
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz
+generate: .venv/.dev ## what is derived from the schema and the list of differences
+	$(BIN)/python -m scripts.generate
 docs: .venv/.docs ## the documentation, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 release: .venv/.dev ## build and check what would be published, into dist/; nothing is published

@@ -1,8 +1,4 @@
-"""Write the section DIFFERENCES of the man page from docs/differences.md, where the list stands.
-
-``python scripts/differences.py`` brings share/man/man8/conntrack.8 up to date; a test says when it
-is not.
-"""
+"""The section DIFFERENCES of the man page, from docs/differences.md, where the list stands."""
 
 from __future__ import annotations
 
@@ -51,7 +47,3 @@ def section() -> str:
 def written(page: str) -> str:
     """Return the man page with its section brought up to date."""
     return _SECTION.sub(lambda match: match[1] + section(), page, count=1)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 
 def test_the_man_page_has_the_list() -> None:
     page = differences.PAGE.read_text(encoding="utf-8")
-    assert differences.written(page) == page, "run: python scripts/differences.py"
+    assert differences.written(page) == page, "run: make generate"
     assert page.count(".TP\n.B status-not\n") == 1
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import ipaddress
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from pyconntrack import Filter, Flow, RequestError, Tuple, keywords
-from pyconntrack.fields import BYTES, HOST32, IPV4, IPV6, TEXT
+from pyconntrack import Filter, Flow, RequestError, Tuple
+from pyconntrack.fields import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT
 from pyconntrack.filter import push_down
 from pyconntrack.keywords import as_node
+from pyconntrack.model import declarations as d
 from pyconntrack.model import flatten, meets
 from pyconntrack.schema import CONNTRACK, EXPECT, Attr
-from pyconntrack.vocab import EXPECT_FLAGS, STATUS
+from pyconntrack.vocab import FLAGS
 
 TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
 FLOW = Flow(TCP, TCP.inverted(), mark=5, zone=3, status=["ASSURED", "SEEN_REPLY"],
@@ -123,27 +123,18 @@ def test_what_is_no_filter() -> None:
 
 
 def test_the_types_of_keywords_follow_the_schema() -> None:
-    def type_of(row: Attr) -> str:
-        if row.words in (STATUS, EXPECT_FLAGS):
-            return "Words"
+    def type_of(row: Attr) -> object:
+        if row.words in FLAGS:
+            return d.Words | None
         if row.kind in (IPV4, IPV6):
-            return "Networks"
+            return d.Networks
         if row.kind is TEXT:
-            return "Texts"
-        return "Numbers" if row.words is None else "Coded"
+            return d.Texts
+        return d.Numbers if row.words is None else d.Coded
 
-    wanted = {"family": "int | str", "label": "int | Iterable[int]", "proto": "Coded",
-              "state": "Coded"}  # fmt: skip
+    wanted: dict[str, object] = {"family": int | str | None, "label": int | Iterable[int] | None,
+                                 "proto": d.Coded, "state": d.Coded}  # fmt: skip
     for name, (row, *_) in {**flatten(EXPECT), **flatten(CONNTRACK)}.items():
-        if row.kind not in (BYTES, HOST32) and name != "class":  # which is no name in Python
+        if row.kind not in (BYTES, HOST32, LABELS) and name != "class":  # no name in Python
             wanted[name] = type_of(row)
-    tree = ast.parse(Path(keywords.__file__).read_text(encoding="utf-8"))
-    given = {
-        ast.literal_eval(name): ast.unparse(kind).removesuffix(" | None")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_Fields"
-        and isinstance(node.value, ast.Call) and isinstance(node.value.args[1], ast.Dict)
-        for name, kind in zip(node.value.args[1].keys, node.value.args[1].values, strict=True)
-        if name is not None
-    }  # fmt: skip
-    assert given == wanted
+    assert d.FilterFields.__annotations__ == wanted

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pyconntrack import DecodeError, Flow, Tuple, layout
 from pyconntrack.encode import encode
-from pyconntrack.fields import BYTES, HOST32, TEXT
+from pyconntrack.fields import BYTES, HOST32, LABELS, TEXT
 from pyconntrack.layout import Layout, find
 from pyconntrack.model import flatten, plain
 from pyconntrack.schema import CONNTRACK, EXPECT, Attr, Rows
@@ -30,7 +30,7 @@ def values_of(row: Attr) -> st.SearchStrategy[object]:
         return st.integers(0, kind.limit)
     if kind is TEXT:
         return st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
-    if kind is BYTES:
+    if kind in (BYTES, LABELS):
         return st.binary(max_size=16)  # CTA_LABELS' size
     return st.binary(min_size=kind.size, max_size=kind.size)
 

@@ -235,7 +235,7 @@ def test_the_writers_json_is_the_librarys() -> None:
 
 
 def test_what_checkers_are_told_is_what_the_schema_has() -> None:
-    from pyconntrack.model.given import Changes, FlowFields
+    from pyconntrack.model.declarations import Changes, FlowFields
 
     assert set(Changes.__annotations__) == set(CHANGEABLE)
     assert set(FlowFields.__annotations__) - {"family"} <= set(flatten(CONNTRACK))

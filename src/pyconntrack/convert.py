@@ -14,6 +14,7 @@ from .fields import (
     IPV4,
     IPV6,
     LABEL_BYTES,
+    LABELS,
     TEXT,
     U32,
     address,
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from .model.given import AddressLike
+    from .model.declarations import AddressLike
     from .schema import Attr
 
 FAMILIES = vocab.FAMILY
-_FLAGS = (vocab.STATUS, vocab.EXPECT_FLAGS)
-_LABELS = ("labels", "labels_mask")
 _LONGEST = 4096  # characters of a text; the kernel's own are much shorter
 #: id of a vocabulary -> word in capitals -> number
 _NUMBERS = {
@@ -73,7 +72,7 @@ def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
         raise RequestError(f"{name}: a text is wanted, not {shown(value)}")
     if isinstance(value, (bytes, bytearray)):
         return bytes(value)
-    if rows[0].name in _LABELS:
+    if kind is LABELS:
         return _label_bytes(value, name)
     if isinstance(value, str):
         try:
@@ -101,7 +100,7 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
         if number is not None:
             return number
         raise RequestError(f"{name}: {shown(value)} is none of {', '.join(words.values())}")
-    if words not in _FLAGS or not hasattr(value, "__iter__"):
+    if words not in vocab.FLAGS or not hasattr(value, "__iter__"):
         known = ", ".join(words.values())
         raise RequestError(f"{name}: a number or one of {known} is wanted, not {shown(value)}")
     total = 0
@@ -164,19 +163,19 @@ def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
     return [words.get(1 << bit, 1 << bit) for bit in bits_of(value)]
 
 
-def told(row: Attr, name: str) -> Callable[[Any], Any] | None:
-    """What makes the JSON value of field `name` of its raw value; None: it is the raw value."""
+def told(row: Attr) -> Callable[[Any], Any] | None:
+    """Return what makes a JSON value of a raw value of ``row``; None: it is the raw value."""
     kind, words = row.kind, row.words
     if kind is IPV4 or kind is IPV6:
         return address
     if kind is TEXT:
         return text
-    if name in _LABELS:
+    if kind is LABELS:
         return label_numbers
     if not kind.number:
         return bytes.hex
     if words is None:
         return None
-    if words in _FLAGS:
+    if words in vocab.FLAGS:
         return lambda value: words_of(words, value)
     return lambda value: words.get(value, value)

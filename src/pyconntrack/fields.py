@@ -45,6 +45,8 @@ IPV4 = Kind("IPV4", 4, "4s", False)
 IPV6 = Kind("IPV6", 16, "16s", False)
 TEXT = Kind("TEXT", 0, "", False)  # ends with a NUL on the wire
 BYTES = Kind("BYTES", 0, "", False)
+LABELS = Kind("LABELS", 0, "", False)  # a bitmap in words of the host
+
 
 def address(raw: bytes) -> str:
     """Return the text of a packed address, as inet_ntop(3) writes it."""

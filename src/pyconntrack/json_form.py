@@ -52,7 +52,7 @@ def _plan(layout: Layout) -> tuple[dict[str, str], list[str], list[Any]]:
         if group and group not in groups:
             groups.append(group)
         key = name[len(group) + 1 :] if group else name
-        steps.append((group, key, told(slot.attr, name)))
+        steps.append((group, key, told(slot.attr)))
     return head, groups, steps
 
 

@@ -3,81 +3,17 @@
 from __future__ import annotations
 
 from .errors import RequestError
-from .fields import IPV4, IPV6, TEXT
+from .fields import IPV4, IPV6, LABELS, TEXT
 from .filter import And, Bits, In, Label, Net, Node, Or, Text, equals, or_zero
 from .model import FAMILIES, FIELDS, packed, to_raw
 from .schema import CONNTRACK, EXPECT
-from .vocab import EXPECT_FLAGS, STATUS, UNSET
+from .vocab import FLAGS, UNSET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from ipaddress import IPv4Network, IPv6Network
-    from typing import Any, TypedDict, Unpack
+    from typing import Any, Unpack
 
-    from .model.given import AddressLike, Words
-
-    Network = AddressLike | IPv4Network | IPv6Network
-    Networks = Network | Iterable[Network] | None
-    Numbers = int | Iterable[int | range] | None
-    Coded = int | str | Iterable[int | str | range] | None
-    Texts = str | Iterable[str] | None
-
-    _Fields = TypedDict("_Fields", {  # noqa: UP013 - a row a tuple
-        "family": int | str | None, "label": int | Iterable[int] | None,
-        "proto": Coded, "state": Coded,
-        "orig_src": Networks, "orig_dst": Networks, "orig_proto": Coded, "orig_sport": Numbers,
-        "orig_dport": Numbers, "orig_srckey": Numbers, "orig_dstkey": Numbers,
-        "orig_icmp_id": Numbers, "orig_icmp_type": Numbers, "orig_icmp_code": Numbers,
-        "orig_zone": Numbers,
-        "reply_src": Networks, "reply_dst": Networks, "reply_proto": Coded, "reply_sport": Numbers,
-        "reply_dport": Numbers, "reply_srckey": Numbers, "reply_dstkey": Numbers,
-        "reply_icmp_id": Numbers, "reply_icmp_type": Numbers, "reply_icmp_code": Numbers,
-        "reply_zone": Numbers,
-        "status": Words | None,
-        "tcp_state": Coded, "tcp_wscale_orig": Numbers, "tcp_wscale_reply": Numbers,
-        "tcp_flags_orig": Numbers, "tcp_flags_reply": Numbers,
-        "dccp_state": Coded, "dccp_role": Coded, "dccp_handshake_seq": Numbers,
-        "sctp_state": Coded, "sctp_vtag_orig": Numbers, "sctp_vtag_reply": Numbers,
-        "helper": Texts,
-        "src_nat_min_addr": Networks, "src_nat_max_addr": Networks, "src_nat_min_port": Numbers,
-        "src_nat_max_port": Numbers,
-        "timeout": Numbers, "mark": Numbers,
-        "orig_packets": Numbers, "orig_bytes": Numbers,
-        "reply_packets": Numbers, "reply_bytes": Numbers,
-        "use": Numbers, "id": Numbers,
-        "dst_nat_min_addr": Networks, "dst_nat_max_addr": Networks, "dst_nat_min_port": Numbers,
-        "dst_nat_max_port": Numbers,
-        "master_src": Networks, "master_dst": Networks, "master_proto": Coded,
-        "master_sport": Numbers, "master_dport": Numbers, "master_srckey": Numbers,
-        "master_dstkey": Numbers, "master_icmp_id": Numbers, "master_icmp_type": Numbers,
-        "master_icmp_code": Numbers, "master_zone": Numbers,
-        "orig_seqadj_correction_pos": Numbers, "orig_seqadj_offset_before": Numbers,
-        "orig_seqadj_offset_after": Numbers,
-        "reply_seqadj_correction_pos": Numbers, "reply_seqadj_offset_before": Numbers,
-        "reply_seqadj_offset_after": Numbers,
-        "secmark": Numbers, "zone": Numbers, "secctx": Texts, "timestamp_start": Numbers,
-        "timestamp_stop": Numbers, "mark_mask": Numbers,
-        "synproxy_isn": Numbers, "synproxy_its": Numbers, "synproxy_tsoff": Numbers,
-        "status_mask": Numbers, "timestamp_event": Numbers,
-        "tuple_src": Networks, "tuple_dst": Networks, "tuple_proto": Coded, "tuple_sport": Numbers,
-        "tuple_dport": Numbers, "tuple_srckey": Numbers, "tuple_dstkey": Numbers,
-        "tuple_icmp_id": Numbers, "tuple_icmp_type": Numbers, "tuple_icmp_code": Numbers,
-        "tuple_zone": Numbers,
-        "mask_src": Networks, "mask_dst": Networks, "mask_proto": Coded, "mask_sport": Numbers,
-        "mask_dport": Numbers, "mask_srckey": Numbers, "mask_dstkey": Numbers,
-        "mask_icmp_id": Numbers, "mask_icmp_type": Numbers, "mask_icmp_code": Numbers,
-        "mask_zone": Numbers,
-        "flags": Words | None, "nat_dir": Numbers,
-        "nat_tuple_src": Networks, "nat_tuple_dst": Networks, "nat_tuple_proto": Coded,
-        "nat_tuple_sport": Numbers, "nat_tuple_dport": Numbers, "nat_tuple_srckey": Numbers,
-        "nat_tuple_dstkey": Numbers, "nat_tuple_icmp_id": Numbers, "nat_tuple_icmp_type": Numbers,
-        "nat_tuple_icmp_code": Numbers, "nat_tuple_zone": Numbers,
-        "fn": Texts,
-    }, total=False)  # fmt: skip
-
-    class FilterFields(_Fields, total=False):
-        """The keywords of a :class:`Filter`: for type checkers, held to the schema by a test."""
+    from .model.declarations import FilterFields
 
 #: words for bits that are not set
 _CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}
@@ -149,7 +85,7 @@ def _node(keyword: str, value: Any) -> Node:
     if name not in _NAMES:
         raise RequestError(f"no such field: {keyword}")
     row = _NAMES[name][0]
-    if row.words in (STATUS, EXPECT_FLAGS):
+    if row.words in FLAGS:
         return _flags(name, value)
     if row.kind in (IPV4, IPV6):
         return Net(name, *[_network(each, keyword) for each in _items(value)])
@@ -157,7 +93,7 @@ def _node(keyword: str, value: Any) -> Node:
         return Text(name, *[str(to_raw(_NAMES[name], keyword, each)) for each in _items(value)])
     if not row.kind.number:
         raise RequestError(f"{keyword}: no filter for this field" + (
-            "; label=NUMBER is one" if name == "labels" else ""))  # fmt: skip
+            "; label=NUMBER is one" if row.kind is LABELS else ""))  # fmt: skip
     if isinstance(value, tuple):
         if len(value) != 2:
             raise RequestError(f"{keyword}: (value, mask) is wanted, not {value!r}")

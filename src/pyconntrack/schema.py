@@ -16,7 +16,7 @@ Source: linux/netfilter/nfnetlink_conntrack.h; the policies in nf_conntrack_netl
 from __future__ import annotations
 
 from . import vocab
-from .fields import BYTES, HOST32, IPV4, IPV6, TEXT, U8, U16, U32, U64
+from .fields import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT, U8, U16, U32, U64
 from .wire.consts import (
     AF_INET,
     AF_INET6,
@@ -207,8 +207,8 @@ CONNTRACK = _rows(
         Attr(2, "CTA_TIMESTAMP_STOP", "stop", U64),
     ), uses=REPORT),
     Attr(21, "CTA_MARK_MASK", "mark_mask", U32, uses=CHANGE),
-    Attr(22, "CTA_LABELS", "labels", BYTES),
-    Attr(23, "CTA_LABELS_MASK", "labels_mask", BYTES, uses=CHANGE),
+    Attr(22, "CTA_LABELS", "labels", LABELS),
+    Attr(23, "CTA_LABELS_MASK", "labels_mask", LABELS, uses=CHANGE),
     Nest(24, "CTA_SYNPROXY", "synproxy", _rows(
         Attr(1, "CTA_SYNPROXY_ISN", "isn", U32),
         Attr(2, "CTA_SYNPROXY_ITS", "its", U32),

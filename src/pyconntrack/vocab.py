@@ -49,3 +49,6 @@ STATES = {"tcp_state": TCP_STATE, "sctp_state": SCTP_STATE, "dccp_state": DCCP_S
 
 #: NF_CT_EXPECT_*
 EXPECT_FLAGS = {0x1: "PERMANENT", 0x2: "INACTIVE", 0x4: "USERSPACE"}
+
+#: the vocabularies of bits, of which a field has any number
+FLAGS = (STATUS, EXPECT_FLAGS)

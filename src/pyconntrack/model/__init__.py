@@ -6,7 +6,8 @@ which is also what checks them.
 
 General layout, each importing only what stands above it: ``value`` (a message and its fields),
 ``tuple``, ``entry`` (what flows and expectations share), ``flow``,
-``expect``, ``event``, ``stats``, ``batch`` (many messages); ``given`` has types for checkers.
+``expect``, ``event``, ``stats``, ``batch`` (many messages); ``declarations``: the fields as type
+checkers know them.
 
 Everything here is immutable; absent is None and zero is zero.
 """
@@ -25,7 +26,7 @@ from .tuple import Tuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .given import Changes as Changes
+    from .declarations import Changes as Changes
 
 __all__ = [
     "FAMILIES",

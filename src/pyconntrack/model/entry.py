@@ -14,7 +14,7 @@ from ..moulds import make
 from ..wire.frame import message as frame
 from ..wire.tlv import attr, nest
 from .tuple import Part, Tuple, identity
-from .value import Address, Number, String, Value
+from .value import Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,25 +35,13 @@ class Entry(Value):
     #: the part that identifies it
     _part: str
 
-    master: Part = Part()
-    master_src: Address = Address()
-    master_dst: Address = Address()
-    master_proto: Number = Number()
-    master_sport: Number = Number()
-    master_dport: Number = Number()
-    master_srckey: Number = Number()
-    master_dstkey: Number = Number()
-    master_icmp_id: Number = Number()
-    master_icmp_type: Number = Number()
-    master_icmp_code: Number = Number()
-    master_zone: Number = Number()
-    timeout: Number = Number()
-    id: Number = Number()
-    helper: String = String()
-    zone: Number = Number()
-
     def __init_subclass__(cls) -> None:
         cls._fields = FIELDS[id(cls._rows)]
+        attach(cls, cls._rows)
+        for name in cls._fields:
+            if name.endswith("_src"):
+                part = Part(name.removesuffix("_src"))
+                setattr(cls, part.name, part)
 
     def _build(
         self,

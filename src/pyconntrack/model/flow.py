@@ -8,15 +8,15 @@ from ..escape import printable
 from ..schema import CONNTRACK
 from ..wire import consts as c
 from .entry import Entry
-from .tuple import Part
-from .value import Address, Labels, Number, Octets, String
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .given import FlowFields
+    from .declarations import FlowAttributes, FlowFields
     from .tuple import Tuple
+else:
+    FlowAttributes = object
 
 
 class Flag:
@@ -33,7 +33,7 @@ class Flag:
         return bool((value.status or 0) & self.bit)
 
 
-class Flow(Entry):
+class Flow(Entry, FlowAttributes):
     """A connection as the kernel tracks it.
 
     Made by the kernel's messages, or by hand: ``Flow(Tuple(...), mark=5, timeout=60,
@@ -50,79 +50,6 @@ class Flow(Entry):
     _rows = CONNTRACK
     _kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
     _part = "orig_"
-
-    orig: Part = Part()
-    reply: Part = Part()
-
-    orig_src: Address = Address()
-    orig_dst: Address = Address()
-    orig_proto: Number = Number()
-    orig_sport: Number = Number()
-    orig_dport: Number = Number()
-    orig_srckey: Number = Number()
-    orig_dstkey: Number = Number()
-    orig_icmp_id: Number = Number()
-    orig_icmp_type: Number = Number()
-    orig_icmp_code: Number = Number()
-    orig_zone: Number = Number()
-    reply_src: Address = Address()
-    reply_dst: Address = Address()
-    reply_proto: Number = Number()
-    reply_sport: Number = Number()
-    reply_dport: Number = Number()
-    reply_srckey: Number = Number()
-    reply_dstkey: Number = Number()
-    reply_icmp_id: Number = Number()
-    reply_icmp_type: Number = Number()
-    reply_icmp_code: Number = Number()
-    reply_zone: Number = Number()
-    status: Number = Number()
-    tcp_state: Number = Number()
-    tcp_wscale_orig: Number = Number()
-    tcp_wscale_reply: Number = Number()
-    tcp_flags_orig: Number = Number()
-    tcp_flags_reply: Number = Number()
-    dccp_state: Number = Number()
-    dccp_role: Number = Number()
-    dccp_handshake_seq: Number = Number()
-    sctp_state: Number = Number()
-    sctp_vtag_orig: Number = Number()
-    sctp_vtag_reply: Number = Number()
-    helper_info: Octets = Octets()
-    src_nat_min_addr: Address = Address()
-    src_nat_max_addr: Address = Address()
-    src_nat_min_port: Number = Number()
-    src_nat_max_port: Number = Number()
-    mark: Number = Number()
-    orig_packets: Number = Number()
-    orig_bytes: Number = Number()
-    reply_packets: Number = Number()
-    reply_bytes: Number = Number()
-    use: Number = Number()
-    dst_nat_min_addr: Address = Address()
-    dst_nat_max_addr: Address = Address()
-    dst_nat_min_port: Number = Number()
-    dst_nat_max_port: Number = Number()
-    orig_seqadj_correction_pos: Number = Number()
-    orig_seqadj_offset_before: Number = Number()
-    orig_seqadj_offset_after: Number = Number()
-    reply_seqadj_correction_pos: Number = Number()
-    reply_seqadj_offset_before: Number = Number()
-    reply_seqadj_offset_after: Number = Number()
-    secmark: Number = Number()
-    secctx: String = String()
-    timestamp_start: Number = Number()
-    timestamp_stop: Number = Number()
-    mark_mask: Number = Number()
-    labels: Labels = Labels()
-    labels_mask: Labels = Labels()
-    synproxy_isn: Number = Number()
-    synproxy_its: Number = Number()
-    synproxy_tsoff: Number = Number()
-    filter_orig_flags: Octets = Octets()
-    filter_reply_flags: Octets = Octets()
-    status_mask: Number = Number()
-    timestamp_event: Number = Number()
 
     expected: Flag = Flag(c.IPS_EXPECTED)
     seen_reply: Flag = Flag(c.IPS_SEEN_REPLY)

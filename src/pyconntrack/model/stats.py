@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 from ..errors import RequestError
-from ..schema import STATS_CPU
-from .value import Number, Value
+from ..schema import STATS_CPU, STATS_EXP_CPU
+from .value import Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from .declarations import CpuAttributes
+else:
+    CpuAttributes = object
 
-class CpuStats(Value):
+
+class CpuStats(Value, CpuAttributes):
     """Counters of one CPU since the namespace was made.  Source: CTA_STATS_*, CTA_STATS_EXP_*.
 
     Counters that the running kernel does not keep are None.
     """
 
     __slots__ = ()
-
-    searched: Number = Number()
-    found: Number = Number()
-    new: Number = Number()
-    invalid: Number = Number()
-    ignore: Number = Number()
-    delete: Number = Number()
-    delete_list: Number = Number()
-    insert: Number = Number()
-    insert_failed: Number = Number()
-    drop: Number = Number()
-    early_drop: Number = Number()
-    error: Number = Number()
-    search_restart: Number = Number()
-    clash_resolve: Number = Number()
-    chain_toolong: Number = Number()
-    create: Number = Number()
 
     @property
     def cpu(self) -> int:
@@ -56,6 +43,10 @@ class CpuStats(Value):
 
     def __repr__(self) -> str:
         return f"CpuStats({', '.join(f'{k}={v}' for k, v in self.to_dict().items())})"
+
+
+attach(CpuStats, STATS_CPU)
+attach(CpuStats, STATS_EXP_CPU)
 
 
 class Stats:

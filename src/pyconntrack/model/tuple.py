@@ -11,7 +11,7 @@ from ..moulds import make
 from ..restore_rules import inverse
 from ..schema import TUPLE
 from ..wire import consts as c
-from .value import Address, Named, Number, Value
+from .value import Named, Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..layout import Layout
-    from .given import AddressLike
+    from .declarations import AddressLike, TupleAttributes
+else:
+    TupleAttributes = object
 
 _GET = c.ct_msg(c.IPCTNL_MSG_CT_GET)
 _FIELDS = FIELDS[id(TUPLE)]
 _ITEMS = tuple(_FIELDS.items())
 
 
-class Tuple(Value):
+class Tuple(Value, TupleAttributes):
     """One direction of a connection: addresses, protocol, ports or ICMP fields, zone.
 
     `src`, `dst`: text, packed bytes or ``ipaddress`` values; `proto`: a number or a word such as
@@ -36,18 +38,6 @@ class Tuple(Value):
     """
 
     __slots__ = ("_prefix",)
-
-    src: Address = Address()
-    dst: Address = Address()
-    proto: Number = Number()
-    sport: Number = Number()
-    dport: Number = Number()
-    srckey: Number = Number()
-    dstkey: Number = Number()
-    icmp_id: Number = Number()
-    icmp_type: Number = Number()
-    icmp_code: Number = Number()
-    zone: Number = Number()
 
     def __init__(
         self,
@@ -117,7 +107,7 @@ class Tuple(Value):
         """The JSON form: ``{"src": ..., "dst": ..., "proto": "tcp", "sport": ...}``."""
         found = self._values()
         for name, value in found.items():
-            convert = told(_FIELDS[name][0], name)
+            convert = told(_FIELDS[name][0])
             if convert is not None:
                 found[name] = convert(value)
         return found
@@ -149,6 +139,9 @@ class Tuple(Value):
         data = self.to_dict()
         data.pop("proto", None)
         return " ".join(f"{name}={value}" for name, value in data.items())
+
+
+attach(Tuple, TUPLE)
 
 
 def _tuple_of(message: bytes, prefix: str) -> Tuple:

@@ -6,7 +6,21 @@ a dump costs little an entry, and whatever a newer kernel adds is kept.
 
 from __future__ import annotations
 
-from ..fields import address, label_numbers
+from ..field_names import flatten
+from ..fields import (
+    BYTES,
+    HOST32,
+    IPV4,
+    IPV6,
+    LABELS,
+    TEXT,
+    U8,
+    U16,
+    U32,
+    U64,
+    address,
+    label_numbers,
+)
 from ..layout import find
 from ..wire.tlv import text
 
@@ -14,7 +28,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol, Self, TypeVar
 
+    from ..fields import Kind
     from ..layout import Layout
+    from ..schema import Rows
 
     T_co = TypeVar("T_co", covariant=True)
 
@@ -76,12 +92,12 @@ class Value:
 
 
 class Named:
-    """A descriptor that knows its field: the attribute ``class_`` is the field ``class``."""
+    """A descriptor of the field or group of fields ``name``."""
 
     __slots__ = ("name",)
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name: str = name.removesuffix("_")
+    def __init__(self, name: str = "") -> None:
+        self.name: str = name
 
 
 class Field(Named):
@@ -135,3 +151,19 @@ class Labels(Field):
     def read(raw: bytes) -> tuple[int, ...]:
         """The numbers of the labels in a bitmap."""
         return tuple(label_numbers(raw))
+
+
+#: kind of a row -> what reads its value
+READERS: dict[Kind, type[Field]] = {
+    **dict.fromkeys((U8, U16, U32, U64), Number),
+    **dict.fromkeys((IPV4, IPV6), Address),
+    **dict.fromkeys((BYTES, HOST32), Octets),
+    TEXT: String,
+    LABELS: Labels,
+}
+
+
+def attach(cls: type[Value], rows: Rows) -> None:
+    """Give ``cls`` an attribute for each field of ``rows``, as declarations.py declares it."""
+    for name, (row, *_) in flatten(rows).items():
+        setattr(cls, f"{name}_" if name == "class" else name, READERS[row.kind](name))

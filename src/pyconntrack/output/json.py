@@ -8,9 +8,9 @@ absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an exp
 
 from __future__ import annotations
 
-from ..fields import IPV4, IPV6, TEXT, bits_of, label_numbers
+from ..fields import IPV4, IPV6, LABELS, TEXT, bits_of, label_numbers
 from ..schema import CONNTRACK, EXPECT, leaves
-from ..vocab import FAMILY
+from ..vocab import FAMILY, FLAGS
 from ..wire.tlv import text
 from .pieces import Addr, Call, Made, Num, Word
 
@@ -73,7 +73,7 @@ def value(
     """
     slot = layout.slots[name]
     words = {number: f"{quote}{word}{quote}" for number, word in (slot.attr.words or {}).items()}
-    if name in ("status", "flags"):
+    if slot.attr.words in FLAGS:
         return [Made(lambda bits: many([
             words.get(1 << bit, str(1 << bit))
             for bit in bits_of(bits)
@@ -87,7 +87,7 @@ def value(
         return [quote, Addr(name), quote]
     if slot.kind is TEXT:
         return [Call(string, name)]
-    if name.startswith("labels"):
+    if slot.kind is LABELS:
         return [Call(lambda raw: many(map(str, label_numbers(raw))), name)]
     return [quote, Call(bytes.hex, name), quote]
 

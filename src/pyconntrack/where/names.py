@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import vocab
-from ..fields import BYTES, HOST32, IPV4, IPV6, TEXT
+from ..fields import IPV4, IPV6, LABEL_BYTES, TEXT
 from ..filter import Bits, Or, translated
 from ..schema import CONNTRACK, TURNED, leaves
 from ..wire import consts as c
@@ -74,14 +74,14 @@ def dotted(name: str) -> str:
 def _table() -> dict[str, Field]:
     found: dict[str, Field] = {}
     for name, _, row in leaves(CONNTRACK):
-        if name.startswith(_REQUESTS) or row.kind in (BYTES, HOST32) or name in found:
+        if name.startswith(_REQUESTS) or name in found:
             continue
         if row.kind in (IPV4, IPV6):
             found[name] = Field(dotted(name), (name,), ADDRESS)
         elif row.kind is TEXT:
             found[name] = Field(name, (name,), STRING)
-        else:
-            words = None if name == "status" else row.words
+        elif row.kind.number:
+            words = None if row.words in vocab.FLAGS else row.words
             found[name] = Field(dotted(name), (name,), NUMBER, row.kind.limit, words)
     for name in _ALIASES:
         found[name] = found["orig_" + name]
@@ -89,7 +89,7 @@ def _table() -> dict[str, Field]:
         found[name] = Field(name, ("orig_" + name, "reply_" + name), NUMBER, (1 << 64) - 1)
     found["family"] = Field("family", ("family",), FAMILY, 255)
     found["state"] = Field("state", tuple(vocab.STATES), STATE, 255)
-    found["label"] = found["labels"] = Field("label", ("labels",), LABEL, 127)
+    found["label"] = found["labels"] = Field("label", ("labels",), LABEL, 8 * LABEL_BYTES - 1)
     return found
 
 

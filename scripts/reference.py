@@ -1,20 +1,12 @@
-"""What the documentation derives from the schema: the field reference and the JSON Schema.
-
-mkdocs calls the hooks below; ``python docs/gen_fields.py`` writes src/pyconntrack/schema.json
-anew.  Owns no fact: names, widths and words are the rows of pyconntrack/schema.py.
-"""
+"""What the documentation derives from the schema: the field reference and the JSON Schema."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 from pyconntrack import vocab
-from pyconntrack.fields import IPV4, IPV6, TEXT
+from pyconntrack.fields import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
 from pyconntrack.output.json import OBJECT, SCHEMA
 from pyconntrack.schema import (
     CONNTRACK,
@@ -27,11 +19,6 @@ from pyconntrack.schema import (
     Rows,
     names,
 )
-
-ROOT = Path(__file__).resolve().parent.parent
-JSON_SCHEMA = ROOT / "src/pyconntrack/schema.json"
-MAN_PAGE = ROOT / "share/man/man8/conntrack.8"
-FLAGS = (vocab.STATUS, vocab.EXPECT_FLAGS)
 
 NOTES = {
     "status": "what the kernel noted about the connection",
@@ -75,7 +62,7 @@ def json_name(name: str) -> str:
 
 
 def _kind(row: Attr) -> str:
-    if row.words in FLAGS:
+    if row.words in vocab.FLAGS:
         return "flags"
     if row.words is not None:
         return "word"
@@ -85,7 +72,7 @@ def _kind(row: Attr) -> str:
         return "text"
     if row.kind.number:
         return f"number, {8 * row.kind.size} bits"
-    return "list of numbers" if row.name.startswith("labels") else "bytes"
+    return "list of numbers" if row.kind is LABELS else "bytes"
 
 
 def table(rows: Rows) -> str:
@@ -137,7 +124,7 @@ def fields_page() -> str:
 
 def _value(rows: list[Attr]) -> dict[str, Any]:
     row = rows[0]
-    if row.words in FLAGS:
+    if row.words in vocab.FLAGS:
         words = {"enum": list(row.words.values())}
         return {"type": "array", "items": {"anyOf": [words, {"type": "integer"}]}}
     if row.words is not None:
@@ -149,8 +136,9 @@ def _value(rows: list[Attr]) -> dict[str, Any]:
         return {"type": "string"}
     if row.kind.number:
         return {"type": "integer", "minimum": 0, "maximum": max(r.kind.limit for r in rows)}
-    if row.name.startswith("labels"):
-        return {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 127}}
+    if row.kind is LABELS:
+        number = {"type": "integer", "minimum": 0, "maximum": 8 * LABEL_BYTES - 1}
+        return {"type": "array", "items": number}
     return {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 
 
@@ -274,32 +262,3 @@ def _closed(name: str) -> dict[str, Any]:
 def json_text() -> str:
     """schema.json as it is stored."""
     return json.dumps(json_schema(), indent=1) + "\n"
-
-
-# -- mkdocs -----------------------------------------------------------------------------------
-
-
-def man_page() -> str:
-    """The man page as text; groff renders it."""
-    if shutil.which("groff") is None:
-        return "Read it with `man 8 conntrack`. (groff was not there to show it here.)\n"
-    done = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-P-c", "-rLL=78n", str(MAN_PAGE)],
-        capture_output=True, check=True, encoding="utf-8",
-    )  # fmt: skip
-    text = re.sub(".\b", "", done.stdout)
-    return f"```text\n{text.strip()}\n```\n"
-
-
-def on_files(files: Any, config: Any) -> Any:
-    """Adds the pages that are made."""
-    from mkdocs.structure.files import File
-
-    files.append(File.generated(config, "fields.md", content=fields_page()))
-    files.append(File.generated(config, "man.md", content=f"# conntrack(8)\n\n{man_page()}"))
-    files.append(File.generated(config, "schema.json", content=json_text()))
-    return files
-
-
-if __name__ == "__main__":
-    JSON_SCHEMA.write_text(json_text(), encoding="utf-8")

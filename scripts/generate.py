@@ -1,0 +1,28 @@
+"""Write what is derived from the schema and from docs/differences.md: ``make generate``.
+
+A test says when one of the files is stale.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scripts import declarations, differences, reference
+
+ROOT = Path(__file__).parent.parent
+
+
+def files() -> dict[Path, str]:
+    """Return the text of each file that is generated."""
+    page = ROOT / "share/man/man8/conntrack.8"
+    return {
+        ROOT / "src/pyconntrack/model/declarations.py": declarations.text(),
+        ROOT / "src/pyconntrack/schema.json": reference.json_text(),
+        ROOT / "docs/fields.md": reference.fields_page(),
+        page: differences.written(page.read_text(encoding="utf-8")),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
