@@ -23,6 +23,7 @@ from pyconntrack.escape import LONGEST, message, printable
 from pyconntrack.layout import find
 from pyconntrack.model import Expect, Flow, Tuple
 from pyconntrack.output.bulk import Bulk
+from pyconntrack.output.pieces import compile_line
 from pyconntrack.output.writer import Writer
 from pyconntrack.schema import CONNTRACK, EXPECT
 from pyconntrack.transport import Transport
@@ -81,7 +82,7 @@ def test_strings_of_the_kernel(options: tuple[str, ...], event: str, raw: bytes)
         expect = isinstance(entry, Expect)
         writer = Writer(options, LABELS, expect=expect, events=bool(event))
         layout = find(entry.message)
-        line = writer.line(layout, event)(layout.unpack(entry.message))
+        line = compile_line(writer.pieces(layout, event), layout)(layout.unpack(entry.message))
         assert line.isprintable()
         bulk = Bulk(lambda layout, writer=writer: writer.pieces(layout, event))  # type: ignore[misc]
         many = formatted(bulk, entry.message * 20)

@@ -33,6 +33,7 @@ from pyconntrack.layout import find
 from pyconntrack.model import Event, Expect, Flow, Tuple
 from pyconntrack.output import bulk
 from pyconntrack.output.bulk import Bulk
+from pyconntrack.output.pieces import compile_line
 from pyconntrack.output.writer import Writer
 from pyconntrack.request import Request
 from pyconntrack.session import RECV
@@ -178,7 +179,7 @@ def test_every_writer(
 
     def line(message: bytes) -> str:
         layout = find(message)
-        return writer.line(layout, event)(layout.unpack(message))
+        return compile_line(writer.pieces(layout, event), layout)(layout.unpack(message))
 
     data = padded(messages)
     lines = either(lambda: [line(data[at : at + size]) for at, size, *_ in split(data)])

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pyconntrack import Conntrack, Flow, KernelError, Tuple
-from pyconntrack.output.writer import Scalar, Writer
+from pyconntrack.cli.selection import Formatter, of_messages
+from pyconntrack.output.writer import Writer
 from pyconntrack.wire import consts as c
 from support.ctool import Result, ours_argv, run
 from support.traffic import nft
@@ -177,8 +178,8 @@ def test_what_is_saved_of_an_offloaded_entry_loads(
         if form == "library":
             assert tracker.load(flows) == []
         else:
-            scalar = Scalar(Writer([form], None), None)
-            file = "".join(f"{scalar.line(flow.message)}\n" for flow in flows)
+            text = Formatter(Writer([form], None).pieces)
+            file = text(of_messages([flow.message for flow in flows])).decode()
             assert conntrack("-R", "-", stdin=file) == (0, "", "")
         first, second = sorted(tracker.dump(), key=lambda flow: flow.orig_sport or 0)
     assert (first.state, first.tcp_flags_orig, first.assured) == ("ESTABLISHED", 0x0A00, True)

@@ -9,7 +9,7 @@ import pytest
 
 from pyconntrack import request
 from pyconntrack.cli import selection, source
-from pyconntrack.cli.bulk import joined
+from pyconntrack.cli.bulk import Columns
 from pyconntrack.cli.selection import Formatter, Messages, select
 from pyconntrack.cli.source import Entries
 from pyconntrack.output.json import flow
@@ -68,7 +68,7 @@ def test_joined_windows_hold_what_they_held_in_order(size: int) -> None:
     parts = list(select(list(Entries(request.dump(), CHANGE)), 0, None))
     assert not any(isinstance(part, Messages) for part in parts)
     some = [part.without(range(0, part.count, 3)) for part in parts]
-    whole = joined(some)  # type: ignore[arg-type]
+    whole = Columns.joined(some)  # type: ignore[arg-type]
     assert whole.items() == [item for part in some for item in part.items()]
     text = Formatter(flow)
     assert text(whole) == b"".join(map(text, some))

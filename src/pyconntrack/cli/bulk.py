@@ -23,7 +23,7 @@ from ..wire.frame import message
 from ..wire.tlv import attr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..columns import Bools, Bytes
     from ..filter import Node
@@ -45,6 +45,25 @@ class Columns:
         self, groups: list[Group], places: int, hits: Iterable[tuple[int, int]] = ()
     ) -> None:
         self.groups, self.places, self.hits = groups, places, list(hits)
+
+    @staticmethod
+    def joined(parts: Sequence[Columns]) -> Columns:
+        """Return the entries of several selections as those of one: columns cost by the call."""
+        if len(parts) == 1:
+            return parts[0]
+        shapes: dict[Layout, list[Group]] = {}
+        places = 0
+        for part in parts:
+            for group in part.groups:
+                moved = Group(group.layout, group.rows, group.index + places)
+                shapes.setdefault(group.layout, []).append(moved)
+            places += part.places
+        whole = [
+            Group(layout, np.concatenate([each.rows for each in same]),
+                  np.concatenate([each.index for each in same]))
+            for layout, same in shapes.items()
+        ]  # fmt: skip
+        return Columns(whole, places)
 
     @property
     def count(self) -> int:
@@ -96,23 +115,6 @@ class Columns:
                 failures += [(int(group.index[bad.index - base]), bad) for bad in answer]
             base += count
         return failures
-
-
-def joined(parts: list[Columns]) -> Columns:
-    """Return the entries of several windows as those of one: columns cost by the call."""
-    shapes: dict[Layout, list[Group]] = {}
-    places = 0
-    for part in parts:
-        for group in part.groups:
-            moved = Group(group.layout, group.rows, group.index + places)
-            shapes.setdefault(group.layout, []).append(moved)
-        places += part.places
-    whole = [
-        Group(layout, np.concatenate([each.rows for each in same]),
-              np.concatenate([each.index for each in same]))
-        for layout, same in shapes.items()
-    ]  # fmt: skip
-    return Columns(whole, places)
 
 
 def chooser(node: Node | None, lines: Lines | None) -> Callable[[bytes], tuple[Columns, int]]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..columns import groups, mask
+from ..columns import Group, groups, mask
 from ..errors import DecodeError
 from ..event_stream import kind_of
 from ..mmsg import Mmsg
-from ..output.bulk import Bulk
+from .bulk import Columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +29,6 @@ class Bursts:
     def __init__(self, fd: int, lines: EventLines) -> None:
         self._mmsg = Mmsg(fd)
         self._lines = lines
-        self._bulks: dict[str, Bulk] = {}
-
-    def _bulk(self, event: str) -> Bulk:
-        bulk = self._bulks.get(event)
-        if bulk is None:
-            bulk = self._bulks[event] = Bulk(lambda layout: self._lines.pieces(layout, event))
-        return bulk
 
     def recv(self) -> int:
         """Receive what waits; return how many datagrams there were.
@@ -72,7 +65,9 @@ class Bursts:
             for group in groups(self._mmsg.buffer, offsets[where]):
                 chosen = group if node is None else group.take(mask(node, group))
                 if len(chosen):
-                    self._fill(out, where[chosen.index], self._bulk(event).lines(chosen), ports)
+                    alone = Group(chosen.layout, chosen.rows, np.arange(len(chosen)))
+                    text = self._lines.texts[event](Columns([alone], len(chosen)))
+                    self._fill(out, where[chosen.index], text.split(b"\n")[:-1], ports)
         found = [line for line in out if line is not None]
         return b"\n".join(found) + b"\n" if found else b"", len(found)
 

@@ -12,19 +12,17 @@ import errno
 from .. import request as ask
 from ..driver import call
 from ..encode import encode
-from ..output.writer import Scalar
+from ..moulds import make
 from ..receiver import CHANGE, LISTING
 from ..schema import CONNTRACK
 from ..session import batch
 from ..transport import Transport
 from ..wire import consts as c
-from ..wire.frame import message as framed
 from .build import changes
-from .document import Document, writer_of
 from .out import complain, failure
 from .progress import Progress
 from .select import predicate
-from .selection import Formatter, Messages, of_messages, select, selections
+from .selection import Document, Messages, of_messages, select, selections, writer_of
 from .source import Entries
 
 TYPE_CHECKING = False
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
 
 #: entries of a large table that GETs show again; more are shown by a second dump
 _GETS = 8192
-#: entries of a large table that are printed at once
-_PRINTED = 4096
 #: options of -F that have it report entries
 _CAREFUL = {"undo", "dry_run"}
 #: fields that an update changes, by option, each with those that must come along
@@ -117,35 +113,6 @@ class _Change:
         return 1 if self.errors else 0 if count else none
 
 
-class _Printer:
-    """Prints entries that were changed, the columns of several windows at once."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._text = Formatter(document.writer.pieces)
-        self._waiting: list[Columns] = []
-        self._count = 0
-
-    def add(self, chosen: Selection) -> None:
-        """Print these, at once or with those that follow."""
-        if isinstance(chosen, Messages):  # of the next family, too
-            self.close()
-            self._document.raw(self._text(chosen), chosen.count)
-            return
-        self._waiting.append(chosen)
-        self._count += chosen.count
-        if self._count >= _PRINTED:
-            self.close()
-
-    def close(self) -> None:
-        """Print what waits."""
-        if self._waiting:
-            from .bulk import joined
-
-            self._document.raw(self._text(joined(self._waiting)), self._count)
-            self._waiting, self._count = [], 0
-
-
 # ---- deleting -----------------------------------------------------------------------------------
 
 
@@ -167,7 +134,6 @@ def flush(runner: Runner, command: Command) -> int:
 def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
     opts = change.command.opts
     document = Document(change.runner.out, writer_of(change.command, "-D"))
-    printer = _Printer(document)
     dry = "dry_run" in opts
     expectations = None
     if "undo" in opts and not dry:
@@ -191,10 +157,9 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
         if expectations is not None:
             expectations.add(done)
         if shown:
-            printer.add(done)
+            document.add(done)
         count += done.count
     if shown:
-        printer.close()
         document.close()
     would = "would be deleted (nothing was changed)"
     what = f"flow entries {would if dry else 'have been deleted'}"
@@ -219,10 +184,8 @@ def update(runner: Runner, command: Command) -> int:
     change = _Change(runner, command)
     document = Document(runner.out, writer_of(command))
     if "dry_run" in command.opts:
-        text = Formatter(document.writer.pieces)
         for part in change.windows():
-            new = _imagined(command, part)
-            document.raw(text(new), new.count)
+            document.add(_imagined(command, part))
         document.close()
         return change.finish(
             document.count, "flow entries would be updated (nothing was changed)")  # fmt: skip
@@ -261,10 +224,9 @@ def _planned(command: Command, chosen: Selection) -> tuple[Any, Selection, Any]:
             concerned = chosen.where(new.differs)
             returned = concerned.where(new.returns) if "undo" in command.opts else concerned
             return concerned, returned, new.tails
-        chosen = _as_messages(chosen)
     rows, kept, tails = [], [], []
     encoded: dict[Any, bytes] = {}  # mostly all entries change alike
-    for row in chosen.rows:
+    for row in _as_messages(chosen).rows:
         layout, message, _ = row
         values = changes(command, layout, message)
         if not values:
@@ -279,46 +241,39 @@ def _planned(command: Command, chosen: Selection) -> tuple[Any, Selection, Any]:
     return Messages(rows), Messages(kept), tails
 
 
-def _as_messages(chosen: Columns) -> Messages:
+def _as_messages(chosen: Selection) -> Messages:
+    if isinstance(chosen, Messages):
+        return chosen
     items = chosen.items()
     return Messages([(layout, message, layout.unpack(message)) for layout, message in items])
 
 
-def _imagined(command: Command, chosen: Selection) -> Selection:
-    """The entries as an update would leave them."""
-    out = []
-    for layout, message in chosen.items():
+def _imagined(command: Command, chosen: Selection) -> Messages:
+    """Return the entries as an update would leave them, to be printed."""
+    rows = []
+    for layout, message, raw in _as_messages(chosen).rows:
         new = changes(command, layout, message)
         if not new:
             continue
-        old = layout.values(message)
         if "labels_mask" in new:
-            new["labels"] = _relabelled(old.get("labels", b""), new["labels"], new["labels_mask"])
-            del new["labels_mask"]
+            was = layout.values(message).get("labels", b"")
+            new["labels"] = _relabelled(was, new["labels"], new.pop("labels_mask"))
         if all(name in layout.slots and value is not None for name, value in new.items()):
-            out.append(_patched(layout, message, new))
-            continue
-        values = {**old, **new}
-        payload = encode(CONNTRACK, values, layout.family)
-        out.append(framed(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, 1, layout.family, payload))
-    return of_messages(out, columns=False)
+            row = layout, message, tuple(map(new.get, layout.names, raw))
+        else:
+            values = {**layout.values(message), **new}
+            there = {name: value for name, value in values.items() if value is not None}
+            message, layout = make(c.ct_msg(c.IPCTNL_MSG_CT_NEW), there, layout.family)
+            row = layout, message, layout.unpack(message)
+        rows.append(row)
+    return Messages(rows)
 
 
 def _relabelled(was: bytes, labels: bytes, mask: bytes) -> bytes | None:
-    """The labels that an update leaves, as the kernel computes them; it tells none as nothing."""
+    """The labels that an update leaves, as the kernel computes them; it shows none as nothing."""
     old = was.ljust(len(labels), b"\0")
     left = bytes(a & ~m & 0xFF ^ b for a, b, m in zip(old, labels, mask, strict=True))
     return left if any(left) else None
-
-
-def _patched(layout: Layout, message: bytes, new: dict[str, Any]) -> bytes:
-    """A message with other values in their places."""
-    out = bytearray(message)
-    for name, value in new.items():
-        slot = layout.slots[name]
-        raw = value.to_bytes(slot.size) if isinstance(value, int) else value[: slot.size]
-        out[slot.offset : slot.offset + slot.size] = raw
-    return bytes(out)
 
 
 class _Shown:
@@ -326,7 +281,6 @@ class _Shown:
 
     def __init__(self, change: _Change, document: Document) -> None:
         self._change, self._document = change, document
-        self._scalar = Scalar(document.writer, None)
         self._messages: list[Messages] = []
         self._columns: list[Columns] = []
         self._count = 0
@@ -351,13 +305,11 @@ class _Shown:
             self._get(self._columns)
             return
         self._remember()
-        text = Formatter(self._document.writer.pieces)
         request = ask.dump("conntrack", self._change.command.family)
         again = Entries(request, LISTING)
         for part in select(again, 0, None):
             assert not isinstance(part, Messages)
-            part = part.where(self._keys.has)
-            self._document.raw(text(part), part.count)
+            self._document.add(part.where(self._keys.has))
 
     def _get(self, waiting: list[Messages] | list[Columns]) -> None:
         kind = c.ct_msg(c.IPCTNL_MSG_CT_GET)
@@ -365,15 +317,14 @@ class _Shown:
             requests = [ask.about_entry(kind, *item) for item in chosen.items()]
             failures, answers = call(self._change.transport, batch(requests))
             self._change.done(Messages([]), [(0, bad) for bad in failures])
-            for _, message in answers:
-                self._document.add(self._scalar.line(message) or "")
+            self._document.add(of_messages([message for _, message in answers]))
         waiting.clear()
         self._count = 0
 
     def _remember(self) -> None:
-        from .bulk import Keys, joined
+        from .bulk import Columns, Keys
 
         self._keys = self._keys or Keys()
-        self._keys.add(joined(self._columns))
+        self._keys.add(Columns.joined(self._columns))
         self._columns.clear()
         self._count = 0

@@ -24,14 +24,12 @@ def show(runner: Runner, command: Command) -> int:
     node = _predicate(command)
     document: Document | None = None
     for batches, worth in dumps(runner, command, node, LISTING):
-        from .document import Document, writer_of
-        from .selection import Formatter, select
+        from .selection import Document, select, writer_of
 
         if document is None:
             document = Document(runner.out, writer_of(command))
-            text = Formatter(document.writer.pieces)
         for part in select(batches, worth, node):
-            document.raw(text(part), part.count)
+            document.add(part)
     assert document is not None
     document.close()
     if document.writer.foot:  # as in conntrack(8), nothing stands before a whole document

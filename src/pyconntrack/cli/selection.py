@@ -1,8 +1,10 @@
-"""What of a dump a command is about, window by window, and its text.
+"""What of a dump a command is about, window by window, and the document that it prints.
 
 A small table goes message by message (:class:`Messages`), a large one as columns
 (:class:`.bulk.Columns`, numpy).  Both hold entries in the kernel's order, each with its place in
-the window; what follows (text, requests, leaving out) is asked of them alike.
+the window; what follows (text, requests, leaving out) is asked of them alike.  Whatever a command
+prints of entries is a selection that became text (:class:`Formatter`) and stands in a
+:class:`Document`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 from ..arrays import available
 from ..driver import call
 from ..layout import find
+from ..output.pieces import compile_line
+from ..output.writer import Writer
 from ..request import about_entry
 from ..session import batch
 from ..wire.frame import split
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from ..transport import Transport
     from .bulk import Columns
     from .many import Lines
+    from .out import Output
     from .parse import Command
     from .progress import Progress
     from .run import Runner
@@ -36,6 +41,10 @@ if TYPE_CHECKING:
     Selection: TypeAlias = "Messages | Columns"
     #: the shape, the message, its raw values
     Row = tuple[Layout, bytes, tuple[Any, ...]]
+
+
+#: columns of so many entries are printed at once
+PRINTED = 4096
 
 
 class Messages:
@@ -49,6 +58,13 @@ class Messages:
     def __init__(self, rows: list[Row], hits: Iterable[tuple[int, int]] = ()) -> None:
         self.rows = rows
         self.hits = list(hits)
+
+    @staticmethod
+    def joined(parts: Sequence[Messages]) -> Messages:
+        """Return the entries of several selections as those of one."""
+        if len(parts) == 1:
+            return parts[0]
+        return Messages([row for part in parts for row in part.rows])
 
     @property
     def count(self) -> int:
@@ -95,7 +111,7 @@ def select(
     lines: Lines | None = None, progress: Progress | None = None,
 ) -> Iterator[Selection]:  # fmt: skip
     """Yield what meets ``node``, and any of ``lines``; as columns from ``worth`` bytes on."""
-    messages = _Scan(node, lines)
+    messages = Scan(node, lines)
     arrived = 0
     many: Callable[[bytes], tuple[Columns, int]] | None = None
     for part in batches:
@@ -111,12 +127,12 @@ def select(
             progress.add(seen)
 
 
-class _Scan:
-    """Chooses message by message."""
+class Scan:
+    """Chooses message by message what meets ``node``, and any of ``lines``."""
 
     __slots__ = ("_known", "_lines", "_node")
 
-    def __init__(self, node: Node | None, lines: Lines | None) -> None:
+    def __init__(self, node: Node | None, lines: Lines | None = None) -> None:
         self._node, self._lines = node, lines
         #: most messages have the shape of the last one of their length, which is proved first
         self._known: dict[int, tuple[Any, ...]] = {}
@@ -162,14 +178,16 @@ def _bound(node: Node | None, layout: Layout) -> Any:
 _NOTHING = (0, -1, None, None, None)
 
 
-def of_messages(messages: list[bytes], columns: bool) -> Selection:
-    """Return all of ``messages`` as a selection."""
+def of_messages(
+    messages: Iterable[bytes], node: Node | None = None, *, columns: bool = False
+) -> Selection:
+    """Return those of ``messages`` that meet ``node`` as a selection."""
     data = b"".join([message + b"\0" * (-len(message) & 3) for message in messages])
     if columns:
         from .bulk import chooser
 
-        return chooser(None, None)(data)[0]
-    return _Scan(None, None)(data)[0]
+        return chooser(node, None)(data)[0]
+    return Scan(node)(data)[0]
 
 
 class Formatter:
@@ -193,13 +211,69 @@ class Formatter:
         lines = self._lines
         out = []
         for layout, _, raw in chosen.rows:
-            line = lines.get(layout) or self._compile(layout)
+            line = lines.get(layout)
+            if line is None:
+                line = lines[layout] = compile_line(self._pieces_of(layout), layout)
             out.append(line(raw))
         out.append("")
         return "\n".join(out).encode("utf-8", "backslashreplace")
 
-    def _compile(self, layout: Layout) -> Callable[[tuple[object, ...]], str]:
-        from ..output.pieces import compile_line
 
-        line = self._lines[layout] = compile_line(self._pieces_of(layout), layout)
-        return line
+def writer_of(command: Command, save: str = "-A", *, events: bool = False) -> Writer:
+    """Return the writer that the words of -o choose; ``save``: the command of -o save."""
+    labels = None
+    # whatever needs the map of labels shows them, but -D (as conntrack(8) has it)
+    if command.labelmap is not None and (command.verb != "delete" or "save" in command.output):
+        from .values import label_names
+
+        labels = label_names(command.labelmap)
+    return Writer(command.output, labels, expect=command.table == "expect", command=save,
+                  events=events)  # fmt: skip
+
+
+class Document:
+    """Entries into an output, framed as their format wants it; nothing at all for no entries.
+
+    Columns wait until :data:`PRINTED` entries are there, as they cost by the call; messages are
+    printed at once, or wait for as many where ``gather`` is true.
+    """
+
+    __slots__ = ("_gather", "_out", "_size", "_text", "_waiting", "count", "writer")
+
+    def __init__(
+        self, out: Output, writer: Writer, text: Callable[[Selection], bytes] | None = None,
+        *, gather: bool = False,
+    ) -> None:  # fmt: skip
+        self._out, self.writer, self._gather = out, writer, gather
+        self._text = text or Formatter(writer.pieces)
+        self._waiting: list[Any] = []  # of one kind
+        self._size = self.count = 0
+
+    def add(self, chosen: Selection) -> None:
+        """Print these entries, at once or with those that follow."""
+        if self._waiting and type(chosen) is not type(self._waiting[0]):
+            self._print()
+        self._waiting.append(chosen)
+        self._size += chosen.count
+        if self._size >= PRINTED or (isinstance(chosen, Messages) and not self._gather):
+            self._print()
+
+    def _print(self) -> None:
+        if self._waiting:
+            self.raw(self._text(self._waiting[0].joined(self._waiting)), self._size)
+            self._waiting, self._size = [], 0
+
+    def raw(self, data: bytes, count: int) -> None:
+        """Print formatted lines, ``count`` of them."""
+        if not count:
+            return
+        if not self.count:
+            data = self.writer.head + data[len(self.writer.separator) :]
+        self._out.write(data)
+        self.count += count
+
+    def close(self) -> None:
+        """Print what waits, and the end of the document."""
+        self._print()
+        if self.count or self.writer.framed:
+            self._out.write(self.writer.foot if self.count else self.writer.head + self.writer.foot)

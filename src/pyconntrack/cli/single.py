@@ -5,13 +5,12 @@ from __future__ import annotations
 from .. import request as ask
 from ..driver import call
 from ..errors import kernel_error
-from ..output.writer import Scalar
 from ..restoration import Restoration
 from ..session import ask as converse
 from ..wire.consts import NLM_F_ACK
 from .build import expect_tuple, expect_values, flow_tuple, flow_values
-from .document import Document, writer_of
 from .out import complain
+from .selection import Document, of_messages, writer_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +24,8 @@ def _one(
     runner: Runner, command: Command, request: Request, what: str, node: Node | None
 ) -> int:
     document = Document(runner.out, writer_of(command))
-    scalar = Scalar(document.writer, node)
-    for answer in call(runner.transport, converse(request, "looking up")):
-        line = scalar.line(answer)
-        if line is not None:
-            document.add(line)
+    answers = call(runner.transport, converse(request, "looking up"))
+    document.add(of_messages(answers, node))
     document.close()
     runner.summary(document.count, f"{what} have been shown")
     return 0 if document.count else 1

@@ -7,18 +7,17 @@ a limit without it ends as soon as it is reached.
 from __future__ import annotations
 
 import os
+from operator import itemgetter
 
-from .. import vocab
-from ..fields import address, label_numbers
-from ..output.csv import quoted
-from ..output.pieces import flags
+from ..output.csv import cell
+from ..output.pieces import shown
+from ..output.writer import Writer
 from ..receiver import LISTING
 from ..where.lex import meant
-from ..where.names import ADDRESS, FAMILY, LABEL, NUMBER, STRING, field_of, spellings
+from ..where.names import ADDRESS, FAMILY, LABEL, NUMBER, STATE, STRING, field_of, spellings
 from ..wire.tlv import text
-from .document import Document, writer_of
 from .select import predicate
-from .selection import Formatter, Messages, of_messages, selections
+from .selection import PRINTED, Document, Formatter, Messages, of_messages, selections, writer_of
 from .values import UsageError
 
 TYPE_CHECKING = False
@@ -27,19 +26,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..layout import Layout
+    from ..output.pieces import Piece
     from ..where.names import Field
     from .parse import Command
     from .run import Runner
     from .selection import Selection
 
-    Item = tuple[Layout, bytes]
-
-#: rows that are aligned together
-_BLOCK = 4096
-
 
 def show(runner: Runner, command: Command) -> int:
-    """-L with any of these options."""
+    """Run -L with any of these options."""
     opts = command.opts
     order = [(_field(name, "--sort"), down) for name, down in opts.get("sort", ())]
     columns = [(name, _field(name, "--columns")) for name in opts.get("columns", ())]
@@ -51,16 +46,18 @@ def show(runner: Runner, command: Command) -> int:
         found = _sorted(found, order, opts.get("limit"))
     elif "limit" in opts:
         found = _first(found, int(opts["limit"]))
-    if columns:
-        count = _table(runner, found, columns, csv="csv" in command.output)
-    else:
-        document = Document(runner.out, writer_of(command))
-        text = Formatter(document.writer.pieces)
-        for part in found:
-            document.raw(text(part), part.count)
-        document.close()
-        count = document.count
-    runner.summary(count, "flow entries have been shown")
+    writer = _Cells(columns, csv="csv" in command.output) if columns else writer_of(command)
+    table = None
+    if columns and not command.output:
+        colour = runner.out.terminal and not os.environ.get("NO_COLOR")
+        table = _Table(writer, columns, colour=colour)
+    document = Document(runner.out, writer, table, gather=table is not None)
+    for part in found:
+        document.add(part)
+    document.close()
+    if table is not None and not document.count:
+        runner.out.write(table.head())
+    runner.summary(document.count, "flow entries have been shown")
     return 0
 
 
@@ -77,7 +74,7 @@ def _first(found: Iterable[Selection], limit: int) -> Iterator[Selection]:
         if not limit:
             return
         if part.count > limit:
-            part = of_messages([message for _, message in part.items()[:limit]], columns=False)
+            part = of_messages([message for _, message in part.items()[:limit]])
         limit -= part.count
         yield part
         if not limit:
@@ -90,9 +87,8 @@ def _first(found: Iterable[Selection], limit: int) -> Iterator[Selection]:
 def _sorted(
     found: Iterable[Selection], order: list[tuple[Field, bool]], limit: int | None
 ) -> Iterator[Selection]:
-    """The entries in order, equal ones in the kernel's; what lacks a field comes last."""
-    keys: list[tuple[tuple[bool, Any], ...]] = []
-    messages: list[bytes] = []
+    """Yield the entries in order, equal ones in the kernel's; what lacks a field comes last."""
+    entries: list[tuple[list[tuple[bool, Any]], Layout, bytes]] = []
     getters: dict[Layout, list[Any]] = {}
     columns = False
     for part in found:
@@ -102,17 +98,19 @@ def _sorted(
             if mine is None:
                 mine = getters[layout] = [_key(layout, field, down) for field, down in order]
             raw = layout.unpack(message)
-            keys.append(tuple([key(raw) for key in mine]))
-            messages.append(message)
-        if limit is not None and len(messages) > 4 * max(limit, _BLOCK):
-            best = sorted(range(len(keys)), key=keys.__getitem__)[:limit]
-            # in their old order, so that equal ones stay in the kernel's
-            best.sort()
-            keys, messages = [keys[i] for i in best], [messages[i] for i in best]
-    best = sorted(range(len(keys)), key=keys.__getitem__)[:limit]
-    for at in range(0, len(best), _BLOCK):
-        block = [messages[i] for i in best[at : at + _BLOCK]]
-        yield of_messages(block, columns)
+            entries.append(([key(raw) for key in mine], layout, message))
+        if limit is not None and len(entries) > 4 * max(limit, PRINTED):
+            entries.sort(key=itemgetter(0))
+            entries = entries[:limit]
+    entries.sort(key=itemgetter(0))
+    entries = entries[:limit]
+    for low in range(0, len(entries), PRINTED):
+        block = entries[low : low + PRINTED]
+        if columns:
+            yield of_messages([message for _, _, message in block], columns=True)
+        else:
+            yield Messages([(layout, message, layout.unpack(message))
+                            for _, layout, message in block])  # fmt: skip
 
 
 def _key(layout: Layout, field: Field, down: bool) -> Any:
@@ -137,107 +135,89 @@ def _key(layout: Layout, field: Field, down: bool) -> Any:
 
 
 def _value(layout: Layout, field: Field) -> Any:
-    """A function of an entry's raw values to the field's; None where the shape lacks it."""
+    """Return a function of an entry's raw values to the field's; None where the shape lacks it."""
     if field.kind == FAMILY:
         family = layout.family
         return lambda raw: family
-    places = [layout.names.index(name) for name in field.names if name in layout.slots]
-    if not places or (len(places) < len(field.names) and field.name in ("packets", "bytes")):
+    places = [layout.names.index(name) for name in _names(layout, field)]
+    if not places:
         return None
     if len(places) > 1:
-        return lambda raw: sum([raw[at] for at in places])
-    at = places[0]
+        return lambda raw: sum([raw[place] for place in places])
+    place = places[0]
     if field.kind == STRING:
-        return lambda raw: text(raw[at])
-    return lambda raw: raw[at]
+        return lambda raw: text(raw[place])
+    return lambda raw: raw[place]
+
+
+def _names(layout: Layout, field: Field) -> list[str]:
+    """Return the values that add up to the field; of its states an entry has one."""
+    names = [name for name in field.names if name in layout.slots]
+    return names if field.kind == STATE or len(names) == len(field.names) else []
 
 
 # ---- a table ------------------------------------------------------------------------------------
 
 
-def _table(
-    runner: Runner, found: Iterable[Selection], columns: list[tuple[str, Field]], *, csv: bool
-) -> int:
-    colour = runner.out.terminal and not os.environ.get("NO_COLOR")
-    names = [name for name, _ in columns]
-    widths = [0 if csv else len(name) for name in names]
-    right = [field.kind == NUMBER and not field.words and field.name != "status"
-             for _, field in columns]  # fmt: skip
-    cells: dict[Layout, list[Any]] = {}
-    count = 0
-    for part in _blocks(found):
-        rows = []
-        for layout, message in part:
-            mine = cells.get(layout)
-            if mine is None:
-                mine = cells[layout] = [_cell(layout, field) for _, field in columns]
-            raw = layout.unpack(message)
-            rows.append([cell(raw) for cell in mine])
+class _Cells(Writer):
+    """The columns that were asked for, as CSV or for a table."""
+
+    def __init__(self, columns: list[tuple[str, Field]], *, csv: bool) -> None:
+        super().__init__(("csv",) if csv else (), None)
+        self._fields = [field for _, field in columns]
+        self._csv = csv
         if csv:
-            lines = [",".join([quoted(text) for text in row]) for row in rows]
-        else:
-            for at, column in enumerate(zip(*rows, strict=True)):
-                widths[at] = max(widths[at], max(map(len, column)))
-            lines = [
-                _line([text or "-" for text in row], widths, right, row if colour else None)
-                for row in rows
-            ]
-        if not count:
-            head = ",".join(names) if csv else _line(names, widths, right)
-            lines.insert(0, f"\x1b[1m{head}\x1b[0m" if colour and not csv else head)
-        count += len(rows)
-        runner.out.write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
-    if not count:
-        head = ",".join(names) if csv else _line(names, widths, right)
-        runner.out.write((head + "\n").encode("utf-8", "backslashreplace"))
-    return count
+            self.head = (",".join([name for name, _ in columns]) + "\n").encode()
+
+    def pieces(self, layout: Layout, event: str = "") -> list[Piece]:
+        """Return the cells of a line; what is absent is empty."""
+        out: list[Piece] = []
+        for field in self._fields:
+            names = ["family"] if field.kind == FAMILY else _names(layout, field)
+            cells = cell(layout, names) if self._csv else cell(layout, names, shown)
+            out += ["," if self._csv else "\t", *cells]
+        return out[1:]
 
 
-def _blocks(found: Iterable[Selection]) -> Iterator[list[Item]]:
-    waiting: list[Item] = []
-    for part in found:
-        waiting += part.items()
-        if len(waiting) >= _BLOCK:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
+class _Table:
+    """Text of entries as lines whose cells are aligned; a column never gets narrower."""
 
+    def __init__(
+        self, cells: Writer, columns: list[tuple[str, Field]], *, colour: bool
+    ) -> None:
+        self._text = Formatter(cells.pieces)
+        self._names = [name for name, _ in columns]
+        self._widths = list(map(len, self._names))
+        self._right = [field.kind == NUMBER and not field.words and field.name != "status"
+                       for _, field in columns]  # fmt: skip
+        self._colour = colour
+        self._begun = False
 
-def _line(
-    cells: list[str], widths: list[int], right: list[bool], row: list[str] | None = None
-) -> str:
-    """A line; with `row` (the values themselves) what is absent is dimmed."""
-    parts = [
-        text.rjust(width) if number else text.ljust(width)
-        for text, width, number in zip(cells, widths, right, strict=True)
-    ]
-    parts[-1] = parts[-1].rstrip() if not right[-1] else parts[-1]
-    if row is not None:
-        parts = [part if value else f"\x1b[2m{part}\x1b[0m"
-                 for part, value in zip(parts, row, strict=True)]  # fmt: skip
-    return "  ".join(parts)
+    def __call__(self, chosen: Selection) -> bytes:
+        """Return the lines, behind the head for the first."""
+        rows = [line.split("\t") for line in self._text(chosen).decode().split("\n")[:-1]]
+        for number, column in enumerate(zip(*rows, strict=True)):
+            self._widths[number] = max(self._widths[number], max(map(len, column)))
+        head, self._begun = b"" if self._begun else self.head(), True
+        return head + ("\n".join(map(self._line, rows)) + "\n").encode()
 
+    def head(self) -> bytes:
+        """Return the line of names."""
+        line = "  ".join(self._aligned(self._names))
+        return (f"\x1b[1m{line}\x1b[0m\n" if self._colour else f"{line}\n").encode()
 
-def _cell(layout: Layout, field: Field) -> Any:
-    """A function of an entry's raw values to a cell; "" for what is absent."""
-    value = _value(layout, field)
-    if value is None:
-        return lambda raw: ""
-    if field.kind == FAMILY:
-        return lambda raw: vocab.FAMILY.get(value(raw), str(value(raw)))
-    if field.kind == ADDRESS:
-        return lambda raw: address(value(raw))
-    if field.kind == STRING:
-        return value
-    if field.kind == LABEL:
-        return lambda raw: "|".join(map(str, label_numbers(value(raw))))
-    if field.name == "status":
-        return lambda raw: flags(vocab.STATUS, value(raw), "|")
-    words = field.words
-    if field.name == "state":
-        name = next(name for name in field.names if name in layout.slots)
-        words = layout.slots[name].attr.words or {}
-    if words:
-        return lambda raw: words.get(value(raw)) or str(value(raw))
-    return lambda raw: str(value(raw))
+    def _line(self, row: list[str]) -> str:
+        """Return a line, in which what is absent is a dash, dimmed in colour."""
+        parts = self._aligned([text or "-" for text in row])
+        if self._colour:
+            parts = [part if value else f"\x1b[2m{part}\x1b[0m"
+                     for part, value in zip(parts, row, strict=True)]  # fmt: skip
+        return "  ".join(parts)
+
+    def _aligned(self, cells: list[str]) -> list[str]:
+        parts = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(cells, self._widths, self._right, strict=True)
+        ]
+        parts[-1] = parts[-1].rstrip() if not self._right[-1] else parts[-1]
+        return parts

@@ -18,14 +18,12 @@ from time import sleep
 from ..arrays import available
 from ..errors import DecodeError, EventsLost
 from ..event_stream import GROUPS, LOST, EventStream, messages
-from ..filter import bind
-from ..layout import find
 from ..listener import Listener, receive
-from ..output.pieces import Call, compile_line, shown
+from ..output.pieces import Call, shown
 from ..transport import Transport
-from .document import Document, writer_of
 from .out import complain, say
 from .select import predicate
+from .selection import Document, Formatter, Scan, writer_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,10 +187,12 @@ class _Events(Listener):
 class EventLines:
     """Event messages to lines."""
 
-    __slots__ = ("marks", "node", "stamp", "writer")
+    __slots__ = ("_scan", "marks", "node", "stamp", "texts", "writer")
 
     def __init__(self, writer: Writer, node: Node | None) -> None:
         self.writer, self.node = writer, node
+        self._scan = Scan(node)
+        self.texts = {event: self._text(event) for event in _PREFIX}
         self.stamp = "timestamp" in writer.options
         self.marks = not writer.expect and writer.format in ("text", "save")
 
@@ -211,38 +211,31 @@ class EventLines:
 
         A datagram that cannot be read is a :class:`DecodeError` before them.
         """
-        lines: list[str] = []
+        lines: list[bytes] = []
         for data in datagrams:
             try:
                 for message, event in messages(data):
-                    line = self.line(message, event)
-                    if line is not None:
+                    if line := self.line(message, event):
                         lines.append(line)
             except DecodeError as error:
                 yield error
         if lines:
-            yield ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"), len(lines)
+            yield b"".join(lines), len(lines)
 
-    def line(self, message: bytes, event: str) -> str | None:
-        """Return the line of an event (new, update, destroy); None where it is not wanted."""
-        layout = find(message)
-        key = (self, event)
-        entry = layout.writers.get(key)
-        if entry is None:
-            test = True if self.node is None else bind(self.node, layout)
-            entry = layout.writers[key] = test, compile_line(self.pieces(layout, event), layout)
-        test, line = entry
-        if test is False:
-            return None
-        raw = layout.struct.unpack(message)
-        if test is not True and not test(raw):
-            return None
+    def line(self, message: bytes, event: str) -> bytes:
+        """Return the line of an event (new, update, destroy); b"" where it is not wanted."""
+        chosen, _ = self._scan(message)
+        if not chosen.count:
+            return b""
+        text = self.texts[event](chosen)
         portid = int.from_bytes(message[12:16], sys.byteorder)
-        text: str = line(raw)
-        return text + self.mark(portid) if portid and self.marks else text
+        return text[:-1] + self.mark(portid).encode() + b"\n" if portid and self.marks else text
+
+    def _text(self, event: str) -> Formatter:
+        return Formatter(lambda layout: self.pieces(layout, event))
 
     def pieces(self, layout: Layout, event: str) -> list[Piece]:
-        """The pieces of an event's line, its prefix first."""
+        """Return the pieces of an event's line, its prefix first."""
         out = self.writer.pieces(layout, event)
         if self.writer.format != "text":
             return out

@@ -58,11 +58,6 @@ class Bulk:
         self._plans: dict[Layout, _Plan] = {}
         self._scratch: _Scratch = {}
 
-    def lines(self, group: Group) -> list[bytes]:
-        """The lines of one group, each without its newline."""
-        alone = Group(group.layout, group.rows, np.arange(len(group)))
-        return self.render([alone], len(group))[0].split(b"\n")[:-1]
-
     def render(self, shapes: list[Group], places_wanted: int) -> tuple[bytes, int]:
         """The lines of groups of one batch of so many messages, in its order; their number."""
         if not shapes:

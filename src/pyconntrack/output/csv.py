@@ -13,6 +13,8 @@ from .pieces import Call, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from ..layout import Layout
     from .pieces import Piece
 
@@ -36,19 +38,29 @@ def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece
     for number, name in enumerate(columns(expect=expect)):
         if number:
             out.append(",")
-        if name == "family":
-            out.append(FAMILY.get(layout.family, str(layout.family)))
-        elif name in layout.slots:
-            out += value(layout, name, "", _text, "|".join, nameless=False)
+        if name == "family" or name in layout.slots:
+            out += cell(layout, [name])
     return out
 
 
 def _text(raw: bytes) -> str:
-    return quoted(shown(raw))
-
-
-def quoted(text: str) -> str:
-    """Return ``text`` as a cell (RFC 4180)."""
+    """Return a string of the kernel as a cell (RFC 4180)."""
+    text = shown(raw)
     if any(char in text for char in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
     return text
+
+
+def cell(
+    layout: Layout, names: Sequence[str], string: Callable[[bytes], str] = _text
+) -> list[Piece]:
+    """Return the value of the field ``names``, or the sum of several; none is an empty cell.
+
+    ``string``: what makes the text of a string of the kernel.
+    """
+    if len(names) > 1:
+        return [Call(lambda *values: str(sum(values)), *names)]
+    if "family" in names:
+        return [FAMILY.get(layout.family, str(layout.family))]
+    return [piece for name in names
+            for piece in value(layout, name, "", string, "|".join, nameless=False)]  # fmt: skip

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from ..layout import find
 from . import text
-from .pieces import compile_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-    from typing import Any
+    from collections.abc import Collection, Mapping
 
-    from ..filter import Node
     from ..layout import Layout
     from .pieces import Piece
 
@@ -87,36 +83,3 @@ class Writer:
 
             out.insert(0, Call(text.now))
         return out
-
-    def line(self, layout: Layout, event: str = "") -> Callable[[tuple[Any, ...]], str]:
-        """A function from the raw values of a message of `layout` to its line."""
-        return compile_line(self.pieces(layout, event), layout)
-
-
-class Scalar:
-    """Selects and formats messages one by one."""
-
-    __slots__ = ("event", "node", "writer")
-
-    def __init__(self, writer: Writer, node: Node | None, event: str = "") -> None:
-        self.writer, self.node, self.event = writer, node, event
-
-    def line(self, message: bytes) -> str | None:
-        """The line of `message` without its newline; None where the predicate says no."""
-        layout = find(message)
-        test, line = layout.writers.get(self) or self._compile(layout)
-        if test is False:
-            return None
-        raw = layout.struct.unpack(message)
-        if test is not True and not test(raw):
-            return None
-        return str(line(raw))
-
-    def _compile(self, layout: Layout) -> tuple[Any, Any]:
-        test: Any = True
-        if self.node is not None:
-            from ..filter import bind  # a listing without a filter has no need of it
-
-            test = bind(self.node, layout)
-        entry = layout.writers[self] = (test, self.writer.line(layout, self.event))
-        return entry
