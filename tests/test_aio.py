@@ -35,8 +35,8 @@ from pyconntrack.testing import (
     dump_of,
     event_message,
 )  # fmt: skip
+from support.entries import udp
 from support.netns import Namespace
-from test_sync import udp
 
 
 def public(cls: type) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def test_cancelling_leaves_a_working_object(netns: Namespace) -> None:
             await rows.close()
             stream = conntrack.events()
             waiting = asyncio.create_task(stream.__anext__())
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)  # it begins, and waits
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting

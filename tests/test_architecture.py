@@ -9,12 +9,13 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pyconntrack
+from support import ROOT
 
-ROOT = Path(pyconntrack.__file__).parent
+PACKAGE = Path(pyconntrack.__file__).parent
 
 def the_map() -> list[set[str]]:
     """The lines of the map in ARCHITECTURE.md, from the bottom up: the modules of each."""
-    text = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     section = text.partition("## The map")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("    ")]
     names = [re.split(r"\s{2,}", line.strip())[0] for line in lines]
@@ -23,12 +24,6 @@ def the_map() -> list[set[str]]:
 
 #: a module may import from its own level and from those below it
 LEVELS = [*the_map(), {"__main__"}]
-#: pairs that are within one level, or otherwise allowed, and why
-ALLOWED = {
-    ("aio", "sync"): "reading a non-blocking socket stands once",
-    ("table", "output.bulk"): "address columns as text use the writers' bulk conversion",
-    ("table", "output.lanes"): "the same",
-}
 
 
 def level(name: str) -> int:
@@ -46,8 +41,8 @@ def parsed(path: Path) -> ast.Module:
 
 def imports() -> list[tuple[str, str]]:
     found = []
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
         here = ".".join(parts)
         if here == "__init__":
             continue  # lazy exports of everything
@@ -59,14 +54,14 @@ def imports() -> list[tuple[str, str]]:
                 whole = target.replace(".", "/")
                 for alias in node.names:
                     inner = f"{whole}/{alias.name}".strip("/")
-                    is_module = (ROOT / f"{inner}.py").exists() or (ROOT / inner).is_dir()
+                    is_module = (PACKAGE / f"{inner}.py").exists() or (PACKAGE / inner).is_dir()
                     found.append((here, inner.replace("/", ".") if is_module else target))
     return found
 
 
 def type_only(here: str, there: str) -> bool:
     """Whether `here` names `there` only under TYPE_CHECKING, for annotations."""
-    tree = parsed(ROOT / f"{here.replace('.', '/')}.py")
+    tree = parsed(PACKAGE / f"{here.replace('.', '/')}.py")
     guarded = [
         inner
         for node in ast.walk(tree)
@@ -88,7 +83,7 @@ def test_imports_point_down() -> None:
     wrong = []
     for here, there in imports():
         mine, other = level(here), level(there)
-        if other > mine and (here, there) not in ALLOWED and not type_only(here, there):
+        if other > mine and not type_only(here, there):
             wrong.append((here, there))
     assert wrong == []
 
@@ -104,8 +99,8 @@ def test_imports_go_round_nowhere() -> None:
 
 def test_only_the_transport_opens_netlink_sockets() -> None:
     found = {
-        path.relative_to(ROOT).as_posix()
-        for path in ROOT.rglob("*.py")
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
         if "NETLINK_NETFILTER)" in path.read_text(encoding="utf-8")
     }
     assert found == {"transport.py"}
@@ -113,5 +108,5 @@ def test_only_the_transport_opens_netlink_sockets() -> None:
 
 def test_layouts_know_no_numpy() -> None:
     for name in ("layout.py", "schema.py", "model/*.py", "session.py", "filter.py"):
-        for path in ROOT.glob(name):
+        for path in PACKAGE.glob(name):
             assert "import numpy" not in path.read_text(encoding="utf-8"), path

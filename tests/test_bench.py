@@ -17,10 +17,9 @@ from bench.jobs import Row
 from bench.measure import NotAvailable, Sample
 from bench.report import text
 
+from support import ROOT
 from support.ctool import c_tool
 from support.netns import Namespace, unavailable
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def bench(*args: str) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from pyconntrack.transport import Transport
 from pyconntrack.wire import consts as c
 from pyconntrack.wire.frame import split
 from support.ctool import ours
-from test_load import plain_lines
+from support.entries import plain_lines
 
 pytestmark = pytest.mark.usefixtures("netns")
 

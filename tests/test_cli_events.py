@@ -22,9 +22,9 @@ from pyconntrack.cli.watch import EventLines
 from pyconntrack.output.writer import Writer
 from pyconntrack.testing import event_message
 from support.ctool import environment, ours_argv, subscriptions, theirs
+from support.entries import udp
 from support.netns import Namespace
 from support.traffic import TIMEOUT, Flows, eventually, track
-from test_sync import udp
 
 
 @contextmanager

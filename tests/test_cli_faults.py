@@ -7,15 +7,15 @@ import os
 import shlex
 import subprocess
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import pytest
 
+from support import CASES
 from support.ctool import Result, environment, ours, ours_argv
 from support.netns import Namespace
 from support.traffic import track
 
-TABLE = (Path(__file__).parent / "cases/table.txt").read_text(encoding="utf-8")
+TABLE = (CASES / "table.txt").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ import pytest
 
 from pyconntrack.cli import completions, grammar, help, values
 from pyconntrack.cli.parse import Command, UsageError, parse
+from support import CASES
 
 LINES = [
     line.rpartition(" ; ")[::2]
-    for line in (Path(__file__).parent / "command_lines.txt").read_text().splitlines()
+    for line in (CASES / "command_lines.txt").read_text().splitlines()
     if line and not line.startswith("#")
 ]
 

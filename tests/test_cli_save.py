@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from support import CASES
 from support.ctool import normalise, ours, theirs
 from support.netns import Namespace, fresh_netns
 from support.traffic import nft
 
-TABLE = (Path(__file__).parent / "cases/table.txt").read_text(encoding="utf-8")
+TABLE = (CASES / "table.txt").read_text(encoding="utf-8")
 #: what the C tool cannot create: labels, helpers, both NATs with ports
 MORE = """\
 -I -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 30 --dport 21 --state ESTABLISHED -u SEEN_REPLY -t 10020 --helper ftp

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from fcntl import ioctl
 from pathlib import Path
+from struct import unpack
+from termios import FIONREAD
 
 import pytest
 
@@ -17,6 +19,7 @@ from pyconntrack.errors import ConntrackError
 from pyconntrack.transport import Transport
 from support.ctool import environment, normalise, ours, ours_argv, theirs
 from support.netns import fresh_netns
+from support.traffic import eventually
 
 #: enough for columns
 MANY = 45_000
@@ -161,6 +164,19 @@ def test_a_pipe_that_closes() -> None:
     command.stderr.close()
 
 
+def waiting_bytes(pipe: int) -> int:
+    """How many bytes a pipe holds."""
+    (size,) = unpack("i", ioctl(pipe, FIONREAD, bytes(4)))
+    return int(size)
+
+
+def asleep(process: int) -> bool:
+    """Whether each thread of a process waits."""
+    states = [path.read_text().rpartition(")")[2].split()[0]
+              for path in Path(f"/proc/{process}/task").glob("*/stat")]  # fmt: skip
+    return set(states) == {"S"}
+
+
 @pytest.mark.parametrize("blocking", [True, False], ids=["blocks", "is full"])
 def test_a_pipe_that_is_read_late(blocking: bool) -> None:
     out, into = os.pipe()
@@ -168,7 +184,7 @@ def test_a_pipe_that_is_read_late(blocking: bool) -> None:
     command = subprocess.Popen([*ours_argv(), "-L"], stdout=into, stderr=subprocess.PIPE,
                                env=environment())  # fmt: skip
     os.close(into)
-    time.sleep(0.7)  # the pipe and the receiver's list are full by now
+    eventually(lambda: waiting_bytes(out) > 61440 and asleep(command.pid), "a full pipe")
     with open(out, "rb") as reader:
         text = reader.read().decode()
     assert command.stderr is not None

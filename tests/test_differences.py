@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from scripts import differences
 
-TESTS = Path(__file__).parent
+from support import ROOT
 
 
 def test_the_man_page_has_the_list() -> None:
@@ -24,7 +23,7 @@ def test_every_entry_has_a_name_of_its_own_and_a_text() -> None:
 
 
 def test_every_allowed_case_names_its_entry() -> None:
-    lines = (TESTS / "allow.txt").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "tests/allow.txt").read_text(encoding="utf-8").splitlines()
     allowed = [line.split() for line in lines if line and not line.startswith("#")]
     named = {words[1] for words in allowed} - {"reference:"}
     assert named <= set(differences.entries())

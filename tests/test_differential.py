@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import pytest
 
-from support import traffic
+from support import CASES, traffic
 from support.ctool import Result, Stream, c_tool, normalise, ours, ours_argv, run, theirs
 from support.netns import Namespace, fresh_netns, sysctl, unavailable, why_not
 from support.traffic import Flows, joined, nft
 
-CASES = Path(__file__).parent / "cases"
 TABLE = (CASES / "table.txt").read_text(encoding="utf-8")
 #: a rule that uses labels has the kernel keep them
 LABELS = "table inet l { chain c { type filter hook output priority 0; ct label set 5; }; }"

@@ -20,14 +20,13 @@ from scripts.reference import answers
 import pyconntrack
 from pyconntrack.cli.parse import parse
 from pyconntrack.schema import CONNTRACK, EXPECT
-from support import ctool
+from support import ROOT, ctool
 from support.ctool import ours, subscriptions
 from support.netns import Namespace, sysctl
 from support.traffic import TIMEOUT, Flows, eventually
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MAN = ROOT / "share/man/man8/conntrack.8"
 PACKAGE = ROOT / "src/pyconntrack"

@@ -10,7 +10,7 @@ from pyconntrack.cli import main
 from pyconntrack.cli.source import SMALL
 from pyconntrack.receiver import Receiver
 from support.ctool import ours
-from test_load import plain_lines
+from support.entries import plain_lines
 
 pytestmark = pytest.mark.usefixtures("netns")
 

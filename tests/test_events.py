@@ -30,8 +30,8 @@ from pyconntrack.testing import (
     dump_of,
     event_message,
 )  # fmt: skip
+from support.entries import udp
 from support.netns import Namespace
-from test_sync import udp
 
 Item = Event | EventsLost
 

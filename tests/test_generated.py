@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from scripts.generate import files
 
-ROOT = Path(__file__).parent.parent
+from support import ROOT
+
 #: what a program does with a field that one row declares; it fails where the field is missing
 PROGRAM = '''
 from pyconntrack import Filter, Flow, Tuple

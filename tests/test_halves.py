@@ -14,8 +14,9 @@ from pyconntrack.cli.checked import BadLine, Checked
 from pyconntrack.cli.halves import check
 from pyconntrack.errors import ConntrackError
 from support.ctool import normalise, ours
+from support.entries import plain_lines
 from support.netns import fresh_netns
-from test_load import Steps, kept, plain_lines
+from test_load import Steps, kept
 
 
 @pytest.fixture(autouse=True)

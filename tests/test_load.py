@@ -26,6 +26,7 @@ from pyconntrack.session import BATCH_MESSAGES
 from pyconntrack.wire.consts import NLM_F_ACK, NLM_F_REQUEST
 from pyconntrack.wire.frame import message, split
 from support.ctool import normalise, ours, theirs
+from support.entries import TEMPLATE, plain_lines
 from support.netns import Namespace, fresh_netns
 
 Steps = list[tuple[int, list[str] | bytes]]
@@ -309,7 +310,6 @@ def test_lines_are_encoded_as_they_are_read(seed: int, spoilt: bool, block: int)
     assert by_load(data, block) == by_reader(data)
 
 
-TEMPLATE = "-A -s {} -d 10.0.0.2 -p tcp --sport {} --dport 443 --state ESTABLISHED -t {} -m {}"
 
 
 @pytest.mark.parametrize("block", [2000, 1 << 30])
@@ -326,10 +326,6 @@ def test_odd_value_is_the_parsers(field: int, odd: str, block: int) -> None:
         lines.append(TEMPLATE.format(*values))
     data = ("\n".join(lines) + "\n").encode()
     assert by_load(data, block) == by_reader(data)
-
-
-def plain_lines(count: int) -> list[str]:
-    return [TEMPLATE.format(f"10.1.{n >> 8}.{n & 255}", n, 600, n) for n in range(count)]
 
 
 @pytest.mark.parametrize("block", [4000, 1 << 30])

@@ -6,15 +6,15 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 import pyconntrack
 from pyconntrack.cli import grammar
+from support import ROOT
 from support.netns import unavailable
 
-PAGE = Path(__file__).parent.parent / "share/man/man8/conntrack.8"
+PAGE = ROOT / "share/man/man8/conntrack.8"
 #: spelt on the command line, but nothing to tell
 UNTOLD = {"--nat-range"}
 

@@ -6,8 +6,8 @@ import _thread
 import errno
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
 
@@ -21,8 +21,8 @@ from pyconntrack.transport import Transport
 from pyconntrack.wire import consts as c
 from pyconntrack.wire.frame import NLMSGHDR
 from support.ctool import ours
+from support.entries import plain_lines
 from support.traffic import eventually
-from test_load import plain_lines
 
 THREADS = _thread._count
 Answer = tuple[int, int, bytes]
@@ -50,6 +50,9 @@ class Link:
         self.sent = True
         if isinstance(self.queue[0], OSError):
             raise self.queue[0]
+
+    def has_given(self, number: int) -> bool:
+        return self.taken >= number
 
     def recv(self) -> bytes:
         self.taken += 1
@@ -127,7 +130,8 @@ def test_no_more_than_asked_for_waits(ahead: int) -> None:
     taken = 0
     for taken, _ in enumerate(parts, 1):
         if taken % 20 == 0:
-            time.sleep(0.001)
+            # it goes on as soon as half of the list is free
+            eventually(partial(link.has_given, min(taken + ahead // 2 + 1, 200)), "receiving")
         assert link.taken <= taken + ahead
     assert taken == 200
     receiver.close()

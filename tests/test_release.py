@@ -14,8 +14,7 @@ import pytest
 from scripts.release import faults, heading, obstacles
 
 from pyconntrack.version import VERSION
-
-ROOT = Path(__file__).parent.parent
+from support import ROOT
 
 
 def git(root: Path, *words: str) -> None:

@@ -15,8 +15,8 @@ from pyconntrack.cli.source import Entries
 from pyconntrack.output.json import flow
 from pyconntrack.receiver import CHANGE, FEW_CHANGED, LISTING, Use
 from support.ctool import normalise, ours, theirs
+from support.entries import plain_lines
 from support.netns import Namespace, fresh_netns
-from test_load import plain_lines
 
 SIZES = [source.SMALL - 1, source.SMALL, source.MANY + 1000]
 

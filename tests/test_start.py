@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from support import ROOT
 from support.ctool import environment, ours
 from support.netns import fresh_netns
 
-ROOT = Path(__file__).parent.parent
 #: the script as it is installed, but for its first line
 SCRIPT = [sys.executable, str(ROOT / "bin" / "conntrack")]
 FLOW = "-I -s 10.0.{}.{} -d 192.0.2.1 -p udp --sport 1 --dport 2 -t 900\n"

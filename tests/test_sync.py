@@ -25,13 +25,9 @@ from pyconntrack import (
 )  # fmt: skip
 from pyconntrack.model import meets
 from pyconntrack.testing import ScriptedKernel
+from support.entries import udp
 from support.netns import Namespace, new_peer
 from support.traffic import Flows, eventually
-
-
-def udp(number: int, **fields: Any) -> Flow:
-    source = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
-    return Flow(Tuple(source, "192.0.2.1", "udp", 1000, 53), timeout=600, **fields)
 
 
 def many(count: int) -> Iterator[Flow]:

@@ -17,9 +17,9 @@ import pytest
 
 import pyconntrack
 from pyconntrack import AsyncConntrack, Conntrack
+from support import ROOT
 from support.netns import unavailable
 
-ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / "tests/typing"
 #: what makes no promise of types: modules that serve the command, or that others wrap
 INTERNAL = {"cli", "output", "where", "mmsg"}

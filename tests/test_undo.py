@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from support import entries
 from support.ctool import environment, ours, ours_argv
+from support.entries import plain_lines
 from support.netns import sysctl
 from support.traffic import Flows
-from test_load import plain_lines
 
 CHANGES = [("-D",), ("-F",), ("-U", "-m", "9")]
 every_change = pytest.mark.parametrize("change", CHANGES, ids=" ".join)
@@ -232,3 +233,39 @@ def test_expectations_that_end_with_their_masters_are_counted(
     assert ours("-C", "expect").out == "1\n"
     done = ours("-D", "-s", "192.0.2.99", "--undo", str(tmp_path / "two"))
     assert "WARNING" not in done.err
+
+
+@pytest.mark.usefixtures("netns")
+@pytest.mark.parametrize("change", [("-D",), ("-F",), ("-U", "-m", "99")])
+def test_undo_restores(change: tuple[str, ...], tmp_path: Path) -> None:
+    entries.fill(300, *entries.NAT)
+    before = entries.shown()
+    undo = tmp_path / "undo"
+    done = ours(*change, "--undo", str(undo))
+    assert done.rc == 0, done.err
+    assert entries.shown() != before
+    assert undo.read_text().count("\n") == 305
+    again = ours("-R", str(undo))
+    assert (again.rc, again.err) == (0, "")
+    assert entries.shown() == before
+
+
+@pytest.mark.usefixtures("netns")
+def test_an_undo_file_holds_what_is_deleted_and_no_more(tmp_path: Path) -> None:
+    entries.fill(100)
+    done = ours("-D", "-p", "icmp", "-o", "ndjson", "--undo", str(tmp_path / "undo"))
+    assert done.out == (tmp_path / "undo").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["undo"]
+
+
+@pytest.mark.usefixtures("netns")
+def test_nothing_is_changed_where_the_undo_file_cannot_be_written(tmp_path: Path) -> None:
+    entries.fill(10)
+    for path in (tmp_path / "no" / "such", tmp_path, Path("/dev/null")):
+        for change in (("-D",), ("-F",), ("-U", "-m", "9")):
+            done = ours(*change, "--undo", str(path))
+            assert done.rc == 2
+            assert done.err.count("\n") == 1
+            assert "nothing was changed" in done.err
+    assert entries.count() == 10
+    assert Path("/dev/null").is_char_device()

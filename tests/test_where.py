@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pyconntrack.encode import encode
 from pyconntrack.filter import And, Bits, In, Net, bind, push_down
 from pyconntrack.schema import CONNTRACK
 from pyconntrack.wire import frame
+from support import ROOT
 
 NEW = 0x0100
 
@@ -453,7 +453,7 @@ def test_imports_nothing_slow() -> None:
         "print(*sorted({'re', 'typing', 'enum', 'dataclasses', 'difflib', 'ipaddress', 'socket'}"
         " & set(sys.modules) - before))"
     )
-    path = os.path.join(os.path.dirname(__file__), "..", "src")
+    path = str(ROOT / "src")
     code = f"import sys; sys.path.insert(0, {path!r}); {code}"
     run = subprocess.run(
         [sys.executable, "-S", "-c", code], env={}, capture_output=True, text=True, check=True

@@ -1,1 +1,6 @@
-"""What several test files share: namespaces, traffic, and both conntrack tools."""
+"""What several test files share: places, namespaces, traffic, entries, and both conntrack tools."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+CASES = ROOT / "tests/cases"
