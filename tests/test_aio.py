@@ -222,7 +222,7 @@ def test_events_and_resync(netns: Namespace) -> None:
             lost = 0
             await conntrack.load([udp(n, mark=1) for n in range(2000)])
             await conntrack.delete_matching(Filter(orig_src="10.0.0.0/25"))
-            while (item := await stream.read(0.3)) is not None:
+            while (item := await stream.read(1)) is not None:
                 if isinstance(item, EventsLost):
                     lost += item.count or 0
                 elif item.flow is not None and item.kind == "DESTROY":

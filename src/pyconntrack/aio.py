@@ -1,4 +1,4 @@
-"""``AsyncConntrack``: the asyncio driver of the verbs, without threads.
+"""``AsyncConntrack``: the verbs for asyncio, without threads.
 
 The twin of :mod:`pyconntrack.sync`: the same conversations over non-blocking sockets that the
 running loop watches.  A task that is cancelled gives up its conversation and its socket with it,
@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from errno import ENOBUFS
 
 from . import verbs
 from .client import Client, Rows
-from .errors import DecodeError, kernel_error
-from .event_stream import FLOW_GROUPS, LOST
+from .errors import DecodeError
+from .event_stream import FLOW_GROUPS
 from .events import MAX_RCVBUF, RCVBUF
-from .listener import Listener, receive
+from .listener import Exchange, Listener
 from .model import Expect, Flow, Tuple, decode
 from .receiver import FEW_CHANGED, LISTING
-from .session import RECV, Window
+from .session import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable
-    from typing import Any, ClassVar, Self, TypeVar, Unpack
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+    from typing import Any, ClassVar, Self, Unpack
 
     from .errors import EventsLost
     from .filter import Node
     from .model import Changes, Event, Stats
-    from .session import Batch, Conversation
+    from .model.batch import E as Row
+    from .session import Batch, Conversation, E, Stream, T
     from .table import FlowTable
     from .verbs import Existing, LoadError, OnInterrupt, Table
-
-    T = TypeVar("T")
 
 
 async def readable(fd: int) -> None:
@@ -52,12 +50,22 @@ async def readable(fd: int) -> None:
         loop.remove_reader(fd)
 
 
-async def _recv(transport: Any) -> Any:
-    while (data := receive(transport)) is None:
-        await readable(transport.fileno())
-    if data is LOST:
-        raise kernel_error(ENOBUFS, "reading from the kernel")
-    return data
+async def following(exchange: Exchange) -> Any:
+    """Return what a conversation emits next; raise StopAsyncIteration with its result at its end.
+
+    Cancelling the task that waits for it loses nothing.
+    """
+    while True:
+        try:
+            item = exchange.advance()
+        except StopIteration as stop:
+            raise StopAsyncIteration(stop.value) from None
+        if item is None:
+            await asyncio.sleep(0)  # there always is one to read: let other tasks have their turn
+        elif isinstance(item, int):
+            await readable(item)
+        else:
+            return item
 
 
 class _Closing:
@@ -109,20 +117,10 @@ class AsyncEvents(Listener, _Closing):
         return self
 
     async def __anext__(self) -> Event | EventsLost:
-        while True:
-            try:
-                item = self.advance()
-            except StopIteration:
-                raise StopAsyncIteration from None
-            if item is None:
-                await asyncio.sleep(0)  # in a storm there always is one to read
-            elif isinstance(item, int):
-                await readable(item)
-            elif isinstance(item, DecodeError):
-                raise item
-            else:
-                found: Event | EventsLost = item
-                return found
+        item: Event | EventsLost | DecodeError = await following(self)
+        if isinstance(item, DecodeError):
+            raise item
+        return item
 
     async def read(self, timeout: float | None = None) -> Event | EventsLost | None:
         """Return the next item; None if none came within ``timeout`` seconds (None: waits on)."""
@@ -145,46 +143,30 @@ class AsyncConntrack(Client, _Closing):
 
     # -- running conversations
 
-    async def _call(self, conversation: Generator[Any, Any, T]) -> T:
-        results: list[T] = []
+    async def _call(self, conversation: Conversation[T]) -> T:
+        with self._link() as link:
+            try:
+                emitted = await following(Exchange(conversation, link, None))
+            except StopAsyncIteration as stop:
+                result: T = stop.args[0]
+                return result
+        raise AssertionError(f"{emitted!r} was emitted, which nobody asked for")
 
-        def kept() -> Conversation:
-            results.append((yield from conversation))
+    async def _emitted(self, conversation: Stream[E, object]) -> AsyncGenerator[E, None]:
+        with self._link() as link:
+            exchange = Exchange(conversation, link, None)
+            try:
+                while True:
+                    yield await following(exchange)
+            except StopAsyncIteration:
+                pass
 
-        async for _ in self._batches(kept()):
-            pass
-        return results[0]
-
-    async def _batches(self, conversation: Conversation) -> AsyncGenerator[Any, None]:
-        transport = self._take()
-        try:
-            answer: Any = None
-            first = True
-            while True:
-                try:
-                    effect = conversation.send(answer)
-                except StopIteration:
-                    break
-                answer = None
-                if effect is RECV:
-                    if not first:  # a long answer is always there: let other tasks have their turn
-                        await asyncio.sleep(0)
-                    first = False
-                    answer = await _recv(transport)
-                elif isinstance(effect, bytes):
-                    # a netlink socket takes a message at once, and the kernel has done it by then
-                    transport.send(effect)
-                else:
-                    yield effect
-        except BaseException:
-            transport.close()
-            raise
-        self._give_back(transport)
-
-    async def _windows(self, conversation: Conversation, size: int) -> AsyncGenerator[Batch, None]:
+    async def _windows(
+        self, conversation: Stream[Batch, object], size: int
+    ) -> AsyncGenerator[Batch, None]:  # fmt: skip
         """Emit what :func:`~.session.gather` makes of the batches."""
         window = Window(size)
-        async with aclosing(self._batches(conversation)) as batches:
+        async with aclosing(self._emitted(conversation)) as batches:
             async for batch in batches:
                 for part in window.add(batch):
                     yield part
@@ -192,9 +174,9 @@ class AsyncConntrack(Client, _Closing):
             yield part
 
     async def _entries(
-        self, cls: Any, conversation: Conversation, node: Node | None = None
-    ) -> AsyncGenerator[Any, None]:
-        async with aclosing(self._batches(conversation)) as batches:
+        self, cls: type[Row], conversation: Stream[Batch, object], node: Node | None = None
+    ) -> AsyncGenerator[Row, None]:  # fmt: skip
+        async with aclosing(self._emitted(conversation)) as batches:
             async for batch in batches:
                 for entry in decode(cls, batch.data, batch.end, node):
                     yield entry
@@ -275,7 +257,7 @@ class AsyncConntrack(Client, _Closing):
 
     async def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
         """Create many flows: see :meth:`pyconntrack.Conntrack.load`."""
-        return [error async for error in self._batches(verbs.load(flows, existing))]
+        return [error async for error in self._emitted(verbs.load(flows, existing))]
 
     def expectations(self) -> AsyncIterator[Expect]:
         """The expectation table."""

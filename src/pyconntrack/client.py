@@ -62,11 +62,8 @@ class Client:
         self._check_open()
         return self._idle.pop() if self._idle else self._open(self._held.path, **self._how)
 
-    def _give_back(self, transport: Any) -> None:
-        if self._closed:
-            transport.close()
-        else:
-            self._idle.append(transport)
+    def _link(self) -> _Loan:
+        return _Loan(self, self._take())
 
     def _listen(
         self, cls: type[L], groups: str | Iterable[str], filter: Node | None, resync: bool,
@@ -78,6 +75,24 @@ class Client:
             lambda **how: self._open(self._held.path, **how), plan.groups, plan.follow(),
             plan.rcvbuf, node=plan.spared, dumps=plan.resync,
         )  # fmt: skip
+
+
+class _Loan:
+    """A socket lent to one conversation; it is closed where that does not come to its end."""
+
+    __slots__ = ("_client", "_transport")
+
+    def __init__(self, client: Client, transport: Any) -> None:
+        self._client, self._transport = client, transport
+
+    def __enter__(self) -> Any:
+        return self._transport
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        if kind is not None or self._client._closed:
+            self._transport.close()
+        else:
+            self._client._idle.append(self._transport)
 
 
 class Rows:

@@ -1,6 +1,7 @@
-"""The blocking driver: runs the conversations of :mod:`pyconntrack.session` over a socket.
+"""The blocking interpreter of conversations: sends, and waits for each answer.
 
-``sync.py`` and the command line share it.  Its asyncio twin is in ``aio.py``.
+The library's blocking client and the command line share it; :mod:`.listener` is the one that does
+not wait.
 """
 
 from __future__ import annotations
@@ -12,46 +13,49 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Any, Protocol
 
-    from .session import Conversation
+    from .session import Conversation, E, Stream, T
 
     class Link(Protocol):
         """What sends datagrams and receives them: a Transport, or what stands in for one."""
 
         def send(self, data: bytes, /) -> None:
-            """Sends one."""
+            """Send one datagram."""
 
         def recv(self) -> bytes:
-            """The next."""
+            """Return the next datagram."""
 
 
-def stream(transport: Link, conversation: Conversation) -> Generator[Any, None, Any]:
-    """Runs a conversation; yields what it emits, returns its result."""
-    answer = None
+def stream(link: Link, conversation: Stream[E, T]) -> Generator[E, None, T]:
+    """Run a conversation; yield what it emits, return its result."""
     try:
+        effect: Any = next(conversation)
         while True:
-            effect = conversation.send(answer)
-            answer = None
             if effect is RECV:
-                answer = transport.recv()
-            elif isinstance(effect, bytes):
-                transport.send(effect)
+                effect = conversation.send(link.recv())
+                continue
+            if isinstance(effect, bytes):
+                link.send(effect)
             else:
                 yield effect
+            effect = next(conversation)
     except StopIteration as stop:
-        return stop.value
+        result: T = stop.value
+        return result
 
 
-def started(transport: Link, conversation: Conversation) -> Generator[Any, None, Any]:
-    """Like :func:`stream`, but the first request is sent before this returns."""
-    transport.send(conversation.send(None))
-    return stream(transport, conversation)
+def started(link: Link, conversation: Stream[E, T]) -> Generator[E, None, T]:
+    """Run a conversation as :func:`stream` does, its first request sent before this returns."""
+    request: Any = next(conversation)
+    link.send(request)
+    return stream(link, conversation)
 
 
-def call(transport: Link, conversation: Conversation) -> Any:
-    """Runs a conversation that emits nothing; returns its result."""
-    emitted = stream(transport, conversation)
-    while True:
-        try:
-            next(emitted)
-        except StopIteration as stop:
-            return stop.value
+def call(link: Link, conversation: Conversation[T]) -> T:
+    """Run a conversation that emits nothing; return its result."""
+    run: Generator[object, None, T] = stream(link, conversation)
+    try:
+        emitted = next(run)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError(f"{emitted!r} was emitted, which nobody asked for")

@@ -25,17 +25,20 @@ from .wire.frame import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, Literal
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from typing import Any, Final, Literal
 
     from .filter import Node
-    from .session import Conversation
+    from .session import E, Effect, T
     from .transport import Transport
 
-POLL: Literal["poll"] = "poll"
-WAIT: Literal["wait"] = "wait"
-DROPS: Literal["drops"] = "drops"
-LOST: Literal["lost"] = "lost"
+    #: a conversation with an event socket, which emits each ``E`` and has a ``T`` for its result
+    Watch = Generator[Effect | Literal["poll", "wait", "drops"] | "Grow" | E, Any, T]
+
+POLL: Final = "poll"
+WAIT: Final = "wait"
+DROPS: Final = "drops"
+LOST: Final = "lost"
 
 GROUPS = {
     "new": c.NFNLGRP_CONNTRACK_NEW,
@@ -109,7 +112,7 @@ class EventStream:
         self.error: bool = False
         self.moved: bool = False
 
-    def run(self) -> Conversation:
+    def run(self) -> Watch[Any, None]:
         """Follow the socket until WAIT is answered with False."""
         yield from self.begin()
         while True:
@@ -118,11 +121,11 @@ class EventStream:
             elif not (yield WAIT):
                 return
 
-    def begin(self) -> Conversation:
+    def begin(self) -> Watch[Any, None]:
         """Do what comes before the first event."""
         yield from ()
 
-    def recover(self) -> Conversation:
+    def recover(self) -> Watch[Any, None]:
         """Do what a loss asks for; all that waited before it has been read."""
         yield from ()
 
@@ -130,7 +133,7 @@ class EventStream:
         """Return how many datagrams can wait in the receive buffer at most."""
         return 2 * self.rcvbuf // _LEAST + 1  # the kernel doubles what it is asked for
 
-    def settle(self, ahead: int = -1) -> Conversation:
+    def settle(self, ahead: int = -1) -> Watch[Any, bool]:
         """Read until nothing waits, or ``ahead`` datagrams; return whether any was lost.
 
         After a loss all that waited before it has been read: it ends after as many datagrams as
@@ -162,7 +165,7 @@ class EventStream:
                 return lost
         return (yield from self.count()) or lost
 
-    def count(self) -> Conversation:
+    def count(self) -> Watch[EventsLost, bool]:
         """Report what was dropped since the last call; return whether anything was."""
         now = yield DROPS
         count, self.drops = (now - self.drops) & 0xFFFFFFFF, now

@@ -18,21 +18,19 @@ from .errors import RequestError
 from .event_stream import FLOW_GROUPS, GROUPS, EventStream, messages
 from .filter import push_down
 from .layout import find
-from .model import Event, Expect, Flow, meets
+from .model import Event, Expect, Flow, decode, meets
 from .request import dump
-from .session import Batch
-from .session import dump as dumping
+from .session import Answer
 from .wire import consts as c
-from .wire.frame import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from .event_stream import Watch
     from .filter import Node
     from .model.event import Kind
-    from .session import Conversation
 
 #: the receive buffer that an event stream begins with, and grows to, in bytes
 RCVBUF = 4 << 20
@@ -83,7 +81,7 @@ class Plan:
         """
         return None if self.resync else self.node
 
-    def follow(self) -> Conversation:
+    def follow(self) -> Watch[Any, None]:
         """Emit :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`."""
         if self.resync:
             return _Synchronised(self).run()
@@ -189,40 +187,28 @@ class _Synchronised(EventStream):
     def matches(self, flow: Flow) -> bool:
         return self.plan.node is None or meets(self.plan.node, flow._layout, flow.message)
 
-    def begin(self) -> Conversation:
+    def begin(self) -> Watch[Any, None]:
         yield from self.recover()
 
-    def recover(self) -> Conversation:
+    def recover(self) -> Watch[Any, None]:
         self.comparing, whole = True, False
         while not whole:
             self.touched = {}
             whole = yield from self.compare()
         self.comparing, self.touched = False, {}
 
-    def compare(self) -> Conversation:
+    def compare(self) -> Watch[Any, bool]:
         """Compare one dump with the copy; return whether it was whole."""
         down = push_down(self.plan.node)
-        dumped = dumping(
-            dump("conntrack", down.family, down.payload), "resynchronising", on_interrupt="accept"
-        )
+        answer = Answer(dump("conntrack", down.family, down.payload), "resynchronising")
         seen: set[Any] = set()
-        lost = interrupted = False
-        answer: Any = None
-        while True:
-            try:
-                effect = dumped.send(answer)
-            except StopIteration as end:
-                interrupted = end.value
-                break
-            answer = None
-            if not isinstance(effect, Batch):
-                answer = yield effect
-                continue
+        lost = False
+        while (batch := (yield from answer.next())) is not None:
             lost |= yield from self.settle(self.waiting())
-            for pos, length, _, _, _ in split(effect.data[: effect.end]):
-                yield from self.dumped(Flow.from_message(effect.data[pos : pos + length]), seen)
+            for flow in decode(Flow, batch.data, batch.end):
+                yield from self.dumped(flow, seen)
         lost |= yield from self.settle(self.waiting())
-        if lost or interrupted:
+        if lost or answer.interrupted:
             return False
         alive = {key for key, (_, news) in self.touched.items() if news is not None}
         for key in [key for key in self.copy if key not in seen and key not in alive]:

@@ -1,7 +1,7 @@
-"""The driver of event streams: an event socket, and the conversation that reads it.
+"""The interpreter of conversations that never waits: it says what is to be awaited.
 
-Never waits: :meth:`Listener.advance` returns what to wait for, so that ``sync.py``, ``aio.py`` and
-the command line share all the rest.
+asyncio runs all conversations with it; event streams are run with it everywhere, so that
+``sync.py``, ``aio.py`` and the command line differ only in how they wait.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from .session import RECV
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from typing import Any
 
+    from .event_stream import Watch
     from .filter import Node
-    from .session import Conversation
 
-#: datagrams that are read before others have their turn
+#: events that are read before others have their turn; a datagram of a dump counts for as many
 TURN = 64
 
 
@@ -36,46 +36,31 @@ def receive(transport: Any) -> Any:
         return LOST
 
 
-class Listener:
-    """An event socket that has joined ``groups``, and the conversation ``stream`` with it.
+class Exchange:
+    """A ``conversation`` over non-blocking sockets: requests and their answers over ``link``,
+    events from ``transport``."""
 
-    ``open_socket`` makes it, with a receive buffer of ``rcvbuf`` bytes, and a second one for the
-    dumps that the conversation asks for, where it ``dumps``.  ``node``: the kernel may spare the
-    socket what that predicate is false of.
-    """
-
-    def __init__(
-        self, open_socket: Callable[..., Any], groups: Iterable[int], stream: Conversation,
-        rcvbuf: int, *, node: Node | None = None, dumps: bool = False,
-    ) -> None:  # fmt: skip
-        self._stream, self._groups = stream, tuple(groups)
+    def __init__(self, conversation: Generator[Any, Any, Any], link: Any, transport: Any) -> None:
+        self._conversation, self._link, self._transport = conversation, link, transport
         self._effect: Any = None  # what it waits for
-        self._polls = 0
+        self._work = 0
         self.stopped: bool = False
-        self._link: Any = None
-        self._transport = open_socket(rcvbuf=rcvbuf, blocking=False)
-        try:
-            if dumps:
-                self._link = open_socket(blocking=False)
-            subscribe(self._transport, self._groups, node)
-        except BaseException:
-            self._release()
-            raise
 
     def advance(self) -> Any:
         """Return the next item, or the descriptor (int) to be awaited, or None at a turn's end.
 
-        Raises StopIteration at the end of the stream.
+        Raises StopIteration with the result at the end of the conversation.
         """
         effect, self._effect = self._effect, None
         waited = effect is WAIT
         while True:
             answer: Any = None
-            if effect is POLL:
-                self._polls += 1
-                if self._polls % TURN == 0:
-                    self._effect = effect
+            if effect is POLL or effect is RECV:
+                if self._work >= TURN:
+                    self._effect, self._work = effect, 0
                     return None
+                self._work += 1 if effect is POLL else TURN
+            if effect is POLL:
                 answer = self.receive()
             elif effect is WAIT:
                 if not (waited or self.stopped):
@@ -97,7 +82,7 @@ class Listener:
                 self._link.send(effect)
             elif effect is not None:
                 return effect
-            effect = self._stream.send(answer)
+            effect = self._conversation.send(answer)
 
     def receive(self) -> Any:
         """Return what waits: see :func:`receive`."""
@@ -106,6 +91,31 @@ class Listener:
     def fileno(self) -> int:
         """Return the file descriptor of the event socket."""
         return int(self._transport.fileno())
+
+
+class Listener(Exchange):
+    """An event socket that has joined ``groups``, and the conversation ``stream`` with it.
+
+    ``open_socket`` makes it, with a receive buffer of ``rcvbuf`` bytes, and a second one for the
+    dumps that the conversation asks for, where it ``dumps``.  ``node``: the kernel may spare the
+    socket what that predicate is false of.
+    """
+
+    stopped: bool
+
+    def __init__(
+        self, open_socket: Callable[..., Any], groups: Iterable[int], stream: Watch[Any, None],
+        rcvbuf: int, *, node: Node | None = None, dumps: bool = False,
+    ) -> None:  # fmt: skip
+        self._groups = tuple(groups)
+        super().__init__(stream, None, open_socket(rcvbuf=rcvbuf, blocking=False))
+        try:
+            if dumps:
+                self._link = open_socket(blocking=False)
+            subscribe(self._transport, self._groups, node)
+        except BaseException:
+            self._release()
+            raise
 
     def stop(self) -> None:
         """Leave the groups: the stream ends after what waits, and the last loss."""
@@ -116,7 +126,7 @@ class Listener:
     def _release(self) -> None:
         """Close the sockets; twice is no error."""
         self.stopped, self._effect = True, None
-        self._stream.close()
+        self._conversation.close()
         self._transport.close()
         if self._link is not None:
             self._link.close()

@@ -51,7 +51,7 @@ class Restoration:
         self.waiting: list[tuple[int, bytes]] = []
         self.orphans: int = 0
 
-    def send(self, data: bytes, last: int, base: int = 0) -> Conversation:
+    def send(self, data: bytes, last: int, base: int = 0) -> Conversation[list[Failure]]:
         """Send ready messages, the one with sequence number ``last`` asking for an acknowledgement.
 
         Return a :class:`~.session.Failure` for each refused one; its ``index`` is ``base`` + the
@@ -65,7 +65,7 @@ class Restoration:
             [(base + one.index, messages[one.index], one) for one in refused]
         ))  # fmt: skip
 
-    def finish(self) -> Conversation:
+    def finish(self) -> Conversation[list[Failure]]:
         """Send what waits for its master, as often as that helps, and at last without the master.
 
         Return the failures.
@@ -82,11 +82,13 @@ class Restoration:
                 failures += refused
         return failures
 
-    def _again(self, messages: list[tuple[int, bytes]]) -> Conversation:
+    def _again(self, messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:
         refused, _ = yield from session.batch([_request(message) for _, message in messages])
         return (yield from self._settle([(*messages[one.index], one) for one in refused]))
 
-    def _settle(self, refused: list[tuple[int, bytes, Failure]]) -> Conversation:
+    def _settle(
+        self, refused: list[tuple[int, bytes, Failure]]
+    ) -> Conversation[list[Failure]]:  # fmt: skip
         failures: list[Failure] = []
         standing: list[tuple[int, bytes]] = []
         for number, message, failure in refused:
@@ -102,7 +104,7 @@ class Restoration:
         return failures
 
 
-def _renew(messages: list[tuple[int, bytes]]) -> Conversation:
+def _renew(messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:
     """Change the entries that stand to what ``messages`` would have created; return failures."""
     wanted = [find(message) for _, message in messages]
     _, answers = yield from session.batch(

@@ -1,9 +1,9 @@
 """Conversations with the kernel, without I/O: generators that the drivers run.
 
-A conversation yields *bytes* to have them sent, :data:`RECV` to be sent the next datagram, and
-anything else to hand it to the caller (a :class:`Batch` of a dump).  Its return value is its
-result.  The blocking and the asyncio driver run the same conversations; so does the scripted
-kernel of :mod:`pyconntrack.testing`.
+A conversation yields *bytes* to have them sent and :data:`RECV` to be sent the next datagram; a
+stream yields besides what is for the caller (a :class:`Batch` of a dump).  The return value is the
+result.  They are composed by ``yield from``, and run by :mod:`.driver`, which waits, and by
+:mod:`.listener`, which does not.
 """
 
 from __future__ import annotations
@@ -28,15 +28,20 @@ from .wire.frame import read_errno, read_ext_ack, split
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
-    from typing import Any, Literal
+    from typing import Final, Literal, TypeVar
 
     from .request import Request
 
-    Effect = Any
-    Conversation = Generator[Effect, Any, Any]
+    E = TypeVar("E")
+    T = TypeVar("T")
+    Effect = bytes | Literal["recv"]
+    #: what sends, receives, and has a ``T`` for its result
+    Conversation = Generator[Effect, bytes, T]
+    #: a conversation that emits each ``E`` to its caller
+    Stream = Generator[Effect | E, bytes, T]
 
 #: the effect "give me the next datagram"
-RECV: Literal["recv"] = "recv"
+RECV: Final = "recv"
 #: messages and bytes of one send: see DESIGN.md, "Sending"
 BATCH_MESSAGES = 256
 BATCH_BYTES = 128 * 1024
@@ -61,7 +66,7 @@ class Batch:
 
 
 class Failure:
-    """One refused request of a batch: its `index`, the kernel's `errno` and `ext_ack` text."""
+    """One refused request of a batch: its ``index``, the kernel's ``errno`` and ``ext_ack``."""
 
     __slots__ = ("errno", "ext_ack", "index")
 
@@ -74,7 +79,7 @@ class Failure:
 
 
 def sequence() -> int:
-    """A sequence number to begin with; random, so that no payload can imitate a frame of ours."""
+    """Return a first sequence number: random, so that no payload can imitate a frame of ours."""
     return int.from_bytes(os.urandom(4)) >> 1 | 1
 
 
@@ -119,40 +124,74 @@ class Window:
 
 
 def dump(
-    request: Request, operation: str, *, on_interrupt: str = "raise", ack_flags: int = 0
-) -> Conversation:
-    """Yield a :class:`Batch` for each datagram of a dump; return whether it was interrupted.
+    request: Request, operation: str, *, on_interrupt: str = "raise"
+) -> Stream[Batch, bool]:  # fmt: skip
+    """Emit a :class:`Batch` for each datagram of a dump; return whether it was interrupted.
 
     ``on_interrupt``: "raise" (:class:`DumpInterrupted`, at the end) or "accept".
+    Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
     """
-    seq = sequence()
-    yield request.message(seq, NLM_F_DUMP | ack_flags)
-    interrupted = False
-    done_at = DoneAt(seq)
-    while True:
-        data = yield RECV
-        end = done_at(data)
-        if end is None:
-            yield Batch(data, len(data))
-            continue
-        if end:
-            yield Batch(data[:end], end)
-        _, length, kind, flags, _ = next(split(data[end:]))
-        errno = read_errno(data, end, length)
+    answer = Answer(request, operation)
+    while (batch := (yield from answer.next())) is not None:
+        yield batch
+    if answer.interrupted and on_interrupt == "raise":
+        raise DumpInterrupted(f"{operation}: the table changed meanwhile")
+    return answer.interrupted
+
+
+class Answer:
+    """What the kernel answers a dump ``request`` with, batch by batch.
+
+    ``interrupted``: whether the table changed meanwhile (NLM_F_DUMP_INTR), known at the end.
+    """
+
+    __slots__ = ("_done_at", "_operation", "_request", "_rest", "interrupted")
+
+    def __init__(self, request: Request, operation: str) -> None:
+        self._request, self._operation = request, operation
+        self._done_at: DoneAt | None = None
+        self._rest = b""  # what ends the dump, behind the last batch
+        self.interrupted: bool = False
+
+    def next(self) -> Conversation[Batch | None]:
+        """Return the next batch, a datagram; None at the end.
+
+        The first call sends the request.  Raises :class:`~pyconntrack.errors.KernelError` for a
+        refusal, after the last batch.
+        """
+        if self._done_at is None:
+            seq = sequence()
+            self._done_at = DoneAt(seq)
+            yield self._request.message(seq, NLM_F_DUMP)
+        if not self._rest:
+            data = yield RECV
+            end = self._done_at(data)
+            if end is None:
+                return Batch(data, len(data))
+            self._rest = data[end:]
+            if end:
+                return Batch(data[:end], end)
+        _, length, kind, flags, _ = next(split(self._rest))
+        errno = read_errno(self._rest, 0, length)
         if errno:
-            ext_ack = read_ext_ack(data, end, length, flags, kind == NLMSG_DONE)
-            raise kernel_error(errno, operation, ext_ack)
-        interrupted |= bool(flags & NLM_F_DUMP_INTR)
-        if interrupted and on_interrupt == "raise":
-            raise DumpInterrupted(f"{operation}: the table changed meanwhile")
-        return interrupted
+            ext_ack = read_ext_ack(self._rest, 0, length, flags, kind == NLMSG_DONE)
+            raise kernel_error(errno, self._operation, ext_ack)
+        self.interrupted = bool(flags & NLM_F_DUMP_INTR)
+        return None
+
+    def whole(self) -> Conversation[list[Batch]]:
+        """Return all batches."""
+        batches: list[Batch] = []
+        while (batch := (yield from self.next())) is not None:
+            batches.append(batch)
+        return batches
 
 
 class DoneAt:
-    """Finds the message that ends a dump.
+    """Find the message that ends the dump with sequence number ``seq``.
 
     Only the first message and the tail are looked at: a DONE follows the last message of a dump,
-    or comes alone, and `seq` is not to be guessed by who writes payloads.
+    or comes alone, and ``seq`` is not to be guessed by who writes payloads.
     """
 
     __slots__ = ("_marks",)
@@ -161,7 +200,10 @@ class DoneAt:
         self._marks = [_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq) for flags in _VARIANTS]
 
     def __call__(self, data: bytes | memoryview) -> int | None:
-        """Where it begins in the datagram `data`; None where it is not there."""
+        """Return where it begins in the datagram ``data``; None where it is not there.
+
+        Raises :class:`~pyconntrack.errors.DecodeError` for a datagram without a header.
+        """
         if len(data) < NLMSG_HDRLEN:
             raise DecodeError(f"a datagram of {len(data)} bytes")
         if bytes(data[4:6]) in _LAST:
@@ -174,8 +216,8 @@ class DoneAt:
         return None
 
 
-def ask(request: Request, operation: str) -> Conversation:
-    """One request; returns the messages (bytes) that the kernel answered with.
+def ask(request: Request, operation: str) -> Conversation[list[bytes]]:
+    """Send one request; return the messages that the kernel answered with.
 
     Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
     """
@@ -196,12 +238,14 @@ def ask(request: Request, operation: str) -> Conversation:
             answers.append(data[pos : pos + length])
 
 
-def batch(requests: Sequence[Request]) -> Conversation:
-    """Many requests in few sends; returns (failures, answers).
+def batch(
+    requests: Sequence[Request],
+) -> Conversation[tuple[list[Failure], list[tuple[int, bytes]]]]:
+    """Send many requests, hundreds at once; return (failures, answers).
 
-    failures: a :class:`Failure` for each refused request; answers: (index, message) of what the
-    kernel sent back.  Only the last request of a send asks for an acknowledgement: the kernel
-    works in order, so whatever drew no error by then was done.
+    ``failures``: a :class:`Failure` for each refused request; ``answers``: (index, message) of
+    what the kernel sent back.  Only the last request of a send asks for an acknowledgement: the
+    kernel works in order, so whatever drew no error by then was done.
     """
     failures: list[Failure] = []
     answers: list[tuple[int, bytes]] = []
@@ -228,19 +272,19 @@ def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failu
 
 
 def with_ack(part: bytes) -> bytes:
-    """`part` (one message) asking for an acknowledgement."""
+    """Return ``part``, one message, with NLM_F_ACK set."""
     flags = int.from_bytes(part[6:8], sys.byteorder) | NLM_F_ACK
     return part[:6] + flags.to_bytes(2, sys.byteorder) + part[8:]
 
 
 def sent(
     data: bytes, last: int, first: int = 0, answers: list[tuple[int, bytes]] | None = None
-) -> Conversation:
-    """One send of ready messages, of which number ``last``, the last one, asks for an
-    acknowledgement.
+) -> Conversation[list[Failure]]:
+    """Send ready messages at once; return a :class:`Failure` for each refused one.
 
-    Return a :class:`Failure` for each refused one, ``index`` its number counted from ``first``;
-    add (index, message) of what the kernel sent back to ``answers``.
+    The last message has the number ``last``, and it alone asks for an acknowledgement.  Each
+    ``index`` is a number counted from ``first``.  Add (index, message) of what the kernel sent
+    back to ``answers``.
     """
     yield data
     failures: list[Failure] = []

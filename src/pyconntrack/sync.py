@@ -23,16 +23,15 @@ from .transport import Transport, wait_readable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from typing import Any, Self, TypeVar, Unpack
+    from typing import Self, Unpack
 
     from .errors import EventsLost
     from .filter import Node
     from .model import Changes, Event, Stats
-    from .session import Conversation
+    from .model.batch import E as Row
+    from .session import Batch, Conversation, E, Stream, T
     from .table import FlowTable
     from .verbs import Existing, LoadError, OnInterrupt, Table
-
-    T = TypeVar("T")
 
 
 class _Closing:
@@ -132,35 +131,27 @@ class Conntrack(Client, _Closing):
 
     # -- running conversations
 
-    def _call(self, conversation: Generator[Any, Any, T]) -> T:
-        transport = self._take()
-        try:
-            result: T = call(transport, conversation)
-        except BaseException:
-            transport.close()
-            raise
-        self._give_back(transport)
-        return result
+    def _call(self, conversation: Conversation[T]) -> T:
+        with self._link() as link:
+            return call(link, conversation)
 
-    def _batches(self, conversation: Conversation, ahead: int = 0) -> Generator[Any, None, None]:
-        transport = self._take()
-        threaded = ahead and isinstance(transport, Transport)
-        receiver = Receiver(transport, ahead) if threaded else None
-        try:
+    def _emitted(
+        self, conversation: Stream[E, object], ahead: int = 0
+    ) -> Generator[E, None, None]:  # fmt: skip
+        with self._link() as link:
+            if not (ahead and isinstance(link, Transport)):
+                yield from stream(link, conversation)
+                return
+            receiver = Receiver(link, ahead)
             try:
-                yield from stream(receiver or transport, conversation)
+                yield from stream(receiver, conversation)
             finally:
-                if receiver is not None:
-                    receiver.close()
-        except BaseException:
-            transport.close()
-            raise
-        self._give_back(transport)
+                receiver.close()
 
     def _entries(
-        self, cls: Any, conversation: Conversation, node: Node | None = None
-    ) -> Generator[Any, None, None]:
-        for batch in self._batches(conversation):
+        self, cls: type[Row], conversation: Stream[Batch, object], node: Node | None = None
+    ) -> Generator[Row, None, None]:  # fmt: skip
+        for batch in self._emitted(conversation):
             yield from decode(cls, batch.data, batch.end, node)
 
     # -- the verbs
@@ -191,7 +182,7 @@ class Conntrack(Client, _Closing):
 
         listing = verbs.Listing(filter, "conntrack", on_interrupt)
         builder = listing.builder(self.count() if listing.node is None else 0)
-        for batch in gather(self._batches(listing.conversation, LISTING.ahead), LISTING.window):
+        for batch in gather(self._emitted(listing.conversation, LISTING.ahead), LISTING.window):
             builder.add(batch.data, batch.end)
         return builder.table(FlowTable)
 
@@ -236,7 +227,7 @@ class Conntrack(Client, _Closing):
 
     def _delete(self, node: Node) -> list[Flow]:
         gone: list[Flow] = []
-        for window in gather(self._batches(verbs.deletion(node)), FEW_CHANGED.window):
+        for window in gather(self._emitted(verbs.deletion(node)), FEW_CHANGED.window):
             gone += self._call(verbs.delete_window(window, node))
         return gone
 
@@ -265,7 +256,7 @@ class Conntrack(Client, _Closing):
         "error" it is refused.  A flow is created after its ``master``; where that does not come,
         without it, and a UserWarning counts such flows.
         """
-        return list(self._batches(verbs.load(flows, existing)))
+        return list(self._emitted(verbs.load(flows, existing)))
 
     def expectations(self) -> Iterator[Expect]:
         """The expectation table."""

@@ -1,31 +1,32 @@
 """The verbs as conversations without I/O: what is sent, and what becomes of the answers.
 
-The blocking and the asyncio driver run the same generators, so that both cannot differ.
+The blocking and the asyncio client run the same generators, so that both cannot differ.
 """
 
 from __future__ import annotations
 
 import errno
 
-from . import request, restore_rules, session
+from . import entry_requests, request, session
 from .convert import family_number
+from .entry_requests import entry_of
 from .errors import DecodeError, DumpInterrupted, KernelError, RequestError, kernel_error
 from .filter import In, push_down
 from .keywords import as_node
 from .layout import find
-from .model import TUPLE_NAMES, CpuStats, Expect, Flow, Stats, Tuple, decode
-from .netns import sysctl
+from .model import CpuStats, Expect, Flow, Stats, decode
 from .restoration import Restoration
 from .wire import consts as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, Literal, TypeVar
 
     from .filter import Node
+    from .model import Tuple
     from .request import Request
-    from .session import Conversation
+    from .session import Batch, Conversation, Stream
     from .table import Builder
 
     E = TypeVar("E", Flow, Expect)
@@ -84,18 +85,19 @@ class Listing:
         # the other dumps heed no filter
         down = push_down(self.node if table == "conntrack" else None)
         wanted = request.dump(table, down.family, down.payload)
-        self.conversation: Conversation = self._dump(wanted, on_interrupt)
+        self.conversation: Stream[Batch, None] = self._dump(wanted, on_interrupt)
 
-    def _dump(self, wanted: Request, on_interrupt: str) -> Conversation:
+    def _dump(self, wanted: Request, on_interrupt: str) -> Stream[Batch, None]:
         operation = "listing flows"
         if on_interrupt != "retry":
-            self.interrupted = yield from session.dump(wanted, operation, on_interrupt=on_interrupt)
+            self.interrupted = yield from session.dump(
+                wanted, operation, on_interrupt=on_interrupt
+            )  # fmt: skip
             return
         for _ in range(RETRIES):
-            batches: list[Any] = []
-            inner = session.dump(wanted, operation, on_interrupt="accept")
-            interrupted = yield from _collect(inner, batches)
-            if not interrupted:
+            answer = session.Answer(wanted, operation)
+            batches = yield from answer.whole()
+            if not answer.interrupted:
                 yield from batches
                 return
         raise DumpInterrupted(f"{operation}: the table changed meanwhile, {RETRIES} times")
@@ -116,31 +118,10 @@ def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
         raise RequestError(f"{name}: {value!r} is none of {', '.join(words)}")
 
 
-def _collect(inner: Conversation, found: list[Any]) -> Conversation:
-    """Run `inner`, keeping the batches that it emits in `found`; return its result."""
-    answer = None
-    while True:
-        try:
-            effect = inner.send(answer)
-        except StopIteration as stop:
-            return stop.value
-        if isinstance(effect, session.Batch):
-            found.append(effect)
-            answer = None
-        else:
-            answer = yield effect
-
-
-def _all(cls: Any, wanted: Request, operation: str) -> Conversation:
-    batches: list[Any] = []
-    yield from _collect(session.dump(wanted, operation, on_interrupt="accept"), batches)
-    return [value for batch in batches for value in decode(cls, batch.data, batch.end)]
-
-
 # -- one entry -----------------------------------------------------------------------------------
 
 
-def _ask(wanted: Request, operation: str, about: Flow | Expect) -> Conversation:
+def _ask(wanted: Request, operation: str, about: Flow | Expect) -> Conversation[list[bytes]]:
     try:
         return (yield from session.ask(wanted, operation))
     except KernelError as error:
@@ -148,127 +129,42 @@ def _ask(wanted: Request, operation: str, about: Flow | Expect) -> Conversation:
         raise
 
 
-def _get(wanted: Request, operation: str, about: E) -> Generator[Any, Any, E]:
+def _get(wanted: Request, operation: str, about: E) -> Conversation[E]:
     answers = yield from _ask(wanted, operation, about)
     if not answers:
         raise kernel_error(errno.ENOENT, operation, flow=about)
     return about.from_message(answers[0])
 
 
-def _entry(cls: type[E], target: object, zone: int | None) -> E:
-    entry = cls(target) if isinstance(target, Tuple) else target
-    if not isinstance(entry, cls):
-        kind = "flow: a Flow" if cls is Flow else "expect: an Expect"
-        raise RequestError(f"{kind} or a Tuple is wanted, not {target!r}")
-    return entry if zone is None else entry.replace(zone=zone)
+def get(target: Flow | Tuple, zone: int | None) -> Conversation[Flow]:
+    """Return the flow as the kernel has it now."""
+    flow = entry_of(Flow, target, zone)
+    return (yield from _get(entry_requests.lookup(flow), "getting a flow", flow))
 
 
-def _identity(flow: Flow, *, with_id: bool) -> dict[str, Any]:
-    """The values that name a flow: its tuple, zone and id."""
-    values = flow._values()
-    names = ["orig_" + name for name in TUPLE_NAMES]
-    if "orig_src" not in values:
-        names = ["reply_" + name for name in TUPLE_NAMES]
-    prefix = names[0].removesuffix("src")
-    _check_tuple(values, prefix)
-    found = {name: values[name] for name in names if name in values}
-    if "zone" in values and prefix + "zone" not in values:
-        found["zone"] = values["zone"]
-    if with_id and "id" in values:
-        found["id"] = values["id"]
-    return found
+def create(flow: Flow) -> Conversation[None]:
+    """Create a flow."""
+    yield from _ask(entry_requests.creation(flow), "creating a flow", flow)
 
 
-def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
-    missing = [name for name in ("src", "dst", "proto") if prefix + name not in values]
-    if missing:
-        names = ", ".join(missing)
-        raise RequestError(f"{prefix.rstrip('_')}: a Tuple with src, dst and proto is wanted; "
-                           f"{names} is missing")  # fmt: skip
-    proto = values[prefix + "proto"]
-    ports = sum(prefix + name in values for name in ("sport", "dport"))
-    if ports == 1 or (not ports and proto in _WITH_PORTS):
-        raise RequestError(f"{prefix}sport, {prefix}dport: both ports are wanted for this protocol")
-    icmp = {c.IPPROTO_ICMP: 4, c.IPPROTO_ICMPV6: 16}.get(proto)
-    if icmp:
-        if len(values[prefix + "src"]) != icmp:
-            raise RequestError(f"{prefix}proto: this protocol does not go with these addresses")
-        for name in ("icmp_type", "icmp_code", "icmp_id"):
-            if prefix + name not in values:
-                raise RequestError(f"{prefix}{name}: a number is wanted for this protocol")
+def update(
+    target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None
+) -> Conversation[None]:  # fmt: skip
+    """Change a flow: ``changes``, or every changeable field that ``target`` carries."""
+    flow = entry_of(Flow, target, zone)
+    yield from _ask(entry_requests.update(flow, changes), "updating a flow", flow)
 
 
-#: protocols that every kernel finds ports in; without its tracker another one has none
-_WITH_PORTS = (c.IPPROTO_TCP, c.IPPROTO_UDP)
-
-
-def get(target: Flow | Tuple, zone: int | None) -> Generator[Any, Any, Flow]:
-    """The flow as the kernel has it now."""
-    flow = _entry(Flow, target, zone)
-    wanted = request.get(_identity(flow, with_id=True), flow.family)
-    return (yield from _get(wanted, "getting a flow", flow))
-
-
-def create_request(flow: object) -> Request:
-    """Return the request that creates ``flow``; a direction that it lacks is the other's inverse.
-
-    A flow that the kernel reported becomes what it was, as far as a request can say it.
-    Raises RequestError where something is missing.
-    """
-    if not isinstance(flow, Flow):
-        raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
-    values = restore_rules.creation(
-        dict(zip(flow._layout.names, flow._layout.unpack(flow.message), strict=True)), sysctl
-    )
-    writers = flow._layout.writers
-    if create_request not in writers:
-        for prefix in ("orig_", "reply_"):
-            _check_tuple(values, prefix)
-        writers[create_request] = True
-    if "timeout" not in values:
-        raise RequestError("timeout: seconds are wanted to create a flow")
-    return request.create(values, flow.family)
-
-
-def create(flow: Flow) -> Conversation:
-    """Creates a flow."""
-    yield from _ask(create_request(flow), "creating a flow", flow)
-
-
-def update(target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None) -> Conversation:
-    """Changes a flow: `changes`, or every changeable field that `target` carries."""
-    flow = _entry(Flow, target, zone)
-    for name in changes:
-        if name not in restore_rules.CHANGEABLE:
-            known = ", ".join(restore_rules.CHANGEABLE)
-            raise RequestError(f"{name}: the kernel changes only {known}")
-    if changes:
-        values = Flow(family=flow.family, **changes)._values()
-    else:
-        values = {name: v for name, v in flow._values().items() if name in restore_rules.CHANGEABLE}
-        if flow.fixed_timeout:
-            values.pop("timeout", None)  # the kernel refuses to change it
-    if "status" in values:
-        values["status"] |= (flow.status or 0) & restore_rules.KEPT_STATUS | c.IPS_CONFIRMED
-    for name in restore_rules.MASKED & values.keys():
-        values[name] = restore_rules.masked_flags(values[name])
-    if not values:
-        raise RequestError("changes: at least one field to change is wanted")
-    wanted = request.update({**_identity(flow, with_id=False), **values}, flow.family)
-    yield from _ask(wanted, "updating a flow", flow)
-
-
-def delete(target: Flow | Tuple, zone: int | None) -> Conversation:
+def delete(target: Flow | Tuple, zone: int | None) -> Conversation[None]:
     """Delete one flow; where its id is known, none with another id that took its place."""
-    flow = _entry(Flow, target, zone)
-    wanted = request.delete(_identity(flow, with_id=True), flow.family)
-    yield from _ask(wanted, "deleting a flow", flow)
+    flow = entry_of(Flow, target, zone)
+    yield from _ask(entry_requests.deletion(flow), "deleting a flow", flow)
 
 
 # -- many flows ---------------------------------------------------------------------------------
 
 
-def delete_window(batch: session.Batch, node: Node | None) -> Conversation:
+def delete_window(batch: Batch, node: Node | None) -> Conversation[list[Flow]]:
     """Delete each flow of a window of a dump that meets ``node``; return those that were deleted.
 
     Per entry, by tuple, zone and id: a flow that ended by itself meanwhile is not among them.
@@ -294,14 +190,14 @@ def wanted_node(filter: Node | None) -> Node:
     return node
 
 
-def deletion(node: Node) -> Conversation:
+def deletion(node: Node) -> Stream[Batch, bool]:
     """Emit the batches of what is to be deleted, for :func:`delete_window`."""
     down = push_down(node)
     wanted = request.dump("conntrack", down.family, down.payload)
     return session.dump(wanted, "deleting flows", on_interrupt="accept")
 
 
-def flush() -> Conversation:
+def flush() -> Conversation[None]:
     """Empty the table."""
     yield from session.ask(request.flush(), "flushing the table")
 
@@ -319,7 +215,7 @@ def family_node(family: int | str | None) -> Node | None:
 LOAD_ROUND = 256
 
 
-def load(flows: Iterable[Flow], existing: str) -> Conversation:
+def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
     """Create many flows; emit a :class:`LoadError` for each refused one.
 
     A list or tuple is checked as a whole before anything is sent; any other iterable is read and
@@ -367,7 +263,7 @@ def load(flows: Iterable[Flow], existing: str) -> Conversation:
 
 def _load_request(number: int, flow: Flow) -> Request:
     try:
-        return create_request(flow)
+        return entry_requests.creation(flow)
     except RequestError as error:
         raise RequestError(f"flow {number}: {error}") from None
 
@@ -375,13 +271,13 @@ def _load_request(number: int, flow: Flow) -> Request:
 # -- statistics ---------------------------------------------------------------------------------
 
 
-def count() -> Generator[Any, Any, int]:
-    """The number of flows in the table."""
+def count() -> Conversation[int]:
+    """Return the number of flows in the table."""
     entries, _ = yield from _global()
     return entries
 
 
-def _global() -> Generator[Any, Any, tuple[int, int | None]]:
+def _global() -> Conversation[tuple[int, int | None]]:
     answers = yield from session.ask(request.stats_global(), "asking for statistics")
     values = find(answers[0]).values(answers[0]) if answers else {}
     if "entries" not in values:
@@ -389,66 +285,46 @@ def _global() -> Generator[Any, Any, tuple[int, int | None]]:
     return values["entries"], values.get("max_entries")
 
 
-def stats() -> Generator[Any, Any, Stats]:
-    """All statistics."""
+def stats() -> Conversation[Stats]:
+    """Return all statistics."""
     entries, most = yield from _global()
     cpus = yield from _cpus(request.stats_cpu())
     expect_cpus = yield from _cpus(request.stats_exp_cpu())
     return Stats(entries, most, cpus, expect_cpus)
 
 
-def _cpus(wanted: Request) -> Conversation:
-    batches: list[Any] = []
-    inner = session.dump(wanted, "asking for statistics", on_interrupt="accept")
-    yield from _collect(inner, batches)
+def _cpus(wanted: Request) -> Conversation[list[CpuStats]]:
+    batches = yield from session.Answer(wanted, "asking for statistics").whole()
     return [cpu for batch in batches for cpu in decode(CpuStats, batch.data, batch.end)]
 
 
 # -- expectations -------------------------------------------------------------------------------
 
 
-def _as_expect(target: object, zone: int | None) -> tuple[Expect, dict[str, Any]]:
-    """Return the expectation, and the values that name it: its tuple, zone and id."""
-    expect = _entry(Expect, target, zone)
-    values = expect._values()
-    _check_tuple(values, "tuple_")
-    names = [name for name in values if name.startswith("tuple_") or name in ("zone", "id")]
-    return expect, {name: values[name] for name in names}
-
-
-def expectations() -> Conversation:
+def expectations() -> Stream[Batch, bool]:
     """Emit the expectation table."""
     return session.dump(request.dump("expect"), "listing expectations", on_interrupt="accept")
 
 
-def get_expectation(target: Expect | Tuple, zone: int | None) -> Generator[Any, Any, Expect]:
-    """The expectation as the kernel has it now."""
-    expect, values = _as_expect(target, zone)
-    wanted = request.expect_get(values, expect.family)
+def get_expectation(target: Expect | Tuple, zone: int | None) -> Conversation[Expect]:
+    """Return the expectation as the kernel has it now."""
+    expect = entry_of(Expect, target, zone)
+    wanted = entry_requests.expect_lookup(expect)
     return (yield from _get(wanted, "getting an expectation", expect))
 
 
-def create_expectation(expect: Expect) -> Conversation:
-    """Creates an expectation of a master connection that exists."""
-    if not isinstance(expect, Expect):
-        raise RequestError(f"expect: an Expect is wanted, not {expect!r}")
-    values = expect._values()
-    for prefix in ("tuple_", "mask_", "master_"):
-        _check_tuple(values, prefix)
-    values.pop("id", None)
-    if "timeout" not in values:
-        raise RequestError("timeout: seconds are wanted to create an expectation")
-    wanted = request.expect_create(values, expect.family)
+def create_expectation(expect: Expect) -> Conversation[None]:
+    """Create an expectation of a master connection that exists."""
+    wanted = entry_requests.expect_creation(expect)
     yield from _ask(wanted, "creating an expectation", expect)
 
 
-def delete_expectation(target: Expect | Tuple, zone: int | None) -> Conversation:
-    """Deletes one expectation."""
-    expect, values = _as_expect(target, zone)
-    wanted = request.expect_delete(values, expect.family)
-    yield from _ask(wanted, "deleting an expectation", expect)
+def delete_expectation(target: Expect | Tuple, zone: int | None) -> Conversation[None]:
+    """Delete one expectation."""
+    expect = entry_of(Expect, target, zone)
+    yield from _ask(entry_requests.expect_deletion(expect), "deleting an expectation", expect)
 
 
-def flush_expectations() -> Conversation:
-    """Empties the expectation table."""
+def flush_expectations() -> Conversation[None]:
+    """Empty the expectation table."""
     yield from session.ask(request.expect_flush(), "flushing the expectations")
