@@ -11,6 +11,8 @@ from . import vocab
 from .errors import RequestError
 from .field_names import FIELDS
 from .fields import (
+    BYTES,
+    HOST32,
     IPV4,
     IPV6,
     LABEL_BYTES,
@@ -54,31 +56,32 @@ def shown(value: object) -> str:
 
 
 def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
-    """A user's value as `encode` wants it; RequestError names the field and what would be right."""
+    """Return the raw value of a user's; raise RequestError, which names the field and what would
+    be right."""
     kind = rows[0].kind
     if kind.number:
         if value.__class__ is int and 0 <= value <= kind.limit:
             return value
         return _number(rows, name, value)
-    if kind is IPV4 or kind is IPV6:
-        return packed(value, name)
-    if kind is TEXT:
-        if isinstance(value, str) and "\0" not in value and len(value) <= _LONGEST:
-            try:
-                value.encode()
-                return value
-            except UnicodeEncodeError:  # a lone surrogate
-                pass
-        raise RequestError(f"{name}: a text is wanted, not {shown(value)}")
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
-    if kind is LABELS:
-        return _label_bytes(value, name)
-    if isinstance(value, str):
+    return _FORMS[kind][0](value, name)
+
+
+def _text(value: Any, name: str) -> str:
+    if isinstance(value, str) and "\0" not in value and len(value) <= _LONGEST:
         try:
-            return bytes.fromhex(value)
-        except ValueError:
+            value.encode()
+            return value
+        except UnicodeEncodeError:  # a lone surrogate
             pass
+    raise RequestError(f"{name}: a text is wanted, not {shown(value)}")
+
+
+def _bytes(value: Any, name: str) -> bytes:
+    try:
+        if isinstance(value, (bytes, bytearray, str)):
+            return bytes.fromhex(value) if isinstance(value, str) else bytes(value)
+    except ValueError:
+        pass
     raise RequestError(f"{name}: bytes or hexadecimal text are wanted, not {shown(value)}")
 
 
@@ -144,6 +147,8 @@ def family_number(value: Any) -> int:
 
 
 def _label_bytes(value: Any, name: str) -> bytes:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
     try:
         bits = list(value)
     except TypeError:
@@ -163,19 +168,25 @@ def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
     return [words.get(1 << bit, 1 << bit) for bit in bits_of(value)]
 
 
-def told(row: Attr) -> Callable[[Any], Any] | None:
-    """Return what makes a JSON value of a raw value of ``row``; None: it is the raw value."""
-    kind, words = row.kind, row.words
-    if kind is IPV4 or kind is IPV6:
-        return address
-    if kind is TEXT:
-        return text
-    if kind is LABELS:
-        return label_numbers
-    if not kind.number:
-        return bytes.hex
+def json_converter(row: Attr) -> Callable[[Any], Any] | None:
+    """Return what makes the JSON value of a field of its raw value; None: it is the raw value."""
+    words = row.words
+    if not row.kind.number:
+        return _FORMS[row.kind][1]
     if words is None:
         return None
     if words in vocab.FLAGS:
         return lambda value: words_of(words, value)
     return lambda value: words.get(value, value)
+
+
+#: kind -> what makes the raw value of a user's (with the field's name), and the JSON value of a
+#: raw one; numbers have vocabularies instead
+_FORMS: dict[Kind, tuple[Callable[[Any, str], Any], Callable[[Any], Any]]] = {
+    IPV4: (packed, address),
+    IPV6: (packed, address),
+    TEXT: (_text, text),
+    LABELS: (_label_bytes, label_numbers),
+    BYTES: (_bytes, bytes.hex),
+    HOST32: (_bytes, bytes.hex),
+}

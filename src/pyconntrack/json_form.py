@@ -8,7 +8,7 @@ all others beside them under their schema names; absent is absent.
 
 from __future__ import annotations
 
-from .convert import FAMILIES, family_number, shown, to_raw, told
+from .convert import FAMILIES, family_number, json_converter, shown, to_raw
 from .errors import RequestError
 from .field_names import FIELDS, GROUPS, OBJECTS
 from .fields import IPV4, IPV6
@@ -52,7 +52,7 @@ def _plan(layout: Layout) -> tuple[dict[str, str], list[str], list[Any]]:
         if group and group not in groups:
             groups.append(group)
         key = name[len(group) + 1 :] if group else name
-        steps.append((group, key, told(slot.attr)))
+        steps.append((group, key, json_converter(slot.attr)))
     return head, groups, steps
 
 

@@ -250,16 +250,8 @@ def batch(
     failures: list[Failure] = []
     answers: list[tuple[int, bytes]] = []
     seq = sequence() & 0x3FFFFFFF
-    at = 0
-    while at < len(requests):
-        parts: list[bytes] = []
-        size = 0
-        while at < len(requests) and len(parts) < BATCH_MESSAGES and size < BATCH_BYTES:
-            parts.append(requests[at].message(seq + at))
-            size += len(parts[-1])
-            at += 1
-        parts[-1] = with_ack(parts[-1])
-        failures += yield from sent(b"".join(parts), seq + at - 1, seq, answers)
+    for data, last in sends(one.message(number) for number, one in enumerate(requests, seq)):
+        failures += yield from sent(data, last, seq, answers)
     return failures, answers
 
 
@@ -271,10 +263,26 @@ def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failu
     return Failure(index, errno, read_ext_ack(data, pos, length, flags, done=False))
 
 
-def with_ack(part: bytes) -> bytes:
-    """Return ``part``, one message, with NLM_F_ACK set."""
-    flags = int.from_bytes(part[6:8], sys.byteorder) | NLM_F_ACK
-    return part[:6] + flags.to_bytes(2, sys.byteorder) + part[8:]
+def sends(messages: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield the data of each send of ``messages``, whose last one then asks for an
+    acknowledgement, and the number of that one."""
+    parts: list[bytes] = []
+    size = 0
+    for part in messages:
+        if len(parts) == BATCH_MESSAGES or size >= BATCH_BYTES:
+            yield _acknowledged(parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    if parts:
+        yield _acknowledged(parts)
+
+
+def _acknowledged(parts: list[bytes]) -> tuple[bytes, int]:
+    last = parts[-1]
+    flags = int.from_bytes(last[6:8], sys.byteorder) | NLM_F_ACK
+    parts[-1] = last[:6] + flags.to_bytes(2, sys.byteorder) + last[8:]
+    return b"".join(parts), int.from_bytes(last[8:12], sys.byteorder)
 
 
 def sent(

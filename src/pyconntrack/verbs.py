@@ -6,6 +6,7 @@ The blocking and the asyncio client run the same generators, so that both cannot
 from __future__ import annotations
 
 import errno
+from itertools import islice
 
 from . import entry_requests, request, session
 from .convert import family_number
@@ -211,10 +212,6 @@ def family_node(family: int | str | None) -> Node | None:
     return In("family", (number, number)) if number else None
 
 
-#: flows of one round of `load`
-LOAD_ROUND = 256
-
-
 def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
     """Create many flows; emit a :class:`LoadError` for each refused one.
 
@@ -235,17 +232,15 @@ def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
     given: dict[int, Flow] = {}  # those of this round, and those that wait for their masters
     while True:
         parts = []
-        for flow in source:
+        for flow in islice(source, session.BATCH_MESSAGES):
             wanted = _load_request(end - first, flow)
             parts.append(wanted.message(end, flags))
             given[end] = flow
             end += 1
-            if len(parts) == LOAD_ROUND:
-                break
-        if parts:
-            parts[-1] = session.with_ack(parts[-1])
-            failures = yield from restoration.send(b"".join(parts), end - 1)
-        else:
+        failures = []
+        for data, last in session.sends(parts):
+            failures += yield from restoration.send(data, last)
+        if not parts:
             failures = yield from restoration.finish()
         for failure in failures:
             flow = given[failure.index]

@@ -14,7 +14,7 @@ from struct import Struct
 from .. import request as ask
 from ..arrays import available
 from ..errors import ConntrackError
-from ..session import BATCH_BYTES, BATCH_MESSAGES, with_ack
+from ..session import sends
 from .build import flow_values
 from .out import warn
 from .parse import UsageError, parse
@@ -98,9 +98,6 @@ class Checked:
         self.creations = 0
         self.spool: IO[bytes] = spool or BytesIO()
         self._shapes = Shapes(self._trial)
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._last = 0
         #: what was warned of, once each, in order; whether it is told at once
         self.warned: dict[str, None] = {}
         self.warns = True
@@ -134,7 +131,7 @@ class Checked:
                 rest += data
         if rest:
             try:
-                self.add(number, rest)
+                self._one_by_one(number, [rest])
             except BadLine as bad:
                 cut = "WARNING: the last line is cut off (no newline ends it) and is passed over: "
                 self.warn([cut + bad.error.message])
@@ -143,7 +140,6 @@ class Checked:
                     text = "no newline ends the last line: cut off, it would mean every entry"
                     raise BadLine(number, UsageError(text, hint=False))
             number += 1
-        self.flush()
         return number - 1
 
     def _lines(self, number: int, data: bytes, blocks: Blocks | None) -> int:
@@ -155,11 +151,9 @@ class Checked:
         # those that begin a large file bring the shapes of the rest
         begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
         first = data[:begin].split(b"\n")[:-1]
-        for at, raw in enumerate(first, number):
-            self.add(at, raw)
+        self._one_by_one(number, first)
         if blocks is None:
             return len(first)
-        self.flush()
         return len(first) + blocks.add(number + len(first), data[begin:])
 
     def _blocks(self) -> Blocks | None:
@@ -170,18 +164,23 @@ class Checked:
         keep_memory()
         return Blocks(self._shapes, self._encode, self._write, self._command)
 
-    def add(self, number: int, raw: bytes) -> None:
-        """Checks and keeps one line; raises :class:`BadLine`."""
-        found = self._encode(number, raw)
-        if isinstance(found, bytes):
-            self._parts.append(found)
-            self._size += len(found)
-            self._last = number
-            if len(self._parts) >= BATCH_MESSAGES or self._size >= BATCH_BYTES:
-                self.flush()
-        elif found is not None:
-            self.flush()
-            self._command(number, found)
+    def _one_by_one(self, number: int, lines: list[bytes]) -> None:
+        """Check and keep lines, the first of which is line ``number``; raise :class:`BadLine`."""
+        creations: list[bytes] = []
+        for at, raw in enumerate(lines, number):
+            found = self._encode(at, raw)
+            if isinstance(found, bytes):
+                creations.append(found)
+            elif found is not None:
+                self._create(creations)
+                self._command(at, found)
+        self._create(creations)
+
+    def _create(self, messages: list[bytes]) -> None:
+        for data, last in sends(messages):
+            self._keep(data, last, command=False)
+        self.creations += len(messages)
+        messages.clear()
 
     def _encode(self, number: int, raw: bytes) -> bytes | list[str] | None:
         """Return one line's message, or its words if it is another command; raises
@@ -240,14 +239,6 @@ class Checked:
                 self.warned[line] = None
                 if self.warns:
                     warn(line)
-
-    def flush(self) -> None:
-        """Ends the batch at hand."""
-        if self._parts:
-            self._parts[-1] = with_ack(self._parts[-1])
-            self._write(b"".join(self._parts), self._last, len(self._parts))
-            self._parts.clear()
-            self._size = 0
 
     def _write(self, batch: bytes | memoryview, last: int, count: int) -> None:
         self.creations += count

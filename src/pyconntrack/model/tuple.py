@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import vocab
-from ..convert import to_raw, told
+from ..convert import json_converter, to_raw
 from ..errors import RequestError
 from ..field_names import FIELDS, TUPLE_NAMES
 from ..layout import find
@@ -107,7 +107,7 @@ class Tuple(Value, TupleAttributes):
         """The JSON form: ``{"src": ..., "dst": ..., "proto": "tcp", "sport": ...}``."""
         found = self._values()
         for name, value in found.items():
-            convert = told(_FIELDS[name][0])
+            convert = json_converter(_FIELDS[name][0])
             if convert is not None:
                 found[name] = convert(value)
         return found
