@@ -6,13 +6,13 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyconntrack.cli import halves
 from pyconntrack.cli.checked import BadLine, Checked
 from pyconntrack.cli.halves import check
-from pyconntrack.errors import ConntrackError
 from support.ctool import normalise, ours
 from support.entries import plain_lines
 from support.netns import fresh_netns
@@ -75,7 +75,7 @@ def test_no_second_process_is_to_be_had(file: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(os, "fork", refuse)
     file.write_text("\n".join(plain_lines(300)))
-    assert in_halves(file, parts=1) == whole(file)
+    assert in_halves(file) == whole(file)
 
 
 @pytest.mark.parametrize("bad", [[7], [290], [7, 290], [150], [299]])
@@ -102,25 +102,32 @@ def test_warnings_come_once(file: Path, capfd: pytest.CaptureFixture[str]) -> No
     ]
 
 
-def test_a_second_process_that_dies(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file.write_text("\n".join(plain_lines(100)))
-    monkeypatch.setattr(halves._Second, "_check", lambda *_: os._exit(3))
-    with file.open("rb") as opened, pytest.raises(ConntrackError, match="ended early"):
-        check(opened)
+@pytest.mark.parametrize("end", ["dies", "has no room", "has too much to report"])
+def test_what_the_second_process_does_not_end_the_first_one_does(
+    file: Path, monkeypatch: pytest.MonkeyPatch, end: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    read, parent = Checked.read, os.getpid()
 
+    def fail(checked: Checked, part: Any) -> int:
+        if os.getpid() == parent:
+            return read(checked, part)
+        if end == "dies":
+            os._exit(3)
+        if end == "has no room":
+            raise OSError(errno.ENOSPC, "full")
+        checked.warn([f"{number:>99}" for number in range(1000)])
+        return read(checked, part)
 
-def test_a_second_process_without_room(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "full")
-
-    file.write_text("\n".join(plain_lines(100)))
-    read = Checked.read
-    parent = os.getpid()
-    monkeypatch.setattr(
-        Checked, "read", lambda *words: (read if os.getpid() == parent else full)(*words)
-    )
-    with file.open("rb") as opened, pytest.raises(OSError, match="No space left"):
-        check(opened)
+    lines = plain_lines(100)
+    lines[10] += " -u SRC_NAT"
+    lines[90] += " -u SRC_NAT,DST_NAT"
+    file.write_text("\n".join(lines))
+    expected = whole(file)
+    warned = capfd.readouterr().err
+    monkeypatch.setattr(Checked, "read", fail)
+    assert in_halves(file) == expected
+    assert capfd.readouterr().err == warned
+    assert warned.count("\n") == 2
 
 
 def test_one_core_and_pipes_read_in_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

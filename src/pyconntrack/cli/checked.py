@@ -94,9 +94,9 @@ def _takes_all(raw: bytes) -> bool:
 class Checked:
     """A checked file: batches of creations in a spool, other commands between them."""
 
-    def __init__(self, spool: IO[bytes] | None = None) -> None:
+    def __init__(self) -> None:
         self.creations = 0
-        self.spool: IO[bytes] = spool or BytesIO()
+        self.spool: IO[bytes] = BytesIO()
         self._shapes = Shapes(self._trial)
         #: what was warned of, once each, in order; whether it is told at once
         self.warned: dict[str, None] = {}
