@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from .fields import Kind
     from .model.declarations import AddressLike
     from .schema import Attr
 
