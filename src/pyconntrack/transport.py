@@ -13,7 +13,7 @@ from .wire import consts as c
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
 
@@ -34,7 +34,12 @@ class Transport:
     def __init__(
         self, netns: str | int | None = None, *, rcvbuf: int = 0, blocking: bool = True
     ) -> None:
-        self._sock = _in_netns(netns, _open)
+        self._sock: Any = _in_netns(netns, _open)
+        self.traced: bool = os.environ.get("PYCONNTRACK_DEBUG") == "netlink"
+        if self.traced:
+            from .trace import TracedSocket
+
+            self._sock = TracedSocket(self._sock)
         self._sock.setblocking(blocking)
         for option in (c.NETLINK_CAP_ACK, c.NETLINK_EXT_ACK):
             try:
@@ -125,7 +130,8 @@ class Transport:
                 continue  # a process may send too; only the kernel is port 0
             if flags & _socket.MSG_TRUNC:
                 raise KernelError(errno.EMSGSIZE, "reading from the kernel")
-            return data
+            received: bytes = data
+            return received
 
 
 def _open() -> _socket.socket:

@@ -171,7 +171,7 @@ class _Events(Listener):
                 return data  # which was before those that wait
             batch.append(data)
         self._batch = []
-        if len(batch) == _MANY and available():
+        if len(batch) == _MANY and available() and not self._transport.traced:
             from .burst import Bursts
 
             self._bursts = Bursts(self.fileno(), self._lines)
