@@ -1,4 +1,4 @@
-"""What type checkers know of the fields: src/pyconntrack/model/declarations.py, from the schema."""
+"""What type checkers know of the fields, from the schema: model/declarations.pyi."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def files() -> dict[Path, str]:
     """Return the text of each file that is generated."""
     page = ROOT / "share/man/man8/conntrack.8"
     return {
-        ROOT / "src/pyconntrack/model/declarations.py": declarations.text(),
+        ROOT / "src/pyconntrack/model/declarations.pyi": declarations.text(),
         ROOT / "src/pyconntrack/schema.json": reference.json_text(),
         ROOT / "docs/fields.md": reference.fields_page(),
         page: differences.written(page.read_text(encoding="utf-8")),

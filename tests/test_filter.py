@@ -12,10 +12,10 @@ from pyconntrack import Filter, Flow, RequestError, Tuple
 from pyconntrack.fields import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT
 from pyconntrack.filter import push_down
 from pyconntrack.keywords import as_node
-from pyconntrack.model import declarations as d
 from pyconntrack.model import flatten, meets
 from pyconntrack.schema import CONNTRACK, EXPECT, Attr
 from pyconntrack.vocab import FLAGS
+from support.declared import DECLARED as d
 
 TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
 FLOW = Flow(TCP, TCP.inverted(), mark=5, zone=3, status=["ASSURED", "SEEN_REPLY"],
@@ -123,7 +123,7 @@ def test_what_is_no_filter() -> None:
 
 
 def test_the_types_of_keywords_follow_the_schema() -> None:
-    def type_of(row: Attr) -> object:
+    def type_of(row: Attr) -> Any:
         if row.words in FLAGS:
             return d.Words | None
         if row.kind in (IPV4, IPV6):

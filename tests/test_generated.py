@@ -93,7 +93,7 @@ def test_a_new_row_is_read_written_filtered_and_printed(grown: Path) -> None:
 
 
 def test_a_new_row_is_declared_and_documented(grown: Path) -> None:
-    declarations = (grown / "src/pyconntrack/model/declarations.py").read_text(encoding="utf-8")
+    declarations = (grown / "src/pyconntrack/model/declarations.pyi").read_text(encoding="utf-8")
     assert "    test: Number = Number()\n" in declarations
     for kind in ('"test": int | None', '"test": Numbers'):
         assert kind in " ".join(declarations.split())

@@ -20,6 +20,7 @@ from pyconntrack.restore_rules import CHANGEABLE
 from pyconntrack.schema import CONNTRACK, EXPECT
 from pyconntrack.wire import frame
 from pyconntrack.wire.consts import ct_msg, exp_msg
+from support.declared import DECLARED
 from test_layout import messages
 
 TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
@@ -235,7 +236,5 @@ def test_the_writers_json_is_the_librarys() -> None:
 
 
 def test_what_checkers_are_told_is_what_the_schema_has() -> None:
-    from pyconntrack.model.declarations import Changes, FlowFields
-
-    assert set(Changes.__annotations__) == set(CHANGEABLE)
-    assert set(FlowFields.__annotations__) - {"family"} <= set(flatten(CONNTRACK))
+    assert set(DECLARED.Changes.__annotations__) == set(CHANGEABLE)
+    assert set(DECLARED.FlowFields.__annotations__) - {"family"} <= set(flatten(CONNTRACK))

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import DecodeError
-from .fields import label_byte
+from .fields import label_place
 from .filter import And, Bits, Differ, In, Label, Net, Not, Or, Text
 from .layout import find
 from .wire.consts import NLMSG_HDRLEN
@@ -353,8 +353,8 @@ def _decide(node: Node, group: Group) -> Bools | bool:
     if isinstance(node, Label):
         if "labels" not in slots or node.bit >= 8 * slots["labels"].size:
             return False
-        octets = group.column("labels")[:, label_byte(node.bit // 8)]
-        return np.asarray((octets & np.uint8(1 << node.bit % 8)) != 0)
+        byte, bit = label_place(node.bit)
+        return np.asarray((group.column("labels")[:, byte] & np.uint8(bit)) != 0)
     raise TypeError(f"not a predicate: {node!r}")
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from .model.declarations import AddressLike
     from .schema import Attr
 
-FAMILIES = vocab.FAMILY
 _LONGEST = 4096  # characters of a text; the kernel's own are much shorter
 #: id of a vocabulary -> word in capitals -> number
 _NUMBERS = {
@@ -138,11 +137,11 @@ def family_number(value: Any) -> int:
     if value is None:
         return 0
     if isinstance(value, str):
-        for number, word in FAMILIES.items():
+        for number, word in vocab.FAMILY.items():
             if value.lower() == word:
                 return number
-        raise RequestError(f"family: {shown(value)} is none of {', '.join(FAMILIES.values())}")
-    if not isinstance(value, int) or isinstance(value, bool) or value not in (0, *FAMILIES):
+        raise RequestError(f"family: {shown(value)} is none of {', '.join(vocab.FAMILY.values())}")
+    if not isinstance(value, int) or isinstance(value, bool) or value not in (0, *vocab.FAMILY):
         raise RequestError(f"family: {shown(value)} is none of 2 (ipv4), 10 (ipv6)")
     return value
 

@@ -8,6 +8,10 @@ UTF-8 as ``\\xff``.  JSON, which has escapes of its own, escapes the same charac
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: characters of a message, and how many of those that are left when it is cut are its end
 LONGEST, _END = 1000, 300
 
@@ -33,3 +37,21 @@ def message(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - _END]}[...]{text[-_END:]}"
     return printable(text)
+
+
+def meant(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return ``: do you mean `X'?`` with the nearest of ``known``, or "" where none is near.
+
+    ``cutoff``: how much alike they must be, from 0 to 1 (difflib).
+    """
+    from difflib import SequenceMatcher
+
+    word = word[:80].lower()
+
+    def likeness(name: str) -> tuple[float, bool]:
+        ratio = SequenceMatcher(None, name.lower(), word).ratio()
+        return ratio, name[:1].lower() == word[:1]
+
+    ranked = {name: likeness(name) for name in known}
+    best = max(ranked, key=lambda name: ranked[name])
+    return f": do you mean `{best}'?" if ranked[best][0] >= cutoff else ""

@@ -64,19 +64,22 @@ def bits_of(value: int) -> Iterator[int]:
 LABEL_BYTES = 16  # NF_CT_LABELS_MAX_SIZE
 
 
-def label_byte(number: int) -> int:
-    """Return where byte ``number`` of a label bitmap lies on the wire (host words)."""
-    return number if sys.byteorder == "little" else number ^ 7
+def label_place(number: int) -> tuple[int, int]:
+    """Return the byte of a bitmap on the wire (words of the host) and the bit that a label has."""
+    byte, bit = divmod(number, 8)
+    return byte if sys.byteorder == "little" else byte ^ 7, 1 << bit
 
 
 def label_numbers(raw: bytes) -> list[int]:
     """Return the numbers of the labels that are set in a bitmap as it is on the wire."""
-    return [*bits_of(int.from_bytes([raw[label_byte(at)] for at in range(len(raw))], "little"))]
+    octets = [raw[label_place(number)[0]] for number in range(0, 8 * len(raw), 8)]
+    return [*bits_of(int.from_bytes(octets, "little"))]
 
 
 def label_bitmap(numbers: Iterable[int], start: bytes = bytes(LABEL_BYTES)) -> bytes:
     """Return ``start``, a bitmap as it is on the wire, with the labels ``numbers`` set."""
     raw = bytearray(start)
     for number in numbers:
-        raw[label_byte(number // 8)] |= 1 << number % 8
+        byte, bit = label_place(number)
+        raw[byte] |= bit
     return bytes(raw)

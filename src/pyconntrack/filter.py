@@ -12,7 +12,7 @@ A comparison with a field that an entry lacks is false.
 from __future__ import annotations
 
 from .encode import encode
-from .fields import label_byte
+from .fields import label_place
 from .schema import CONNTRACK
 from .wire import consts as c
 from .wire.tlv import c_string
@@ -220,8 +220,8 @@ def bind(node: Node, layout: Layout) -> Test | bool:
     if isinstance(node, Label):
         if "labels" not in layout.slots or node.bit >= 8 * layout.slots["labels"].size:
             return False
-        at, byte, bit = names.index("labels"), node.bit // 8, 1 << node.bit % 8
-        return lambda raw: bool(raw[at][label_byte(byte)] & bit)
+        at, (byte, bit) = names.index("labels"), label_place(node.bit)
+        return lambda raw: bool(raw[at][byte] & bit)
     raise TypeError(f"not a predicate: {node!r}")
 
 

@@ -8,10 +8,12 @@ all others beside them under their schema names; absent is absent.
 
 from __future__ import annotations
 
-from .convert import FAMILIES, family_number, json_converter, shown, to_raw
+from .convert import family_number, json_converter, shown, to_raw
 from .errors import RequestError
+from .escape import meant
 from .field_names import FIELDS, GROUPS, OBJECTS
 from .fields import IPV4, IPV6
+from .vocab import FAMILY
 from .wire.consts import AF_INET, AF_INET6, NLA_TYPE_MASK
 
 TYPE_CHECKING = False
@@ -42,7 +44,7 @@ def plain(layout: Layout, message: bytes) -> dict[str, Any]:
 
 
 def _plan(layout: Layout) -> tuple[dict[str, str], list[str], list[Any]]:
-    head = {"family": FAMILIES[layout.family]} if layout.family in FAMILIES else {}
+    head = {"family": FAMILY[layout.family]} if layout.family in FAMILY else {}
     groups: list[str] = []
     steps = []
     for name, slot in layout.slots.items():
@@ -120,14 +122,12 @@ def _take(
 
 
 def _refuse_misspelt(place: str, rows: Rows) -> None:
-    from difflib import get_close_matches
-
     names = ["family", "unknown", *OBJECTS[id(rows)]]
     for name, group in GROUPS[id(rows)].items():
         names.append(f"{group}.{name[len(group) + 1 :]}" if group else name)
-    near = get_close_matches(place.lower()[:80], names, 1, 0.75)
-    if near:
-        raise RequestError(f"there is no member `{place[:80]}': do you mean `{near[0]}'?")
+    hint = meant(place, names, 0.75)
+    if hint:
+        raise RequestError(f"there is no member `{place[:80]}'{hint}")
 
 
 def _unknown(value: Any) -> list[tuple[tuple[int, ...], bytes]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .errors import RequestError
-from .fields import IPV4, IPV6, LABELS, TEXT
+from .fields import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
 from .filter import And, Bits, In, Label, Net, Node, Or, Text, equals, or_zero
-from .model import FAMILIES, FIELDS, packed, to_raw
+from .model import FIELDS, packed, to_raw
 from .schema import CONNTRACK, EXPECT
-from .vocab import FLAGS, UNSET
+from .vocab import FAMILY, FLAGS, UNSET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def as_node(value: object) -> Node | None:
 def _node(keyword: str, value: Any) -> Node:
     name = _ALIASES.get(keyword, keyword)
     if name == "family":
-        for number, word in FAMILIES.items():
+        for number, word in FAMILY.items():
             if value in (number, word) and not isinstance(value, bool):
                 return equals("family", number)
         raise RequestError(f"family: {value!r} is none of 2 (ipv4), 10 (ipv6)")
@@ -136,7 +136,7 @@ def _or_absent(name: str, node: Node, value: int) -> Node:
 
 
 def _label(value: Any) -> Node:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 128:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 8 * LABEL_BYTES:
         raise RequestError(f"label: a number 0..127 is wanted, not {value!r}")
     return Label(value)
 

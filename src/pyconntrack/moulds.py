@@ -12,11 +12,11 @@ from __future__ import annotations
 from _operator import itemgetter
 from struct import error as StructError
 
-from .convert import FAMILIES
 from .encode import encode
 from .errors import RequestError
 from .fields import address
 from .layout import find, rows_of
+from .vocab import FAMILY
 from .wire.frame import message as frame
 
 TYPE_CHECKING = False
@@ -101,7 +101,7 @@ def _family(values: dict[str, Any], family: int) -> int:
         if isinstance(value, bytes) and name.endswith(("src", "dst", "addr")):
             here = 2 if len(value) == 4 else 10
             if family not in (0, here):
-                words = FAMILIES.get(family, f"family {family}")
+                words = FAMILY.get(family, f"family {family}")
                 raise RequestError(f"{name}: {address(value)} is not an {words} address")
             family = here
     return family

@@ -288,3 +288,10 @@ def names(rows: Rows, uses: int) -> tuple[str, ...]:
         if row.uses & uses == uses
         for name, _, _ in leaves({number: row})
     ))  # fmt: skip
+
+
+def groups(rows: Rows, uses: int) -> Iterator[str]:
+    """Yield the names of the nests that have all of ``uses``, outer nests first."""
+    for row in rows.values():
+        if isinstance(row, Nest) and row.uses & uses == uses:
+            yield from [row.name] if row.name else groups(row.rows, uses)

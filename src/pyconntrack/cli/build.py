@@ -5,7 +5,7 @@ A missing direction is the other one turned round, as in conntrack(8).
 
 from __future__ import annotations
 
-from ..fields import label_bitmap
+from ..fields import LABEL_BYTES, label_bitmap
 from ..restore_rules import complete
 from ..schema import TURNED
 from ..wire import consts as c
@@ -94,12 +94,10 @@ def changes(command: Command, layout: Layout, message: bytes) -> dict[str, Any]:
 
 
 def _label_changes(opts: dict[str, Any], was: bytes) -> dict[str, Any]:
-    was = was.ljust(16, b"\0")
+    was = was.ljust(LABEL_BYTES, b"\0")
     remove = opts.get("label_del")
-    if remove is None:
-        gone = b"\0" * 16
-    else:
-        gone = label_bitmap(remove) if remove else b"\xff" * 16
+    clears_all = remove is not None and not remove
+    gone = b"\xff" * LABEL_BYTES if clears_all else label_bitmap(remove or ())
     kept = bytes(a & ~b & 0xFF for a, b in zip(was, gone, strict=True))
     labels = label_bitmap(opts.get("label_add", []), kept)
     if labels == was and not ("label_add" in opts or (remove and any(was))):

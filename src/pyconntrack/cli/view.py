@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from operator import itemgetter
 
+from ..escape import meant
 from ..output.csv import cell
 from ..output.pieces import shown
 from ..output.writer import Writer
 from ..receiver import LISTING
-from ..where.lex import meant
 from ..where.names import ADDRESS, FAMILY, LABEL, NUMBER, STATE, STRING, field_of, spellings
 from ..wire.tlv import text
 from .select import predicate

@@ -14,7 +14,7 @@ Everything here is immutable; absent is None and zero is zero.
 
 from __future__ import annotations
 
-from ..convert import FAMILIES, packed, to_raw
+from ..convert import packed, to_raw
 from ..field_names import FIELDS, TUPLE_NAMES, flatten
 from ..json_form import plain
 from .batch import decode, meets
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .declarations import Changes as Changes
 
 __all__ = [
-    "FAMILIES",
     "FIELDS",
     "TUPLE_NAMES",
     "CpuStats",

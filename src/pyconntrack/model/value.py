@@ -164,6 +164,6 @@ READERS: dict[Kind, type[Field]] = {
 
 
 def attach(cls: type[Value], rows: Rows) -> None:
-    """Give ``cls`` an attribute for each field of ``rows``, as declarations.py declares it."""
+    """Give ``cls`` an attribute for each field of ``rows``, as declarations.pyi declares it."""
     for name, (row, *_) in flatten(rows).items():
         setattr(cls, f"{name}_" if name == "class" else name, READERS[row.kind](name))

@@ -6,9 +6,10 @@ kernel can take.  docs/where.md describes the language.
 
 from __future__ import annotations
 
+from ..escape import meant
 from ..filter import And, Bits, In, Node, Not, Or, equals, push_down, terms
 from .compare import EQUAL, ORDER, Comparison, families_of, family_node
-from .lex import Words, meant
+from .lex import Words
 from .names import ADDRESS, FAMILY, FLAGS, LABEL, STATE, STRING, field_of, spellings
 from .text import show
 from .values import BOTH, FAMILY_BITS, KEYWORDS, V4, packed

@@ -6,7 +6,7 @@ from ..errors import RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    pass
 
 #: what a bare word is made of: names, numbers, addresses, networks, ranges
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
@@ -114,30 +114,3 @@ class Words:
     def error(self, reason: str, at: Token | int) -> WhereError:
         """The error that points at a token or a column."""
         return WhereError(reason, self.text, at if isinstance(at, int) else at.column)
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """``: do you mean `X'?`` with the nearest of `known`, or nothing."""
-    word = word.lower()
-    best, found = max(1, (len(word) + 2) // 3) + 1, ""
-    for name in known:
-        near = _distance(word, name.lower())
-        if len(word) > 2 and name.lower().startswith(word):
-            near = min(near, 1)
-        if near < best:
-            best, found = near, name
-    return f": do you mean `{found}'?" if found else ""
-
-
-def _distance(a: str, b: str) -> int:
-    """How many letters to add, drop, change or swap with their neighbour."""
-    before: list[int] = []
-    row = list(range(len(b) + 1))
-    for i, char in enumerate(a, 1):
-        last, before, row = before, row, [i]
-        for j, other in enumerate(b, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (char != other))
-            if i > 1 < j and char == b[j - 2] and a[i - 2] == other:
-                cost = min(cost, last[j - 2] + 1)
-            row.append(cost)
-    return row[-1]

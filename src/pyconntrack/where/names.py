@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import vocab
 from ..fields import IPV4, IPV6, LABEL_BYTES, TEXT
 from ..filter import Bits, Or, translated
-from ..schema import CONNTRACK, TURNED, leaves
+from ..schema import CONNTRACK, REPORT, TURNED, groups, leaves, names
 from ..wire import consts as c
 
 TYPE_CHECKING = False
@@ -24,11 +24,8 @@ SIZE = {
     "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
 }  # fmt: skip
 
-#: groups of fields, whose name a dot may follow
-_GROUPS = ("orig_seqadj", "reply_seqadj", "orig", "reply", "master", "tcp", "sctp", "dccp",
-           "timestamp", "synproxy")  # fmt: skip
-#: parts of requests that no entry carries
-_REQUESTS = ("filter_", "src_nat_", "dst_nat_", "mark_mask", "status_mask")
+#: groups of fields, whose name a dot may follow, longest first
+_GROUPS = sorted(groups(CONNTRACK, REPORT), key=len, reverse=True)
 _ALIASES = (*TURNED, "proto", "icmp_type", "icmp_code", "icmp_id")
 _WANTED = {
     ADDRESS: "an address", STRING: "a text", FAMILY: "ipv4 or ipv6",
@@ -73,8 +70,9 @@ def dotted(name: str) -> str:
 
 def _table() -> dict[str, Field]:
     found: dict[str, Field] = {}
+    reported = names(CONNTRACK, REPORT)
     for name, _, row in leaves(CONNTRACK):
-        if name.startswith(_REQUESTS) or name in found:
+        if name not in reported or name in found:
             continue
         if row.kind in (IPV4, IPV6):
             found[name] = Field(dotted(name), (name,), ADDRESS)

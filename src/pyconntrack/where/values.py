@@ -5,8 +5,8 @@ from __future__ import annotations
 from _socket import getprotobyname, inet_pton
 
 from .. import vocab
+from ..escape import meant
 from ..wire import consts as c
-from .lex import meant
 from .names import field_of
 
 TYPE_CHECKING = False

@@ -1,0 +1,12 @@
+"""What type checkers know of the fields: the stub of the package, run as a program."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyconntrack
+
+STUB = Path(pyconntrack.__file__).parent / "model/declarations.pyi"
+DECLARED = SimpleNamespace(**runpy.run_path(str(STUB), run_name="pyconntrack.model.declarations"))
