@@ -51,8 +51,10 @@ class Request:
 def dump(
     table: str = "conntrack", family: int = 0, payload: bytes = b"", *, zero: bool = False
 ) -> Request:
-    """All entries of a table; `zero` also sets their counters to zero (conntrack only)."""
-    kind = c.ct_msg(c.IPCTNL_MSG_CT_GET_CTRZERO) if zero else _DUMPS[table]
+    """Ask for all entries of a table; ``zero`` sets the counters of "conntrack" to zero, too."""
+    kind = _DUMPS[table]
+    if zero and kind == c.ct_msg(c.IPCTNL_MSG_CT_GET):
+        kind = c.ct_msg(c.IPCTNL_MSG_CT_GET_CTRZERO)
     return Request(kind, 0, family, payload)
 
 
