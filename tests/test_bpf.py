@@ -17,7 +17,7 @@ from pyconntrack.transport import Transport
 from pyconntrack.wire import consts as c
 from pyconntrack.wire.frame import message
 from support.ctool import ours, theirs
-from test_columns import BATCHES, NODES
+from support.messages import BATCHES, NODES
 
 
 def run(code: bytes, data: bytes) -> bool:

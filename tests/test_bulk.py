@@ -24,7 +24,7 @@ from pyconntrack.wire.consts import AF_INET, ct_msg
 from pyconntrack.wire.frame import message
 from pyconntrack.wire.tlv import attr, nest
 from support.batches import formatted
-from test_columns import ADDRESSES, BATCHES, EDGES, SEQ
+from support.messages import ADDRESSES, BATCHES, EDGES, SEQ
 
 Pieces = Callable[[Layout], list[Piece]]
 

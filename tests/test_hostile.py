@@ -51,7 +51,7 @@ from pyconntrack.wire.frame import message as frame
 from pyconntrack.wire.frame import read_errno, read_ext_ack, split
 from pyconntrack.wire.tlv import walk
 from support.batches import formatted
-from test_columns import NODES, SEQ, batch
+from support.messages import NODES, SEQ, batch
 
 ORDER = sys.byteorder
 #: what an attribute's number or a header's field becomes

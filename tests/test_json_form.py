@@ -14,7 +14,7 @@ from pyconntrack.schema import CONNTRACK
 from pyconntrack.wire.consts import ct_msg
 from pyconntrack.wire.frame import message as frame
 from support.ctool import ours_argv, run
-from test_layout import messages
+from support.messages import messages
 
 UDP: dict[str, Any] = {
     "family": "ipv4",

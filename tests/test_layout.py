@@ -8,55 +8,18 @@ from hypothesis import strategies as st
 
 from pyconntrack import DecodeError, Flow, Tuple, layout
 from pyconntrack.encode import encode
-from pyconntrack.fields import BYTES, HOST32, LABELS, TEXT
 from pyconntrack.layout import Layout, find
-from pyconntrack.model import flatten, plain
-from pyconntrack.schema import CONNTRACK, EXPECT, Attr, Rows
+from pyconntrack.model import plain
+from pyconntrack.schema import CONNTRACK, EXPECT
 from pyconntrack.wire.consts import ct_msg, exp_msg
 from pyconntrack.wire.frame import message
 from pyconntrack.wire.tlv import attr
+from support.messages import messages
 
 FLOW = Flow(
     Tuple("10.0.0.1", "10.0.0.2", "tcp", 1000, 80), Tuple("10.0.0.2", "10.0.0.1", "tcp", 80, 1000),
     mark=5, status=["ASSURED", "SEEN_REPLY"], tcp_state="ESTABLISHED", timeout=60, helper="ftp",
 )  # fmt: skip
-
-
-def values_of(row: Attr) -> st.SearchStrategy[object]:
-    kind = row.kind
-    if row.shape:  # a protocol: with ports, with keys, with neither
-        return st.sampled_from([6, 17, 47]) | st.integers(0, kind.limit)
-    if kind.number:
-        return st.integers(0, kind.limit)
-    if kind is TEXT:
-        return st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
-    if kind in (BYTES, LABELS):
-        return st.binary(max_size=16)  # CTA_LABELS' size
-    return st.binary(min_size=kind.size, max_size=kind.size)
-
-
-def messages(rows: Rows, kind: int) -> st.SearchStrategy[bytes]:
-    def fits(name: str, chosen: dict[str, object]) -> bool:
-        row = flatten(rows)[name][0]
-        prefix = name.removesuffix(row.name)
-        return not row.protocols or chosen.get(prefix + "proto") in row.protocols
-
-    def build(family: int, chosen: dict[str, object]) -> bytes:
-        chosen = {name: value for name, value in chosen.items() if fits(name, chosen)}
-        return message(kind, 0, 7, family, encode(rows, chosen, family))
-
-    def of(family: int) -> st.SearchStrategy[bytes]:
-        fields = {
-            name: values_of(fitting[0])
-            for name, found in flatten(rows).items()
-            if (fitting := [row for row in found if row.only in (0, family)])
-            and fitting[0].kind is not HOST32
-        }
-        return st.builds(
-            build, st.just(family), st.fixed_dictionaries({}, optional=fields)
-        )  # fmt: skip
-
-    return st.sampled_from([2, 10]).flatmap(of)
 
 
 ANY = st.one_of(messages(CONNTRACK, ct_msg(0)), messages(EXPECT, exp_msg(0)))

@@ -21,7 +21,7 @@ from pyconntrack.schema import CONNTRACK, EXPECT
 from pyconntrack.wire import frame
 from pyconntrack.wire.consts import ct_msg, exp_msg
 from support.declared import DECLARED
-from test_layout import messages
+from support.messages import messages
 
 TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)
 FLOW = Flow(

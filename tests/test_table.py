@@ -19,7 +19,7 @@ from pyconntrack.table import FlowTable
 from pyconntrack.wire.consts import AF_INET, AF_INET6, ct_msg
 from pyconntrack.wire.frame import message
 from pyconntrack.wire.tlv import attr, nest
-from test_columns import BATCHES, SEQ
+from support.messages import BATCHES, SEQ
 
 
 def expected(each: bytes) -> dict[str, Any]:
