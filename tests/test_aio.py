@@ -23,7 +23,6 @@ from pyconntrack import (
     Tuple,
 )  # fmt: skip
 from pyconntrack.aio import AsyncDump, AsyncEvents
-from pyconntrack.receiver import LISTING
 from pyconntrack.sync import Dump, Events
 from pyconntrack.table import Builder
 from pyconntrack.testing import (
@@ -35,6 +34,7 @@ from pyconntrack.testing import (
     dump_of,
     event_message,
 )  # fmt: skip
+from pyconntrack.thresholds import LISTING
 from support.entries import udp
 from support.netns import Namespace
 

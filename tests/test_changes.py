@@ -12,7 +12,7 @@ import pytest
 
 from pyconntrack import AsyncConntrack, Conntrack, Filter
 from pyconntrack.cli import main, source
-from pyconntrack.receiver import CHANGE, FEW_CHANGED
+from pyconntrack.thresholds import CHANGE, FEW_CHANGED
 from pyconntrack.transport import Transport
 from pyconntrack.wire import consts as c
 from pyconntrack.wire.frame import split

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pyconntrack.cli import main
-from pyconntrack.cli.source import SMALL
 from pyconntrack.receiver import Receiver
+from pyconntrack.thresholds import SMALL
 from support.ctool import ours
 from support.entries import plain_lines
 

@@ -15,8 +15,9 @@ from pyconntrack import Conntrack, KernelError
 from pyconntrack import request as ask
 from pyconntrack.driver import started, stream
 from pyconntrack.errors import DecodeError, DumpInterrupted
-from pyconntrack.receiver import CHANGE, LISTING, Receiver
+from pyconntrack.receiver import Receiver
 from pyconntrack.session import dump
+from pyconntrack.thresholds import CHANGE, LISTING
 from pyconntrack.transport import Transport
 from pyconntrack.wire import consts as c
 from pyconntrack.wire.frame import NLMSGHDR

@@ -13,12 +13,12 @@ from pyconntrack.cli.bulk import Columns
 from pyconntrack.cli.selection import Formatter, Messages, select
 from pyconntrack.cli.source import Entries
 from pyconntrack.output.json import flow
-from pyconntrack.receiver import CHANGE, FEW_CHANGED, LISTING, Use
+from pyconntrack.thresholds import CHANGE, FEW_CHANGED, LISTING, MANY, SMALL, Use
 from support.ctool import normalise, ours, theirs
 from support.entries import plain_lines
 from support.netns import Namespace, fresh_netns
 
-SIZES = [source.SMALL - 1, source.SMALL, source.MANY + 1000]
+SIZES = [SMALL - 1, SMALL, MANY + 1000]
 
 
 @pytest.fixture(scope="module", params=SIZES)

@@ -17,8 +17,8 @@ from .event_stream import FLOW_GROUPS
 from .events import MAX_RCVBUF, RCVBUF
 from .listener import Exchange, Listener
 from .model import Expect, Flow, Tuple, decode
-from .receiver import FEW_CHANGED, LISTING
 from .session import Window
+from .thresholds import FEW_CHANGED, LISTING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

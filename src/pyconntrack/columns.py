@@ -25,6 +25,7 @@ from .errors import DecodeError
 from .fields import label_place
 from .filter import And, Bits, Differ, In, Label, Net, Not, Or, Text
 from .layout import find
+from .thresholds import FEW, MANY_LENGTHS, MANY_SHAPES
 from .wire.consts import NLMSG_HDRLEN
 from .wire.tlv import c_string
 
@@ -40,13 +41,6 @@ Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.intp]
 Column = npt.NDArray[Any]
-
-#: fewer messages of a length than this are found one by one: numpy's calls cost more
-FEW = 12
-#: more lengths than this in a batch are told apart by sorting
-MANY_LENGTHS = 12
-#: how many layouts of one length are proven as matrices before the rest is found one by one
-MANY_SHAPES = 32
 
 _HEADER = Struct("=IH")
 

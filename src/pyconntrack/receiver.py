@@ -1,7 +1,7 @@
 """Receiving a dump beside the caller's work: a thread takes the next datagrams meanwhile.
 
 The kernel makes a datagram of a dump when the one before is taken, so what is bounded here bounds
-how old an entry is when the caller sees it: see :data:`LISTING` and :data:`CHANGE`.  recvmsg lets
+how old an entry is when the caller sees it: see :mod:`.thresholds`.  recvmsg lets
 go of the interpreter's lock, so on two cores the kernel's work and ours overlap.
 """
 
@@ -16,31 +16,6 @@ from .session import DoneAt
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .driver import Link
-
-
-class Use:
-    """What a dump is for, as sizes: ``ahead``, the datagrams (of 32 KiB) that may wait for the
-    caller, and ``window``, the bytes that are handled at once."""
-
-    __slots__ = ("ahead", "window")
-
-    ahead: int
-    window: int
-
-    def __init__(self, ahead: int, window: int) -> None:
-        self.ahead, self.window = ahead, window
-
-
-#: the kernel works on while a window is formatted; windows are large enough for columns (half as
-#: much costs a fifth more of our own time) and small enough for caches
-LISTING = Use(64, 1 << 20)
-#: only a short time between seeing and changing an entry protects one that changed meanwhile:
-#: of 197,000 deleted under 3,500 reuses a second 84 were wrong with 16 MiB ahead and windows of
-#: 1 MiB, 2 with these sizes.  Four whole datagrams are a window, and more than a window may wait
-CHANGE = Use(6, 120 << 10)
-#: few entries, which are worked on line by line, at ten times the cost: each datagram is listed
-#: while others arrive, or changed before the next but one is made
-FEW_LISTED, FEW_CHANGED = Use(64, 64 << 10), Use(1, 16 << 10)
 
 
 def worth_it() -> bool:

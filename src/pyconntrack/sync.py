@@ -16,8 +16,9 @@ from .event_stream import FLOW_GROUPS
 from .events import MAX_RCVBUF, RCVBUF
 from .listener import Listener
 from .model import Expect, Flow, Tuple, decode
-from .receiver import FEW_CHANGED, LISTING, Receiver
+from .receiver import Receiver
 from .session import gather
+from .thresholds import FEW_CHANGED, LISTING
 from .transport import Transport, wait_readable
 
 TYPE_CHECKING = False

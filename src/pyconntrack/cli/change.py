@@ -13,9 +13,9 @@ from .. import request as ask
 from ..driver import call
 from ..encode import encode
 from ..moulds import make
-from ..receiver import CHANGE, LISTING
 from ..schema import CONNTRACK
 from ..session import batch
+from ..thresholds import CHANGE, GETS, LISTING
 from ..transport import Transport
 from ..wire import consts as c
 from .build import changes
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
     Item = tuple[Layout, bytes]
 
-#: entries of a large table that GETs show again; more are shown by a second dump
-_GETS = 8192
 #: options of -F that have it report entries
 _CAREFUL = {"undo", "dry_run"}
 #: fields that an update changes, by option, each with those that must come along
@@ -291,11 +289,11 @@ class _Shown:
         self._count += chosen.count
         if not isinstance(chosen, Messages):
             self._columns.append(chosen)
-            if self._count > _GETS:
+            if self._count > GETS:
                 self._remember()
             return
         self._messages.append(chosen)
-        if self._count > 4 * _GETS:  # so many come one by one only where numpy is lacking
+        if self._count > 4 * GETS:  # so many come one by one only where numpy is lacking
             self._get(self._messages)
 
     def close(self) -> None:

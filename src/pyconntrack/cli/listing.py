@@ -5,7 +5,7 @@ What the answer needs is imported while the kernel walks through its table.
 
 from __future__ import annotations
 
-from ..receiver import LISTING
+from ..thresholds import LISTING
 from .source import dumps
 
 TYPE_CHECKING = False

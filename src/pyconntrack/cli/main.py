@@ -47,13 +47,13 @@ def asked(arguments: Sequence[str]) -> Entries | None:
         return None
     if len(arguments) > 1 and not arguments[1].startswith("-"):  # it may be another table
         return None
-    from .source import SMALL, Entries, table_size
+    from ..thresholds import FEW_CHANGED, FEW_LISTED, SMALL
+    from .source import Entries, table_size
 
     if table_size() >= SMALL:
         return None
     from .. import request as ask
     from ..errors import ConntrackError
-    from ..receiver import FEW_CHANGED, FEW_LISTED
 
     try:
         return Entries(ask.dump(), FEW_LISTED if arguments[0] in _LISTS else FEW_CHANGED)

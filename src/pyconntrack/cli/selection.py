@@ -16,6 +16,7 @@ from ..output.pieces import compile_line
 from ..output.writer import Writer
 from ..request import about_entry
 from ..session import batch
+from ..thresholds import PRINTED
 from ..wire.frame import split
 from .source import dumps
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..output.bulk import Bulk
     from ..output.pieces import Piece
-    from ..receiver import Use
     from ..session import Batch, Failure
+    from ..thresholds import Use
     from ..transport import Transport
     from .bulk import Columns
     from .many import Lines
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     Selection: TypeAlias = "Messages | Columns"
     #: the shape, the message, its raw values
     Row = tuple[Layout, bytes, tuple[Any, ...]]
-
-
-#: columns of so many entries are printed at once
-PRINTED = 4096
 
 
 class Messages:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from .. import request as ask
 from ..arrays import available
 from ..driver import started
-from ..receiver import CHANGE, FEW_CHANGED, FEW_LISTED, Receiver
+from ..receiver import Receiver
 from ..session import dump, gather
+from ..thresholds import (
+    CHANGE,
+    CHANGED_BYTES,
+    FEW_CHANGED,
+    FEW_LISTED,
+    MANY,
+    MANY_BYTES,
+    MANY_CHANGED,
+)
 from ..transport import Transport
 
 TYPE_CHECKING = False
@@ -14,20 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..filter import Node, PushDown
-    from ..receiver import Use
     from ..request import Request
     from ..session import Batch
+    from ..thresholds import Use
     from .parse import Command
     from .run import Runner
 
-
-#: entries below which a table is asked for before the command line is parsed
-SMALL = 1_000
-#: entries from which a listing's text is worth numpy's import, and a second walk through the
-#: kernel's hash table worth what it narrows; the requests of a change are worth the import sooner
-MANY, MANY_CHANGED = 40_000, 10_000
-#: the same where it is not known how many come, in bytes that have arrived
-MANY_BYTES, CHANGED_BYTES = 12_000_000, 2 << 20
 
 _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 

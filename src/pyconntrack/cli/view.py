@@ -13,11 +13,11 @@ from ..escape import meant
 from ..output.csv import cell
 from ..output.pieces import shown
 from ..output.writer import Writer
-from ..receiver import LISTING
+from ..thresholds import LISTING, PRINTED
 from ..where.names import ADDRESS, FAMILY, LABEL, NUMBER, STATE, STRING, field_of, spellings
 from ..wire.tlv import text
 from .select import predicate
-from .selection import PRINTED, Document, Formatter, Messages, of_messages, selections, writer_of
+from .selection import Document, Formatter, Messages, of_messages, selections, writer_of
 from .values import UsageError
 
 TYPE_CHECKING = False

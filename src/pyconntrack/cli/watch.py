@@ -20,6 +20,7 @@ from ..errors import DecodeError, EventsLost
 from ..event_stream import GROUPS, LOST, EventStream, messages
 from ..listener import Listener, receive
 from ..output.pieces import Call, shown
+from ..thresholds import BURST
 from ..transport import Transport
 from .out import complain, say
 from .select import predicate
@@ -45,8 +46,6 @@ _PREFIX = {"new": "    [NEW] ", "update": " [UPDATE] ", "destroy": "[DESTROY] "}
 _RCVBUF = 64 << 20
 #: the most that the kernel gives (INT_MAX / 2)
 _MAX_RCVBUF = (1 << 30) - 1
-#: datagrams waiting at once from which reading them one by one is too slow
-_MANY = 256
 #: seconds to let events gather when they come one by one, but fast
 _NAP = 0.003
 #: seconds after a signal in which what waits is shown
@@ -166,12 +165,12 @@ class _Events(Listener):
         if self._bursts is not None:
             return receive(self._bursts)
         batch = self._batch
-        while len(batch) < _MANY and (data := super().receive()) is not None:
+        while len(batch) < BURST and (data := super().receive()) is not None:
             if data is LOST:
                 return data  # which was before those that wait
             batch.append(data)
         self._batch = []
-        if len(batch) == _MANY and available() and not self._transport.traced:
+        if len(batch) == BURST and available() and not self._transport.traced:
             from .burst import Bursts
 
             self._bursts = Bursts(self.fileno(), self._lines)

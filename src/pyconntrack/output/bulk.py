@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..columns import Group
+from ..thresholds import FEW
 from .lanes import Lane, Lengths, steps_of
 from .pieces import compile_line
 from .tables import Values
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 _Scratch = dict[tuple[bytes, np.dtype[Any]], tuple[Values, Values]]
 #: messages formatted at once: enough of each shape to pay for numpy's calls
 BLOCK = 8192
-#: fewer rows of a shape than this are formatted one by one
-FEW = 12
 #: plans (one a layout) and prepared literals kept
 PLANS, LITERALS = 4096, 256
 

@@ -7,25 +7,23 @@ from struct import Struct
 from ..errors import DecodeError
 from .consts import NLA_F_NESTED, NLA_HDRLEN, NLA_TYPE_MASK
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 NLATTR = Struct("=HH")  # host byte order, as the kernel writes it
 
 
-def walk(data: bytes | memoryview, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yields (type without flag bits, payload offset, payload size) of each attribute.
+def walk(data: bytes | memoryview, start: int, end: int) -> list[tuple[int, int, int]]:
+    """Return (type without flag bits, payload offset, payload size) of each attribute.
 
     Raises :class:`DecodeError` where a length does not fit between `start` and `end`.  Fewer
     than four bytes at the end are padding, as the kernel reads it (``nla_ok``).
     """
+    attributes = []
     while end - start >= NLA_HDRLEN:
         size, kind = NLATTR.unpack_from(data, start)
         if size < NLA_HDRLEN or size > end - start:
             raise DecodeError(f"attribute {kind & NLA_TYPE_MASK} at byte {start}: length {size}")
-        yield kind & NLA_TYPE_MASK, start + NLA_HDRLEN, size - NLA_HDRLEN
+        attributes.append((kind & NLA_TYPE_MASK, start + NLA_HDRLEN, size - NLA_HDRLEN))
         start += (size + 3) & ~3
+    return attributes
 
 
 def attr(kind: int, payload: bytes) -> bytes:
