@@ -16,6 +16,7 @@ from .errors import DecodeError
 from .event_stream import FLOW_GROUPS
 from .events import MAX_RCVBUF, RCVBUF
 from .listener import Exchange, Listener
+from .load import load
 from .model import Expect, Flow, Tuple, decode
 from .session import Window
 from .thresholds import FEW_CHANGED, LISTING
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
 
     from .errors import EventsLost
     from .filter import Node
+    from .load import Existing, LoadError
     from .model import Changes, Event, Stats
     from .model.batch import E as Row
     from .session import Batch, Conversation, E, Stream, T
     from .table import FlowTable
-    from .verbs import Existing, LoadError, OnInterrupt, Table
+    from .verbs import OnInterrupt, Table
 
 
 async def readable(fd: int) -> None:
-    """Waits until `fd` has something to read."""
+    """Wait until ``fd`` has something to read."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
 
@@ -88,8 +90,8 @@ class _Closing:
 class AsyncDump(Rows):
     """The flows of a dump: an asynchronous iterator that needs constant memory.
 
-    `interrupted` says, once it is exhausted, whether the table changed meanwhile in a way that may
-    have hidden or repeated entries (only with ``on_interrupt="accept"``).
+    ``interrupted`` says, once it is exhausted, whether the table changed meanwhile in a way that
+    may have hidden or repeated entries (only with ``on_interrupt="accept"``).
     """
 
     __slots__ = ()
@@ -102,7 +104,7 @@ class AsyncDump(Rows):
         return await self._rows.__anext__()
 
     async def close(self) -> None:
-        """Ends a dump before its end."""
+        """End a dump before its end."""
         await self._rows.aclose()
 
 
@@ -190,14 +192,14 @@ class AsyncConntrack(Client, _Closing):
         table: Table = "conntrack",
         on_interrupt: OnInterrupt = "raise",
     ) -> AsyncDump:
-        """The flows that meet `filter`: see :meth:`pyconntrack.Conntrack.dump`."""
+        """Return the flows that meet ``filter``: see :meth:`pyconntrack.Conntrack.dump`."""
         listing = verbs.Listing(filter, table, on_interrupt)
         return AsyncDump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     async def table(
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
-        """The flows that meet `filter` as columns: see :meth:`pyconntrack.Conntrack.table`."""
+        """Return a table of the flows that meet ``filter``: see :meth:`.Conntrack.table`."""
         from .table import FlowTable
 
         listing = verbs.Listing(filter, "conntrack", on_interrupt)
@@ -208,25 +210,25 @@ class AsyncConntrack(Client, _Closing):
         return builder.table(FlowTable)
 
     async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
-        """The flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""
+        """Return the flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""
         return await self._call(verbs.get(flow, zone))
 
     async def create(self, flow: Flow) -> None:
-        """Creates a flow: see :meth:`pyconntrack.Conntrack.create`."""
+        """Create a flow: see :meth:`pyconntrack.Conntrack.create`."""
         await self._call(verbs.create(flow))
 
     async def update(
         self, flow: Flow | Tuple, *, zone: int | None = None, **changes: Unpack[Changes]
     ) -> None:
-        """Changes fields of a flow: see :meth:`pyconntrack.Conntrack.update`."""
+        """Change fields of a flow: see :meth:`pyconntrack.Conntrack.update`."""
         await self._call(verbs.update(flow, changes, zone))
 
     async def delete(self, flow: Flow | Tuple, *, zone: int | None = None) -> None:
-        """Deletes a flow: see :meth:`pyconntrack.Conntrack.delete`."""
+        """Delete a flow: see :meth:`pyconntrack.Conntrack.delete`."""
         await self._call(verbs.delete(flow, zone))
 
     async def delete_matching(self, filter: Node) -> list[Flow]:
-        """Deletes all flows that meet `filter`: see :meth:`pyconntrack.Conntrack.delete_matching`.
+        """Delete all flows that meet ``filter``: see :meth:`pyconntrack.Conntrack.delete_matching`.
 
         A task that is cancelled meanwhile has deleted some of them.
         """
@@ -240,7 +242,7 @@ class AsyncConntrack(Client, _Closing):
         return gone
 
     async def flush(self, family: int | str | None = None) -> None:
-        """Empties the table: see :meth:`pyconntrack.Conntrack.flush`."""
+        """Empty the table: see :meth:`pyconntrack.Conntrack.flush`."""
         node = verbs.family_node(family)
         if node is None:
             await self._call(verbs.flush())
@@ -248,35 +250,35 @@ class AsyncConntrack(Client, _Closing):
             await self._delete(node)
 
     async def count(self) -> int:
-        """The number of flows in the table."""
+        """Return the number of flows in the table."""
         return await self._call(verbs.count())
 
     async def stats(self) -> Stats:
-        """Entries, limit, and the counters of each CPU."""
+        """Return entries, limit, and the counters of each CPU."""
         return await self._call(verbs.stats())
 
     async def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
         """Create many flows: see :meth:`pyconntrack.Conntrack.load`."""
-        return [error async for error in self._emitted(verbs.load(flows, existing))]
+        return [error async for error in self._emitted(load(flows, existing))]
 
     def expectations(self) -> AsyncIterator[Expect]:
-        """The expectation table."""
+        """Return the expectation table."""
         return self._entries(Expect, verbs.expectations())
 
     async def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
-        """The expectation as it is now; KernelError with ENOENT where there is none."""
+        """Return the expectation as it is now; KernelError with ENOENT where there is none."""
         return await self._call(verbs.get_expectation(expect, zone))
 
     async def create_expectation(self, expect: Expect) -> None:
-        """Creates an expectation: `tuple`, `mask`, `master` (a flow that exists), `timeout`."""
+        """Create an expectation: see :meth:`pyconntrack.Conntrack.create_expectation`."""
         await self._call(verbs.create_expectation(expect))
 
     async def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
-        """Deletes an expectation; KernelError with ENOENT where there is none."""
+        """Delete an expectation; KernelError with ENOENT where there is none."""
         await self._call(verbs.delete_expectation(expect, zone))
 
     async def flush_expectations(self) -> None:
-        """Empties the expectation table."""
+        """Empty the expectation table."""
         await self._call(verbs.flush_expectations())
 
     def events(
@@ -288,5 +290,5 @@ class AsyncConntrack(Client, _Closing):
         rcvbuf: int = RCVBUF,
         max_rcvbuf: int = MAX_RCVBUF,
     ) -> AsyncEvents:
-        """Listens from now on: see :meth:`pyconntrack.Conntrack.events`."""
+        """Listen from now on: see :meth:`pyconntrack.Conntrack.events`."""
         return self._listen(AsyncEvents, groups, filter, resync, rcvbuf, max_rcvbuf)

@@ -105,5 +105,5 @@ class Rows:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the kernel reported an interruption (NLM_F_DUMP_INTR)."""
+        """Return whether the kernel reported an interruption (NLM_F_DUMP_INTR)."""
         return self._listing.interrupted

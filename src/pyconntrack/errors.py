@@ -119,3 +119,9 @@ def kernel_error(
     if errno in (_errno.EOPNOTSUPP, _errno.EPROTONOSUPPORT):
         return NotSupported(errno, operation, ext_ack, flow)
     return KernelError(errno, operation, ext_ack, flow)
+
+
+def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Raise :class:`RequestError` where the argument ``name`` is none of ``words``."""
+    if value not in words:
+        raise RequestError(f"{name}: {value!r} is none of {', '.join(words)}")

@@ -102,7 +102,7 @@ def read(data: bytes, node: Node | None) -> Iterator[Event]:
 
 
 class _Entry:
-    """What the consumer knows of a flow: the last `flow` it was given, and `news` (name: raw)."""
+    """What the consumer knows of a flow: the last ``flow`` it was given; ``news`` (name: raw)."""
 
     __slots__ = ("flow", "news")
 
@@ -126,8 +126,8 @@ def _news(flow: Flow) -> dict[str, Any]:
 class _Synchronised(EventStream):
     """Events, and after a loss whatever the consumer's copy of the table is wrong about.
 
-    `copy` mirrors the consumer's copy.  `touched`: what was reported while a dump runs (None: the
-    flow ended); it is newer than what the dump says.
+    ``copy`` mirrors the consumer's copy.  ``touched``: what was reported while a dump runs (None:
+    the flow ended); it is newer than what the dump says.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -246,6 +246,6 @@ class _Synchronised(EventStream):
 
 
 def _overlay(flow: Flow, newer: Flow) -> Flow:
-    """`flow` with the fields that `newer` carries."""
+    """Return ``flow`` with the fields that ``newer`` carries."""
     values = {**flow._values(), **newer._values()}
     return Flow.from_raw(values, flow.family)

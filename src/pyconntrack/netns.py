@@ -16,9 +16,9 @@ def path_of(netns: str | int | os.PathLike[str]) -> str:
 
 
 class Held:
-    """A namespace named once and held until `close`.
+    """A namespace named once and held until ``close``.
 
-    `netns`: None (the thread's own), a name as ``ip netns`` has it, a process id, or a path.
+    ``netns``: None (the thread's own), a name as ``ip netns`` has it, a process id, or a path.
     Names can be reused and processes end; the descriptor stays what it was.
     """
 
@@ -40,7 +40,7 @@ class Held:
 
     @property
     def path(self) -> str | None:
-        """What :class:`~pyconntrack.transport.Transport` takes as its `netns`."""
+        """What :class:`~pyconntrack.transport.Transport` takes as its ``netns``."""
         return None if self._fd < 0 else f"/proc/self/fd/{self._fd}"
 
     def close(self) -> None:

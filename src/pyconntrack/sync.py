@@ -15,6 +15,7 @@ from .errors import DecodeError
 from .event_stream import FLOW_GROUPS
 from .events import MAX_RCVBUF, RCVBUF
 from .listener import Listener
+from .load import load
 from .model import Expect, Flow, Tuple, decode
 from .receiver import Receiver
 from .session import gather
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 
     from .errors import EventsLost
     from .filter import Node
+    from .load import Existing, LoadError
     from .model import Changes, Event, Stats
     from .model.batch import E as Row
     from .session import Batch, Conversation, E, Stream, T
     from .table import FlowTable
-    from .verbs import Existing, LoadError, OnInterrupt, Table
+    from .verbs import OnInterrupt, Table
 
 
 class _Closing:
@@ -55,8 +57,8 @@ class _Closing:
 class Dump(Rows):
     """The flows of a dump: an iterator that needs constant memory.
 
-    `interrupted` says, once it is exhausted, whether the table changed meanwhile in a way that may
-    have hidden or repeated entries (only with ``on_interrupt="accept"``).
+    ``interrupted`` says, once it is exhausted, whether the table changed meanwhile in a way that
+    may have hidden or repeated entries (only with ``on_interrupt="accept"``).
     """
 
     __slots__ = ()
@@ -69,7 +71,7 @@ class Dump(Rows):
         return next(self._rows)
 
     def close(self) -> None:
-        """Ends a dump before its end."""
+        """End a dump before its end."""
         self._rows.close()
 
 
@@ -118,9 +120,9 @@ class Events(Listener, _Closing):
 class Conntrack(Client, _Closing):
     """Connection tracking of a network namespace, blocking.
 
-    `netns`: None for the calling thread's own namespace; a name (as ``ip netns`` has it), a
+    ``netns``: None for the calling thread's own namespace; a name (as ``ip netns`` has it), a
     process id or a path for another, which is held until :meth:`close`; the calling thread stays
-    where it is.  `transport`: makes the sockets instead (see :mod:`pyconntrack.testing`).
+    where it is.  ``transport``: makes the sockets instead (see :mod:`pyconntrack.testing`).
 
     All verbs need CAP_NET_ADMIN in the namespace and raise
     :class:`~pyconntrack.PermissionDenied` without; other refusals are
@@ -164,10 +166,10 @@ class Conntrack(Client, _Closing):
         table: Table = "conntrack",
         on_interrupt: OnInterrupt = "raise",
     ) -> Dump:
-        """The flows that meet `filter`, in the kernel's order.
+        """Return the flows that meet ``filter``, in the kernel's order.
 
-        `table`: "conntrack", "dying" or "unconfirmed".  `on_interrupt`, when the kernel says that
-        the table changed so that entries may be missing: "raise"
+        ``table``: "conntrack", "dying" or "unconfirmed".  ``on_interrupt``, when the kernel says
+        that the table changed so that entries may be missing: "raise"
         (:class:`~pyconntrack.DumpInterrupted`, after the last flow), "retry" (holds the flows
         back until a dump went through undisturbed: memory grows with the table) or "accept"
         (``interrupted`` of the returned iterator tells).
@@ -178,7 +180,7 @@ class Conntrack(Client, _Closing):
     def table(
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
-        """The flows that meet `filter` as columns: a :class:`~pyconntrack.FlowTable` (numpy)."""
+        """Return the flows that meet ``filter`` as columns of numpy."""
         from .table import FlowTable
 
         listing = verbs.Listing(filter, "conntrack", on_interrupt)
@@ -188,14 +190,14 @@ class Conntrack(Client, _Closing):
         return builder.table(FlowTable)
 
     def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
-        """The flow as it is now, found by the original tuple, zone and (where known) id.
+        """Return the flow as it is now, found by the original tuple, zone and (where known) id.
 
         KernelError with ENOENT where there is none.
         """
         return self._call(verbs.get(flow, zone))
 
     def create(self, flow: Flow) -> None:
-        """Creates a flow; `timeout` must be set, `reply` is the inverted `orig` where it is not.
+        """Create a flow; ``timeout`` must be set, ``reply`` is else the inverse of ``orig``.
 
         Status bits and fields that only the kernel writes (id, counters...) are left out.
         KernelError with EEXIST where there is one already.
@@ -205,21 +207,21 @@ class Conntrack(Client, _Closing):
     def update(
         self, flow: Flow | Tuple, *, zone: int | None = None, **changes: Unpack[Changes]
     ) -> None:
-        """Changes fields of a flow that exists: `changes`, or all changeable ones of `flow`.
+        """Change fields of a flow that exists: ``changes``, or all changeable ones of ``flow``.
 
         KernelError with ENOENT where there is none.
         """
         self._call(verbs.update(flow, changes, zone))
 
     def delete(self, flow: Flow | Tuple, *, zone: int | None = None) -> None:
-        """Deletes a flow, found by the original tuple, zone and (where known) id.
+        """Delete a flow, found by the original tuple, zone and (where known) id.
 
         KernelError with ENOENT where there is none.
         """
         self._call(verbs.delete(flow, zone))
 
     def delete_matching(self, filter: Node) -> list[Flow]:
-        """Deletes all flows that meet `filter`; returns those that it deleted.
+        """Delete all flows that meet ``filter``; return those that it deleted.
 
         Entry by entry, never by a flush: an older kernel that knows no filter loses nothing else.
         A flow that ended by itself meanwhile is not in the list.
@@ -233,7 +235,7 @@ class Conntrack(Client, _Closing):
         return gone
 
     def flush(self, family: int | str | None = None) -> None:
-        """Empties the table, or deletes what ``"ipv4"`` or ``"ipv6"`` has in it."""
+        """Empty the table, or delete what ``"ipv4"`` or ``"ipv6"`` has in it."""
         node = verbs.family_node(family)
         if node is None:
             self._call(verbs.flush())
@@ -241,11 +243,11 @@ class Conntrack(Client, _Closing):
             self._delete(node)
 
     def count(self) -> int:
-        """The number of flows in the table."""
+        """Return the number of flows in the table."""
         return self._call(verbs.count())
 
     def stats(self) -> Stats:
-        """Entries, limit, and the counters of each CPU."""
+        """Return entries, limit, and the counters of each CPU."""
         return self._call(verbs.stats())
 
     def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
@@ -257,26 +259,26 @@ class Conntrack(Client, _Closing):
         "error" it is refused.  A flow is created after its ``master``; where that does not come,
         without it, and a UserWarning counts such flows.
         """
-        return list(self._emitted(verbs.load(flows, existing)))
+        return list(self._emitted(load(flows, existing)))
 
     def expectations(self) -> Iterator[Expect]:
-        """The expectation table."""
+        """Return the expectation table."""
         return self._entries(Expect, verbs.expectations())
 
     def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
-        """The expectation as it is now; KernelError with ENOENT where there is none."""
+        """Return the expectation as it is now; KernelError with ENOENT where there is none."""
         return self._call(verbs.get_expectation(expect, zone))
 
     def create_expectation(self, expect: Expect) -> None:
-        """Creates an expectation: `tuple`, `mask`, `master` (a flow that exists), `timeout`."""
+        """Create an expectation: ``tuple``, ``mask``, ``timeout``, and ``master``, which exists."""
         self._call(verbs.create_expectation(expect))
 
     def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
-        """Deletes an expectation; KernelError with ENOENT where there is none."""
+        """Delete an expectation; KernelError with ENOENT where there is none."""
         self._call(verbs.delete_expectation(expect, zone))
 
     def flush_expectations(self) -> None:
-        """Empties the expectation table."""
+        """Empty the expectation table."""
         self._call(verbs.flush_expectations())
 
     def events(
@@ -288,14 +290,14 @@ class Conntrack(Client, _Closing):
         rcvbuf: int = RCVBUF,
         max_rcvbuf: int = MAX_RCVBUF,
     ) -> Events:
-        """Listens from now on; an iterator of Event and, where some were lost, EventsLost.
+        """Listen from now on; return an iterator of Event and, where some were lost, EventsLost.
 
-        `groups`: of "new", "update", "destroy", "exp_new", "exp_update", "exp_destroy".
-        `rcvbuf`: the receive buffer in bytes; it doubles after each loss up to `max_rcvbuf`.
-        `resync`: begins with a synthetic NEW for each flow that is there, and follows a loss with
+        ``groups``: of "new", "update", "destroy", "exp_new", "exp_update", "exp_destroy".
+        ``rcvbuf``: the receive buffer in bytes; it doubles after each loss up to ``max_rcvbuf``.
+        ``resync``: begins with a synthetic NEW for each flow that is there, and follows a loss with
         synthetic events for all that changed meanwhile, so that a copy of the table kept by the
         events is right again (timeouts and counters aside, which events do not tell).
-        An update carries what the kernel sends with it, so `filter` sees no more than that.
+        An update carries what the kernel sends with it, so ``filter`` sees no more than that.
         With ``nf_conntrack_events=2`` (the default, Linux 5.19+) the kernel reports changes only
         of flows that began while somebody listened; set it to 1 to hear of all.
         """

@@ -44,9 +44,9 @@ class ScriptError(AssertionError):
 class Step:
     """One request and its answers.
 
-    `answers`: datagrams (bytes), functions of the request that make one, or ENOBUFS / TRUNCATED.
-    `unasked`: what an event socket is given at the same time.
-    `expect`: the request's bytes with its sequence numbers zeroed, or a function that returns
+    ``answers``: datagrams (bytes), functions of the request that make one, or ENOBUFS / TRUNCATED.
+    ``unasked``: what an event socket is given at the same time.
+    ``expect``: the request's bytes with its sequence numbers zeroed, or a function that returns
     whether it is right; None takes anything.
     """
 
@@ -68,9 +68,10 @@ class Step:
 class ScriptedKernel:
     """A kernel that plays a script; takes the place of the socket.
 
-    `steps`: answers of the requests in their order; `unasked`: datagrams (or ENOBUFS) that are
+    ``steps``: answers of the requests in their order; ``unasked``: datagrams (or ENOBUFS) that are
     there to read without a request, for the sockets that have joined a group of events.
-    `requests` keeps what was sent; `dropped` is the drop counter that an ENOBUFS raises by `loss`.
+    ``requests`` keeps what was sent; ``dropped`` is the drop counter that an ENOBUFS raises by
+    ``loss``.
     """
 
     def __init__(
@@ -90,21 +91,21 @@ class ScriptedKernel:
         os.write(self._pipe[1], b"!")  # always readable: what there is to read is in the script
 
     def __call__(self, netns: object = None, *, rcvbuf: int = 0, blocking: bool = True) -> Any:
-        """Opening a socket; all sockets play the one script."""
+        """Open a socket; all sockets play the one script."""
         self.opened += 1
         return _Socket(self)
 
     @property
     def finished(self) -> bool:
-        """Whether the whole script was played."""
+        """Return whether the whole script was played."""
         return not (self.steps or self.queue or self.unasked)
 
     def fileno(self) -> int:
-        """A descriptor that is always readable."""
+        """Return a descriptor that is always readable."""
         return self._pipe[0]
 
     def close(self) -> None:
-        """Counts; the script goes on for the next socket."""
+        """Count a closed socket; the script goes on for the next one."""
         self.closed += 1
 
     def __del__(self) -> None:
@@ -112,21 +113,21 @@ class ScriptedKernel:
             os.close(fd)
 
     def set_rcvbuf(self, size: int) -> None:
-        """Keeps what was asked for in `sizes`."""
+        """Keep what was asked for in ``sizes``."""
         self.sizes.append(size)
 
     @property
     def rcvbuf(self) -> int:
-        """The last size that was asked for."""
+        """Return the last size that was asked for."""
         return self.sizes[-1] if self.sizes else 212992
 
     @property
     def drops(self) -> int:
-        """How many datagrams were lost so far."""
+        """Return how many datagrams were lost so far."""
         return self.dropped
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Takes the next step; :class:`ScriptError` if there is none, or another was expected."""
+        """Take the next step; :class:`ScriptError` if there is none, or another was expected."""
         request = bytes(data)
         self.requests.append(request)
         if not self.steps:
@@ -146,7 +147,7 @@ class ScriptedKernel:
         self.unasked += step.unasked
 
     def recv(self, *, unasked: bool = False) -> bytes:
-        """The next datagram; BlockingIOError where the script has none."""
+        """Return the next datagram; BlockingIOError where the script has none."""
         queue = self.unasked if unasked else self.queue
         if not queue:
             raise BlockingIOError(_errno.EAGAIN, "the script has nothing to read")
@@ -170,22 +171,22 @@ class _Socket:
         return getattr(self._kernel, name)
 
     def join(self, groups: Iterable[int]) -> None:
-        """Keeps the groups in `groups` of the kernel."""
+        """Keep the groups in ``groups`` of the kernel."""
         self._joined = True
         self._kernel.groups += groups
 
     def leave(self, groups: Iterable[int]) -> None:
-        """Takes them out again."""
+        """Take ``groups`` out of those of the kernel."""
         for group in groups:
             self._kernel.groups.remove(group)
 
     def recv(self) -> bytes:
-        """The next datagram; BlockingIOError where the script has none."""
+        """Return the next datagram; BlockingIOError where the script has none."""
         return self._kernel.recv(unasked=self._joined)
 
 
 def _places(request: bytes) -> Iterator[int]:
-    """Where each message of a request begins."""
+    """Yield where each message of a request begins."""
     pos = 0
     while pos + 16 <= len(request):
         yield pos
@@ -193,7 +194,7 @@ def _places(request: bytes) -> Iterator[int]:
 
 
 def without_seq(request: bytes) -> bytes:
-    """A request of one or many messages with all sequence numbers zeroed, for comparison."""
+    """Return a request of one or many messages with all its sequence numbers zeroed."""
     out = bytearray(request)
     for pos in _places(request):
         out[pos + 8 : pos + 12] = b"\0\0\0\0"
@@ -201,18 +202,18 @@ def without_seq(request: bytes) -> bytes:
 
 
 def _header(request: bytes, index: int = -1) -> tuple[int, int]:
-    """(sequence number, position) of one message of a request."""
+    """Return (sequence number, position) of one message of a request."""
     at = list(_places(request))[index]
     return int.from_bytes(request[at + 8 : at + 12], sys.byteorder), at
 
 
 def with_header(part: bytes, kind: int, flags: int, seq: int = 0, portid: int = 0) -> bytes:
-    """A message with another type, flags, sequence number and port."""
+    """Return a message with another type, flags, sequence number and port."""
     return NLMSGHDR.pack(len(part), kind, flags, seq, portid) + part[16:]
 
 
 def event_message(kind: str, entry: Flow | Expect) -> bytes:
-    """The datagram of an event: `kind` is "NEW", "UPDATE" or "DESTROY"."""
+    """Return the datagram of an event: ``kind`` is "NEW", "UPDATE" or "DESTROY"."""
     from .model import Flow
 
     make = c.ct_msg if isinstance(entry, Flow) else c.exp_msg
@@ -221,7 +222,7 @@ def event_message(kind: str, entry: Flow | Expect) -> bytes:
 
 
 def dump_of(*entries: Flow | Expect, interrupted: bool = False) -> Callable[[bytes], bytes]:
-    """The answer "a datagram of a dump" with these entries."""
+    """Return the answer "a datagram of a dump" with these entries."""
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
@@ -237,7 +238,7 @@ def dump_of(*entries: Flow | Expect, interrupted: bool = False) -> Callable[[byt
 
 
 def done(*, interrupted: bool = False, errno: int = 0) -> Callable[[bytes], bytes]:
-    """The answer "that was the dump"."""
+    """Return the answer "that was the dump"."""
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
@@ -249,7 +250,7 @@ def done(*, interrupted: bool = False, errno: int = 0) -> Callable[[bytes], byte
 
 
 def reply(entry: Flow | Expect) -> Callable[[bytes], bytes]:
-    """The answer of a get."""
+    """Return the answer of a get."""
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
@@ -260,9 +261,9 @@ def reply(entry: Flow | Expect) -> Callable[[bytes], bytes]:
 
 
 def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Callable[[bytes], bytes]:
-    """The acknowledgement of a request, or its refusal with `errno` and the kernel's words.
+    """Return the answer to a request: an acknowledgement, or ``errno`` and the kernel's words.
 
-    `index`: of which message of a batch; None is the last.
+    ``index``: of which message of a batch; None is the last.
     """
 
     def answer(request: bytes) -> bytes:
@@ -285,7 +286,7 @@ class NetnsUnavailable(OSError):
 
 
 def fresh_netns() -> AbstractContextManager[str]:
-    """A new, empty network namespace for the calling thread, which is put back afterwards.
+    """Return a new, empty network namespace for the calling thread, which is put back afterwards.
 
     Yields its path, for ``Conntrack(netns=path)`` from other threads.  ``lo`` is up.  Raises
     :class:`NetnsUnavailable` without CAP_SYS_ADMIN.  As a pytest fixture::
@@ -335,7 +336,7 @@ def _fresh_netns() -> Iterator[str]:
 
 
 def netns_fixture() -> Callable[[], Generator[str, None, None]]:
-    """A pytest fixture of :func:`fresh_netns`; skips the test where none can be made::
+    """Return a pytest fixture of :func:`fresh_netns`; skips the test where none can be made::
 
         netns = pyconntrack.testing.netns_fixture()
     """

@@ -26,7 +26,7 @@ _CLONE_NEWNET = 0x40000000
 class Transport:
     """One netlink socket of family NETLINK_NETFILTER.
 
-    `netns`: None for the current network namespace; a name (as ``ip netns`` has it), a process id
+    ``netns``: None for the current network namespace; a name (as ``ip netns`` has it), a process id
     or a path for another; the calling thread is put back where it was.  Raises
     :class:`~pyconntrack.errors.KernelError`.
     """
@@ -50,15 +50,15 @@ class Transport:
             self.set_rcvbuf(rcvbuf)
 
     def fileno(self) -> int:
-        """The file descriptor."""
+        """Return the file descriptor."""
         return int(self._sock.fileno())
 
     def close(self) -> None:
-        """Closes the socket; twice is no error."""
+        """Close the socket; twice is no error."""
         self._sock.close()
 
     def set_rcvbuf(self, size: int) -> None:
-        """Asks for a receive buffer of `size` bytes, past net.core.rmem_max where allowed."""
+        """Ask for a receive buffer of ``size`` bytes, past net.core.rmem_max where allowed."""
         try:
             self._sock.setsockopt(_socket.SOL_SOCKET, c.SO_RCVBUFFORCE, size)
         except OSError:
@@ -66,17 +66,17 @@ class Transport:
 
     @property
     def rcvbuf(self) -> int:
-        """The size of the receive buffer in bytes, the kernel's doubling taken back."""
+        """Return the size of the receive buffer in bytes, the kernel's doubling taken back."""
         return int(self._sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF)) // 2
 
     @property
     def drops(self) -> int:
-        """How many datagrams the kernel dropped for want of room (``SO_MEMINFO``)."""
+        """Return how many datagrams the kernel dropped for want of room (``SO_MEMINFO``)."""
         raw = self._sock.getsockopt(_socket.SOL_SOCKET, c.SO_MEMINFO, 36)
         return int.from_bytes(raw[32:36], sys.byteorder)
 
     def join(self, groups: Iterable[int]) -> None:
-        """Subscribes to multicast groups (``NFNLGRP_*``)."""
+        """Subscribe to multicast groups (``NFNLGRP_*``)."""
         for group in groups:
             try:
                 self._sock.setsockopt(c.SOL_NETLINK, c.NETLINK_ADD_MEMBERSHIP, group)
@@ -89,7 +89,7 @@ class Transport:
             self._sock.setsockopt(c.SOL_NETLINK, c.NETLINK_DROP_MEMBERSHIP, group)
 
     def attach(self, program: bytes) -> None:
-        """Has the kernel drop datagrams that a classic BPF program (struct sock_filter) rejects.
+        """Have the kernel drop datagrams that a classic BPF program (struct sock_filter) rejects.
 
         A kernel that refuses it delivers them all.
         """
@@ -105,7 +105,7 @@ class Transport:
             pass
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends one datagram, of one or many messages."""
+        """Send one datagram, of one or many messages."""
         try:
             self._sock.sendto(data, (0, 0))
         except OSError as error:
@@ -114,7 +114,7 @@ class Transport:
             raise kernel_error(number, "asking the kernel") from None
 
     def recv(self) -> bytes:
-        """The next datagram.
+        """Return the next datagram.
 
         Raises BlockingIOError on a non-blocking socket with nothing to read, and
         :class:`KernelError` with ENOBUFS after a loss.
@@ -173,7 +173,7 @@ def _in_netns(netns: str | int | None, action: Callable[[], T]) -> T:
 
 
 def wait_readable(fd: int, seconds: float | None) -> bool:
-    """Whether `fd` became readable within `seconds` (None: waits on)."""
+    """Return whether ``fd`` became readable within ``seconds`` (None: waits on)."""
     import select
 
     return bool(select.select([fd], [], [], seconds)[0])

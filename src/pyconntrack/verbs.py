@@ -6,22 +6,27 @@ The blocking and the asyncio client run the same generators, so that both cannot
 from __future__ import annotations
 
 import errno
-from itertools import islice
 
 from . import entry_requests, request, session
 from .convert import family_number
 from .entry_requests import entry_of
-from .errors import DecodeError, DumpInterrupted, KernelError, RequestError, kernel_error
+from .errors import (
+    DecodeError,
+    DumpInterrupted,
+    KernelError,
+    RequestError,
+    check_word,
+    kernel_error,
+)
 from .filter import In, push_down
 from .keywords import as_node
 from .layout import find
 from .model import CpuStats, Expect, Flow, Stats, decode
-from .restoration import Restoration
 from .wire import consts as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any, Literal, TypeVar
 
     from .filter import Node
@@ -31,39 +36,11 @@ if TYPE_CHECKING:
     from .table import Builder
 
     E = TypeVar("E", Flow, Expect)
-    Existing = Literal["error", "update"]
     OnInterrupt = Literal["raise", "retry", "accept"]
     Table = Literal["conntrack", "dying", "unconfirmed"]
 
 #: how often an interrupted dump is begun again
 RETRIES = 10
-
-
-class LoadError:
-    """A flow of ``load`` that was refused: its `index`, the `flow`, and the `error`."""
-
-    __slots__ = ("_error", "_flow", "_index")
-
-    def __init__(self, index: int, flow: Flow, error: KernelError) -> None:
-        self._index, self._flow, self._error = index, flow, error
-
-    @property
-    def index(self) -> int:
-        """Which flow it was, counted from 0."""
-        return self._index
-
-    @property
-    def flow(self) -> Flow:
-        """The flow itself."""
-        return self._flow
-
-    @property
-    def error(self) -> KernelError:
-        """What the kernel said."""
-        return self._error
-
-    def __repr__(self) -> str:
-        return f"LoadError({self._index}, {self._error})"
 
 
 # -- dumps --------------------------------------------------------------------------------------
@@ -81,8 +58,8 @@ class Listing:
     def __init__(self, filter: Node | None, table: str, on_interrupt: str) -> None:
         self.node: Node | None = as_node(filter)
         self.interrupted: bool = False
-        _check_word("on_interrupt", on_interrupt, ("raise", "retry", "accept"))
-        _check_word("table", table, ("conntrack", "dying", "unconfirmed"))
+        check_word("on_interrupt", on_interrupt, ("raise", "retry", "accept"))
+        check_word("table", table, ("conntrack", "dying", "unconfirmed"))
         # the other dumps heed no filter
         down = push_down(self.node if table == "conntrack" else None)
         wanted = request.dump(table, down.family, down.payload)
@@ -112,11 +89,6 @@ class Listing:
 
         select = None if self.node is None else partial(mask, self.node)
         return Builder(select=select, expect=expect)
-
-
-def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
-    if value not in words:
-        raise RequestError(f"{name}: {value!r} is none of {', '.join(words)}")
 
 
 # -- one entry -----------------------------------------------------------------------------------
@@ -210,57 +182,6 @@ def family_node(family: int | str | None) -> Node | None:
     """
     number = family_number(family)
     return In("family", (number, number)) if number else None
-
-
-def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
-    """Create many flows; emit a :class:`LoadError` for each refused one.
-
-    A list or tuple is checked as a whole before anything is sent; any other iterable is read and
-    checked a round at a time, so it may be longer than memory.  ``existing``: what a flow that is
-    there already draws, a LoadError ("error") or a change of what differs ("update").
-    Warn (UserWarning) of those that were made without the master that they name.
-    """
-    _check_word("existing", existing, ("error", "update"))
-    flags = c.NLM_F_APPEND if existing == "update" else 0
-    if isinstance(flows, (list, tuple)):
-        for number, flow in enumerate(flows):
-            _load_request(number, flow)
-    source = iter(flows)
-    restoration = Restoration()
-    first = session.sequence() & 0x3FFFFFFF
-    end = first
-    given: dict[int, Flow] = {}  # those of this round, and those that wait for their masters
-    while True:
-        parts = []
-        for flow in islice(source, session.BATCH_MESSAGES):
-            wanted = _load_request(end - first, flow)
-            parts.append(wanted.message(end, flags))
-            given[end] = flow
-            end += 1
-        failures = []
-        for data, last in session.sends(parts):
-            failures += yield from restoration.send(data, last)
-        if not parts:
-            failures = yield from restoration.finish()
-        for failure in failures:
-            flow = given[failure.index]
-            error = kernel_error(failure.errno, "creating a flow", failure.ext_ack, flow)
-            yield LoadError(failure.index - first, flow, error)
-        if not parts:
-            break
-        given = {number: given[number] for number, _ in restoration.waiting}
-    if restoration.orphans:
-        from warnings import warn
-
-        warn(f"{restoration.orphans} flows were created without the master that they name: "
-             "it does not exist", stacklevel=2)  # fmt: skip
-
-
-def _load_request(number: int, flow: Flow) -> Request:
-    try:
-        return entry_requests.creation(flow)
-    except RequestError as error:
-        raise RequestError(f"flow {number}: {error}") from None
 
 
 # -- statistics ---------------------------------------------------------------------------------

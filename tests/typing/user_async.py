@@ -15,7 +15,7 @@ from pyconntrack import (
     Tuple,
 )
 from pyconntrack.aio import AsyncDump, AsyncEvents
-from pyconntrack.verbs import LoadError
+from pyconntrack.load import LoadError
 
 
 async def open_them() -> None:

@@ -15,8 +15,8 @@ from pyconntrack import (
     Stats,
     Tuple,
 )
+from pyconntrack.load import LoadError
 from pyconntrack.sync import Dump, Events
-from pyconntrack.verbs import LoadError
 
 
 def open_them() -> None:
