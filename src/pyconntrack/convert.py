@@ -118,7 +118,7 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
 
 
 def packed(value: AddressLike, name: str) -> bytes:
-    """An address in packed form, from text, packed bytes or an ``ipaddress`` value."""
+    """Return an address packed, from text, packed bytes or an ``ipaddress`` value."""
     if isinstance(value, str):
         family = AF_INET6 if ":" in value else AF_INET
         try:
@@ -133,7 +133,7 @@ def packed(value: AddressLike, name: str) -> bytes:
 
 
 def family_number(value: Any) -> int:
-    """A layer 3 family, from its number or word; 0 where it does not matter (None)."""
+    """Return a layer 3 family, from its number or word; 0 for None."""
     if value is None:
         return 0
     if isinstance(value, str):
@@ -164,7 +164,7 @@ def _label_bytes(value: Any, name: str) -> bytes:
 
 
 def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
-    """The words of the bits set in `value`; a bit without a word stays a number."""
+    """Return the words of the bits set in ``value``; a bit without a word stays a number."""
     return [words.get(1 << bit, 1 << bit) for bit in bits_of(value)]
 
 

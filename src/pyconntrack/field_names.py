@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def flatten(rows: Rows) -> dict[str, tuple[Attr, ...]]:
-    """Public field name -> the schema rows that carry it."""
+    """Return the schema rows of ``rows`` that carry each public field name."""
     found: dict[str, tuple[Attr, ...]] = {}
     for name, _, row in leaves(rows):
         found[name] = (*found.get(name, ()), row)

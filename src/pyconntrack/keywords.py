@@ -54,7 +54,7 @@ class Filter(And):
 
     @staticmethod
     def where(text: str) -> Node:
-        """The predicate of an expression such as ``"proto == tcp and orig_dport in 80,443"``."""
+        """Return the predicate of a text such as ``"proto == tcp and orig_dport in 80,443"``."""
         from . import where
 
         node: Node = where.parse(text)
@@ -65,7 +65,7 @@ class Filter(And):
 
 
 def as_node(value: object) -> Node | None:
-    """A caller's filter; :class:`RequestError` for what is none."""
+    """Return the predicate of a caller's filter; :class:`RequestError` for what is none."""
     if isinstance(value, Filter):
         return And(value.nodes)
     if value is None or isinstance(value, Node):
@@ -109,7 +109,7 @@ def _check_mask(keyword: str, want: int, mask: int) -> None:
 
 
 def _items(value: Any) -> list[Any]:
-    """What stands for several: any iterable but a text, an address, a range or a network."""
+    """Return the items of any iterable but a text, an address, a range or a network."""
     one = isinstance(value, (str, bytes, range)) or hasattr(value, "network_address")
     return [value] if one or not hasattr(value, "__iter__") else list(value)
 

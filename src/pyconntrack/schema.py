@@ -270,7 +270,7 @@ STATS_EXP_CPU = _rows(
 
 
 def leaves(rows: Rows, prefix: str = "", part: str = "") -> Iterator[tuple[str, str, Attr]]:
-    """(public name, the tuple or counters that it lies in or "", row) of every leaf, in order."""
+    """Yield (public name, tuple or counters that it lies in or "", row) of every leaf, in order."""
     for row in rows.values():
         if isinstance(row, Attr):
             yield prefix + row.name, part, row

@@ -50,7 +50,7 @@ class Entry(Value):
         family: int = 0,
         kept: Iterable[tuple[tuple[int, ...], bytes]] = (),
     ) -> None:
-        """Makes the message of `raw`, what `given` says in its stead, and `kept` attributes."""
+        """Make the message of ``raw``, of ``given`` in its stead, and of ``kept`` attributes."""
         raw = {} if raw is None else raw
         known = self._fields
         for name, value in given.items():
@@ -77,7 +77,7 @@ class Entry(Value):
 
     @classmethod
     def from_message(cls, message: bytes) -> Self:
-        """The value of a netlink message (from its nlmsghdr on).
+        """Return the value of a netlink message (from its nlmsghdr on).
 
         Raises :class:`~pyconntrack.DecodeError` if it is broken, or about something else.
         """
@@ -89,7 +89,7 @@ class Entry(Value):
 
     @classmethod
     def from_raw(cls, values: Mapping[str, Any], family: int) -> Self:
-        """The value of raw field values (addresses packed, flags and states as numbers)."""
+        """Return the value of raw field values: packed addresses, flags and states as numbers."""
         self = cls.__new__(cls)
         self._build(values, family=family)
         return self
@@ -110,14 +110,14 @@ class Entry(Value):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, as ``conntrack -o json`` writes it.
+        """Return the JSON form, as ``conntrack -o json`` writes it.
 
         A tuple and its counters are an object; addresses and words are text; absent is absent.
         """
         return plain(self._layout, self._message)
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with fields changed (by schema name, or ``orig=Tuple(...)``); None removes one.
+        """Return a copy with fields changed, by name or ``orig=Tuple(...)``; None removes one.
 
         Raises :class:`~pyconntrack.RequestError` for a name or value that does not fit.
         """
@@ -153,7 +153,7 @@ class Entry(Value):
         return hash(self.key)
 
     def same_as(self, other: object) -> bool:
-        """Whether `other` is equal in every field, unlike ``==`` which asks for identity."""
+        """Return whether ``other`` is equal in every field; ``==`` asks for identity alone."""
         return (
             type(self) is type(other)
             and isinstance(other, Entry)
@@ -163,7 +163,7 @@ class Entry(Value):
         )
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
-        """Field name -> (here, there) of every field that differs, as raw values."""
+        """Return (here, there) of every field that differs, by its name, as raw values."""
         mine, theirs = self._values(), other._values()
         return {
             name: (mine.get(name), theirs.get(name))

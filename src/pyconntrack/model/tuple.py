@@ -72,7 +72,7 @@ class Tuple(Value, TupleAttributes):
         return self
 
     def _values(self, prefix: str = "") -> dict[str, Any]:
-        """`prefix` + field name -> raw value."""
+        """Return the raw value of each field by ``prefix`` and its name."""
         layout, here = self._layout, self._prefix
         plan = layout.writers.get((Tuple, here, prefix))
         if plan is None:
@@ -97,14 +97,14 @@ class Tuple(Value, TupleAttributes):
         return None if number is None else vocab.PROTO.get(number, str(number))
 
     def inverted(self) -> Tuple:
-        """The tuple of the answer: ends exchanged, ICMP requests turned to replies."""
+        """Return the tuple of the answer: ends exchanged, ICMP requests turned to replies."""
         answer = Tuple.__new__(Tuple)
         answer._message, answer._layout = make(_GET, inverse(self._values()), 0, "orig_")
         answer._prefix = "orig_"
         return answer
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: ``{"src": ..., "dst": ..., "proto": "tcp", "sport": ...}``."""
+        """Return the JSON form: ``{"src": ..., "dst": ..., "proto": "tcp", "sport": ...}``."""
         found = self._values()
         for name, value in found.items():
             convert = json_converter(_FIELDS[name][0])
@@ -114,7 +114,7 @@ class Tuple(Value, TupleAttributes):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tuple:
-        """The tuple of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
+        """Return the tuple of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
         wrong = set(data) - set(_FIELDS)
         if wrong:
             raise RequestError(f"no such field: {', '.join(sorted(wrong))}")
@@ -165,7 +165,7 @@ class Part(Named):
 def identity(
     layout: Layout, message: bytes, prefix: str, *, own: bool = False
 ) -> tuple[bytes | None, ...]:
-    """What tells a tuple from others, packed; the zone is the entry's where it has none itself."""
+    """Return what identifies a tuple, packed; the zone is the entry's where it has none itself."""
     plan = layout.writers.get((identity, prefix, own))
     if plan is None:
         slots = [layout.slots.get(prefix + name) for name in TUPLE_NAMES]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         name: str
 
         def read(self, raw: bytes, /) -> T_co:
-            """The value of the bytes of a field."""
+            """Return the value of the bytes of a field."""
 
 
 class Value:
@@ -54,7 +54,7 @@ class Value:
 
     @classmethod
     def from_message(cls, message: bytes) -> Self:
-        """The value of a netlink message (from its nlmsghdr on); DecodeError if it is broken."""
+        """Return the value of a netlink message, from its nlmsghdr on; DecodeError if broken."""
         self = cls.__new__(cls)
         self._layout = find(message)
         self._message = message
@@ -71,14 +71,14 @@ class Value:
         return self._layout.family
 
     def raw(self, name: str) -> bytes | None:
-        """The bytes of field `name` as the kernel sent them; None where it is absent."""
+        """Return the bytes of field ``name`` as the kernel sent them; None where it is absent."""
         slot = self._layout.slots.get(self._prefix + name)
         if slot is None:
             return None
         return self._message[slot.offset : slot.offset + slot.size]
 
     def _values(self) -> dict[str, Any]:
-        """Field name -> raw value."""
+        """Return the raw value of each field by its name."""
         return self._layout.values(self._message)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -149,7 +149,7 @@ class Labels(Field):
 
     @staticmethod
     def read(raw: bytes) -> tuple[int, ...]:
-        """The numbers of the labels in a bitmap."""
+        """Return the numbers of the labels in a bitmap."""
         return tuple(label_numbers(raw))
 
 
