@@ -13,8 +13,8 @@ demo: .venv/.ready ## see it work on flows of its own; the system's table is not
 test: .venv/.dev ## all tests (those that need a real kernel want root), a share for each core
 	$(BIN)/python -m pytest -n auto --dist worksteal
 check: lint type test ## lint, types and tests
-lint: .venv/.dev ## ruff and codespell
-	$(BIN)/python -m ruff check . && $(BIN)/codespell
+lint: .venv/.dev ## ruff, its format, and codespell
+	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/codespell
 type: .venv/.dev ## mypy, strict
 	$(BIN)/python -m mypy
 coverage: .venv/.dev ## all tests, and how much of the source they run (less than the threshold fails)

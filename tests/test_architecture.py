@@ -13,6 +13,7 @@ from support import ROOT
 
 PACKAGE = Path(pyconntrack.__file__).parent
 
+
 def the_map() -> list[set[str]]:
     """The lines of the map in ARCHITECTURE.md, from the bottom up: the modules of each."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")

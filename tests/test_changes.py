@@ -82,7 +82,9 @@ def asynchronous() -> None:
     ids=["-D", "-U", "-F -f", "delete_matching", "asynchronous"],
 )  # fmt: skip
 def test_little_is_seen_before_it_is_changed(
-    change: Callable[[], Any], columns: bool, steps: list[tuple[str, int]],
+    change: Callable[[], Any],
+    columns: bool,
+    steps: list[tuple[str, int]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if columns:

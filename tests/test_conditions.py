@@ -40,9 +40,7 @@ def large() -> Iterator[None]:
         yield
 
 
-def listed(
-    *words: str, argv: list[str] | None = None, **more: object
-) -> tuple[int, str, str]:
+def listed(*words: str, argv: list[str] | None = None, **more: object) -> tuple[int, str, str]:
     done = subprocess.run(
         [*(argv or ours_argv()), *words], capture_output=True, text=True, timeout=60,
         **{"env": environment(), **more},
@@ -83,7 +81,6 @@ def test_numpy_is_missing(words: str, tmp_path: Path) -> None:
 )
 def test_numpy_is_broken(source: str, tmp_path: Path) -> None:
     assert listed("-L", argv=with_numpy(tmp_path, source)) == listed("-L")
-
 
 
 def test_numpy_is_missing_for_changes(tmp_path: Path) -> None:

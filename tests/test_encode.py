@@ -15,8 +15,8 @@ from pyconntrack.wire.frame import message
 
 V4 = {"orig_src": b"\x0a\0\0\x01", "orig_dst": b"\x0a\0\0\x02"}
 V6 = {"orig_src": bytes(15) + b"\1", "orig_dst": bytes(15) + b"\2"}
-IP4 = "14000180" "08000100 0a000001" "08000200 0a000002"
-IP6 = "2c000180" f"14000300 {'00' * 15}01" f"14000400 {'00' * 15}02"
+IP4 = "14000180 08000100 0a000001 08000200 0a000002"
+IP6 = f"2c000180 14000300 {'00' * 15}01 14000400 {'00' * 15}02"
 
 #: (name, schema, family, bytes behind the nfgenmsg, values)
 CASES: list[tuple[str, Rows, int, str, dict[str, Any]]] = [
@@ -56,7 +56,11 @@ CASES: list[tuple[str, Rows, int, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "rows", "family", "raw", "values"), CASES, ids=lambda v: str(v)[:30] if isinstance(v, str) else "")  # noqa: E501
+@pytest.mark.parametrize(
+    ("name", "rows", "family", "raw", "values"),
+    CASES,
+    ids=lambda v: str(v)[:30] if isinstance(v, str) else "",
+)
 def test_case(name: str, rows: Rows, family: int, raw: str, values: dict[str, Any]) -> None:
     payload = bytes.fromhex(raw.replace(" ", ""))
     assert encode(rows, values, family).hex() == payload.hex()

@@ -144,9 +144,7 @@ def test_a_filtered_copy_is_right_again(netns: Namespace) -> None:
     with Conntrack() as conntrack:
         copy: dict[Any, Flow] = {}
         wanted = Filter(mark=2)
-        with conntrack.events(
-            filter=wanted, resync=True, rcvbuf=16384, max_rcvbuf=16384
-        ) as stream:
+        with conntrack.events(filter=wanted, resync=True, rcvbuf=16384, max_rcvbuf=16384) as stream:
             conntrack.load([udp(n, mark=n % 3) for n in range(60)])
             apply(copy, drain(stream))
             assert picture(copy.values()) == picture(conntrack.dump(wanted))

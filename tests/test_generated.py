@@ -14,7 +14,7 @@ from scripts.generate import files
 from support import ROOT
 
 #: what a program does with a field that one row declares; it fails where the field is missing
-PROGRAM = '''
+PROGRAM = """
 from pyconntrack import Filter, Flow, Tuple
 from pyconntrack.model import meets
 from pyconntrack.output.pieces import compile_line
@@ -39,7 +39,7 @@ for form in "json", "ndjson", "csv":
     line = compile_line(writer.pieces(flow._layout), flow._layout)
     print(line(flow._layout.unpack(flow.message)))
 print(writer.head)
-'''
+"""
 #: the same for a checker
 TYPED = """
 from typing import assert_type

@@ -310,8 +310,6 @@ def test_lines_are_encoded_as_they_are_read(seed: int, spoilt: bool, block: int)
     assert by_load(data, block) == by_reader(data)
 
 
-
-
 @pytest.mark.parametrize("block", [2000, 1 << 30])
 @pytest.mark.parametrize(
     ("field", "odd"),

@@ -95,6 +95,7 @@ def test_what_selects_nothing_is_refused(line: str) -> None:
 @pytest.mark.usefixtures("table")
 def test_the_library_selects_the_same() -> None:
     with Conntrack() as conntrack:
+
         def number(keywords: dict[str, object]) -> set[int]:
             found = conntrack.dump(filter=Filter(**keywords))  # type: ignore[arg-type]
             return {int(str(flow.orig_dst)[-1]) for flow in found}
@@ -106,9 +107,7 @@ def test_the_library_selects_the_same() -> None:
         assert number({"status": "SRC_NAT"}) == {5}
 
 
-@pytest.mark.parametrize(
-    "status", [[], "", "!UNSET", 0, ["UNSET", "ASSURED"]], ids=repr
-)
+@pytest.mark.parametrize("status", [[], "", "!UNSET", 0, ["UNSET", "ASSURED"]], ids=repr)
 def test_a_status_that_asks_for_nothing_is_refused(status: object) -> None:
     with pytest.raises(RequestError, match="status"):
         Filter(status=status)  # type: ignore[arg-type]

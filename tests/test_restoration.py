@@ -166,9 +166,7 @@ def offloaded(number: int, proto: str, bit: int) -> Flow:
 
 
 @pytest.mark.parametrize("form", ["save", "ndjson", "library"])
-@pytest.mark.parametrize(
-    ("bit", "word"), [(c.IPS_OFFLOAD, "[OFFLOAD]"), (0xC000, "[HW_OFFLOAD]")]
-)
+@pytest.mark.parametrize(("bit", "word"), [(c.IPS_OFFLOAD, "[OFFLOAD]"), (0xC000, "[HW_OFFLOAD]")])
 def test_what_is_saved_of_an_offloaded_entry_loads(
     netns: Namespace, form: str, bit: int, word: str
 ) -> None:

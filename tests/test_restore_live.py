@@ -178,7 +178,6 @@ def settled(*connections: Connection) -> None:
             eventually(partial(acknowledged, end))
 
 
-
 @exact_ways
 def test_ftp_goes_on_with_its_helper(router: Router, save: Save, tmp_path: Path) -> None:
     """Lines that the helper makes longer or shorter shift all that follows in their direction."""

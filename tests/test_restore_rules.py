@@ -148,9 +148,7 @@ OPTIONS = ("-s", "192.0.2.1", "-d", "198.51.100.1", "-p", "tcp", "--sport", "1",
 
 
 @pytest.mark.parametrize("way", ["-I", "-A", "-R", "json", "library"])
-def test_a_new_tcp_entry_does_not_judge_windows(
-    netns: Namespace, tmp_path: Path, way: str
-) -> None:
+def test_a_new_tcp_entry_does_not_judge_windows(netns: Namespace, tmp_path: Path, way: str) -> None:
     file = tmp_path / "lines"
     with Conntrack() as tracker:
         if way == "library":

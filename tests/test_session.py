@@ -185,9 +185,7 @@ def test_load_sends_nothing_of_a_list_with_a_bad_item() -> None:
 
 
 def test_delete_matching_counts_only_what_it_deleted() -> None:
-    conntrack, _ = play(
-        Step(dump_of(A, B, C), done()), Step(ack(errno.ENOENT, index=0), ack())
-    )
+    conntrack, _ = play(Step(dump_of(A, B, C), done()), Step(ack(errno.ENOENT, index=0), ack()))
     assert conntrack.delete_matching(Filter(orig_sport=range(1, 3))) == [B]
 
 

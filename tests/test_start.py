@@ -140,6 +140,7 @@ def test_a_package_that_is_not_there_is_one_line() -> None:
 @pytest.mark.parametrize("size", [14, 80, 200])
 def test_little_memory(size: int) -> None:
     """The work is done whole, or one line says why not; but Python itself has to start."""
+
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size << 20, size << 20))
 

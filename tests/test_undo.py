@@ -222,9 +222,7 @@ def test_an_update_that_nothing_takes_back_has_no_line(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_expectations_that_end_with_their_masters_are_counted(
-    flows: Flows, tmp_path: Path
-) -> None:
+def test_expectations_that_end_with_their_masters_are_counted(flows: Flows, tmp_path: Path) -> None:
     flows.ftp().active()
     flows.tftp()
     assert ours("-C", "expect").out == "2\n"

@@ -11,15 +11,14 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from scripts import differences, wide_net
 from scripts.wide_net import Outcome
 
+from support import ROOT
 from support.netns import fresh_netns, unavailable, why_not
 
-ROOT = Path(__file__).parent.parent
 PARTS = 4
 _NO_NUMBER = (
     r"(-1|''|abc|1a|' 5'|'5 '|\+5|1\.5|a|x|ssh|'20 '|\+20|echo-request|9{20}|42949672(96|16)"

@@ -137,8 +137,10 @@ def _unknown(value: Any) -> list[tuple[tuple[int, ...], bytes]]:
             path, data = tuple(item["path"]), bytes.fromhex(item["data"])
         except (TypeError, KeyError, ValueError):
             path, data = (), b""
-        if not path or len(data) > 0x7FFF or not all(
-            isinstance(number, int) and 0 < number <= NLA_TYPE_MASK for number in path
+        if (
+            not path
+            or len(data) > 0x7FFF
+            or not all(isinstance(number, int) and 0 < number <= NLA_TYPE_MASK for number in path)
         ):
             raise RequestError(f"unknown: {{path, data}} is wanted, not {shown(item)}")
         kept.append((path, data))

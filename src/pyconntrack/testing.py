@@ -336,9 +336,9 @@ def _fresh_netns() -> Iterator[str]:
 
 
 def netns_fixture() -> Callable[[], Generator[str, None, None]]:
-    """Return a pytest fixture of :func:`fresh_netns`; skips the test where none can be made::
+    """Return a pytest fixture of :func:`fresh_netns`, which skips a test where none can be made.
 
-        netns = pyconntrack.testing.netns_fixture()
+    ``netns = pyconntrack.testing.netns_fixture()``
     """
     from contextlib import ExitStack
 

@@ -1,6 +1,6 @@
 """Completions for bash, zsh and fish, generated from the rows of grammar.py.
 
-    python -m pyconntrack.cli.completions bash|zsh|fish
+``python -m pyconntrack.cli.completions bash|zsh|fish`` prints them.
 """
 
 from __future__ import annotations

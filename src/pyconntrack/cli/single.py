@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from .run import Runner
 
 
-def _one(
-    runner: Runner, command: Command, request: Request, what: str, node: Node | None
-) -> int:
+def _one(runner: Runner, command: Command, request: Request, what: str, node: Node | None) -> int:
     document = Document(runner.out, writer_of(command))
     answers = call(runner.transport, converse(request, "looking up"))
     document.add(of_messages(answers, node))

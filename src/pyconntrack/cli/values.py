@@ -196,7 +196,7 @@ def words(text: str, known: Iterable[str], short: Iterable[str], bits: bool = Fa
         fitting = matching(word, vocabulary, short)
         if len(fitting) != 1:
             hint = _meant(word, fitting or vocabulary)
-            raise UsageError(f"Bad parameter `{rest[len(bang):]}'{hint}")
+            raise UsageError(f"Bad parameter `{rest[len(bang) :]}'{hint}")
         found.append(bang + fitting[0])
         rest = tail if comma else None
     return found

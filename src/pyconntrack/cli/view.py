@@ -182,9 +182,7 @@ class _Cells(Writer):
 class _Table:
     """Text of entries as lines whose cells are aligned; a column never gets narrower."""
 
-    def __init__(
-        self, cells: Writer, columns: list[tuple[str, Field]], *, colour: bool
-    ) -> None:
+    def __init__(self, cells: Writer, columns: list[tuple[str, Field]], *, colour: bool) -> None:
         self._text = Formatter(cells.pieces)
         self._names = [name for name, _ in columns]
         self._widths = list(map(len, self._names))
