@@ -197,25 +197,22 @@ class _Table:
         for number, column in enumerate(zip(*rows, strict=True)):
             self._widths[number] = max(self._widths[number], max(map(len, column)))
         head, self._begun = b"" if self._begun else self.head(), True
-        return head + ("\n".join(map(self._line, rows)) + "\n").encode()
+        specs = self._specs()
+        line = "  ".join(specs)
+        lines = [line % tuple([text or "-" for text in row]) for row in rows]
+        if self._colour:  # what is absent is dimmed
+            lines = ["  ".join([spec % text if text else f"\x1b[2m{spec % '-'}\x1b[0m"
+                                for spec, text in zip(specs, row, strict=True)])
+                     for row in rows]  # fmt: skip
+        return head + ("\n".join(lines) + "\n").encode()
 
     def head(self) -> bytes:
         """Return the line of names."""
-        line = "  ".join(self._aligned(self._names))
+        line = "  ".join(self._specs()) % tuple(self._names)
         return (f"\x1b[1m{line}\x1b[0m\n" if self._colour else f"{line}\n").encode()
 
-    def _line(self, row: list[str]) -> str:
-        """Return a line, in which what is absent is a dash, dimmed in colour."""
-        parts = self._aligned([text or "-" for text in row])
-        if self._colour:
-            parts = [part if value else f"\x1b[2m{part}\x1b[0m"
-                     for part, value in zip(parts, row, strict=True)]  # fmt: skip
-        return "  ".join(parts)
-
-    def _aligned(self, cells: list[str]) -> list[str]:
-        parts = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(cells, self._widths, self._right, strict=True)
-        ]
-        parts[-1] = parts[-1].rstrip() if not self._right[-1] else parts[-1]
-        return parts
+    def _specs(self) -> list[str]:
+        """Return the conversion of each cell; nothing stands behind the last one."""
+        pairs = zip(self._right, self._widths, strict=True)
+        specs = [f"%{width}s" if right else f"%-{width}s" for right, width in pairs]
+        return specs if self._right[-1] else [*specs[:-1], "%s"]
