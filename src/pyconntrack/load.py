@@ -74,7 +74,7 @@ def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
             given[end] = flow
             end += 1
         failures = []
-        for data, last in session.sends(parts):
+        for data, last, _ in session.sends(parts):
             failures += yield from restoration.send(data, last)
         if not parts:
             failures = yield from restoration.finish()

@@ -250,7 +250,7 @@ def batch(
     failures: list[Failure] = []
     answers: list[tuple[int, bytes]] = []
     seq = sequence() & 0x3FFFFFFF
-    for data, last in sends(one.message(number) for number, one in enumerate(requests, seq)):
+    for data, last, _ in sends(one.message(number) for number, one in enumerate(requests, seq)):
         failures += yield from sent(data, last, seq, answers)
     return failures, answers
 
@@ -263,9 +263,9 @@ def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failu
     return Failure(index, errno, read_ext_ack(data, pos, length, flags, done=False))
 
 
-def sends(messages: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+def sends(messages: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Yield the data of each send of ``messages``, whose last one then asks for an
-    acknowledgement, and the number of that one."""
+    acknowledgement, the sequence number of that one, and how many messages it has."""
     parts: list[bytes] = []
     size = 0
     for part in messages:
@@ -278,11 +278,11 @@ def sends(messages: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
         yield _acknowledged(parts)
 
 
-def _acknowledged(parts: list[bytes]) -> tuple[bytes, int]:
+def _acknowledged(parts: list[bytes]) -> tuple[bytes, int, int]:
     last = parts[-1]
     flags = int.from_bytes(last[6:8], sys.byteorder) | NLM_F_ACK
     parts[-1] = last[:6] + flags.to_bytes(2, sys.byteorder) + last[8:]
-    return b"".join(parts), int.from_bytes(last[8:12], sys.byteorder)
+    return b"".join(parts), int.from_bytes(last[8:12], sys.byteorder), len(parts)
 
 
 def sent(

@@ -21,11 +21,12 @@ from .shapes import NUMBER, SIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
 
+    from .checked import Step
     from .shapes import Encoder, Shape, Shapes
 
     Ints = NDArray[np.int64]
@@ -233,28 +234,23 @@ def _encoders(shape: Shape, values: list[Any], lines: Ints) -> list[list[tuple[I
 
 
 class Blocks:
-    """The columns of the `shapes` met so far, and the way of a block to batches.
+    """The columns of the ``shapes`` met so far, and the way of a block to batches.
 
-    `slow` encodes one line (number, raw bytes): a message, a command's words, or None for
-    nothing.  `write` takes a batch, its last number and how many messages it has; `command` a
-    command's number and words.
+    ``slow`` encodes one line (number, raw bytes): a message, a command's words, or None for
+    nothing.
     """
 
     def __init__(
-        self,
-        shapes: Shapes,
-        slow: Callable[[int, bytes], bytes | list[str] | None],
-        write: Callable[[Any, int, int], None],
-        command: Callable[[int, list[str]], None],
+        self, shapes: Shapes, slow: Callable[[int, bytes], bytes | list[str] | None]
     ) -> None:
-        self._shapes, self._slow, self._write, self._command = shapes, slow, write, command
+        self._shapes, self._slow = shapes, slow
         self._columns: dict[int, list[Columns]] = {}
         self._count = 0
 
-    def add(self, number: int, data: bytes) -> int:
-        """Encode whole lines, the first of which is line `number`; return how many."""
+    def steps(self, number: int, data: bytes) -> Iterator[Step]:
+        """Yield what whole lines, the first of which is line ``number``, mean."""
         if not data:
-            return 0
+            return
         text = b"\n" * _BEFORE + data + bytes(_BEHIND)
         buffer = np.frombuffer(text, np.uint8)
         # overlapping words: one at each byte
@@ -298,8 +294,7 @@ class Blocks:
                     some, rows = columns.encode(values, parts, lines + number)
                     sizes[lines[some]] = rows.shape[1]
                     made.append((lines[some], rows))
-        self._assemble(number, text, starts, stops, sizes, made)
-        return len(heads)
+        yield from self._assemble(number, text, starts, stops, sizes, made)
 
     def _new(self, raw: bytes) -> Columns | None:
         try:
@@ -312,7 +307,7 @@ class Blocks:
     def _assemble(
         self, number: int, text: bytes, starts: Ints, stops: Ints, sizes: Ints,
         made: list[tuple[Ints, NDArray[Any]]],
-    ) -> None:  # fmt: skip
+    ) -> Iterator[Step]:  # fmt: skip
         """Put the messages in the order of the lines, with those of the parser between."""
         singles: list[tuple[int, bytes]] = []
         commands: list[tuple[int, list[str]]] = []
@@ -334,28 +329,29 @@ class Blocks:
             out[places[line] : ends[line]] = encoded
         begin = 0
         for line, parts in [*commands, (len(sizes), None)]:
-            self._batches(number, begin, line, sizes, places, out)
+            yield from _batches(number, begin, line, sizes, places, out)
             if parts is not None:
-                self._command(number + line, parts)
+                yield parts, number + line, 0
             begin = line + 1
 
-    def _batches(
-        self, number: int, begin: int, end: int, sizes: Ints, places: Ints, out: bytearray
-    ) -> None:
-        """Write the messages of the lines from `begin` to `end`."""
-        lines = np.flatnonzero(sizes[begin:end]) + begin
-        at = places[lines]
-        view = memoryview(out)
-        first = 0
-        while first < len(lines):
-            full = int(np.searchsorted(at, at[first] + BATCH_BYTES))
-            stop = min(first + BATCH_MESSAGES, full, len(lines))
-            last = lines[stop - 1]
-            where = int(places[last])
-            out[where + _FLAGS] |= NLM_F_ACK
-            batch = view[int(at[first]) : where + int(sizes[last])]
-            self._write(batch, number + int(last), stop - first)
-            first = stop
+
+def _batches(
+    number: int, begin: int, end: int, sizes: Ints, places: Ints, out: bytearray
+) -> Iterator[Step]:
+    """Yield the messages of the lines from ``begin`` to ``end``, as :func:`.session.sends` does."""
+    lines = np.flatnonzero(sizes[begin:end]) + begin
+    at = places[lines]
+    view = memoryview(out)
+    first = 0
+    while first < len(lines):
+        full = int(np.searchsorted(at, at[first] + BATCH_BYTES))
+        stop = min(first + BATCH_MESSAGES, full, len(lines))
+        last = lines[stop - 1]
+        where = int(places[last])
+        out[where + _FLAGS] |= NLM_F_ACK
+        batch = view[int(at[first]) : where + int(sizes[last])]
+        yield batch, number + int(last), stop - first
+        first = stop
 
 
 def keep_memory() -> None:

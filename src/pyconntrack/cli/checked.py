@@ -22,10 +22,13 @@ from .shapes import Shapes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import IO, Protocol
 
     from .blocks import Blocks
+
+    #: a batch of creations or the words of a command, its last or only line, how many creations
+    Step = tuple[bytes | memoryview | list[str], int, int]
 
     class Source(Protocol):
         """What lines are read from."""
@@ -42,8 +45,10 @@ _BLOCK = 1 << 20
 _BEGINNING = 32 << 10
 #: bytes of a line at most
 _LONGEST = 1 << 20
-#: before each batch or command of the spool: its size, its last or only line, whether a command
-_STEP = Struct("=II?")
+#: before each batch or command of the spool: its size, its last or only line, how many creations
+_STEP = Struct("=III")
+#: how the words of a command are written there, bytes of a name that are not UTF-8, too
+_CODED = "utf-8", "surrogateescape"
 
 
 class BadLine(Exception):
@@ -131,7 +136,7 @@ class Checked:
                 rest += data
         if rest:
             try:
-                self._one_by_one(number, [rest])
+                self._keep(self._steps(number, [rest]))
             except BadLine as bad:
                 cut = "WARNING: the last line is cut off (no newline ends it) and is passed over: "
                 self.warn([cut + bad.error.message])
@@ -146,15 +151,17 @@ class Checked:
         """Check and keep whole lines, the first of which is line `number`; return how many."""
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")  # of other systems
-        if blocks is not None and number > 1:
-            return blocks.add(number, data)
-        # those that begin a large file bring the shapes of the rest
-        begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
-        first = data[:begin].split(b"\n")[:-1]
-        self._one_by_one(number, first)
-        if blocks is None:
-            return len(first)
-        return len(first) + blocks.add(number + len(first), data[begin:])
+        count = data.count(b"\n")
+        if blocks is None or number == 1:
+            # those that begin a large file bring the shapes of the rest
+            begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
+            lines = data[:begin].split(b"\n")[:-1]
+            self._keep(self._steps(number, lines))
+            number += len(lines)
+            data = data[begin:]
+        if blocks is not None:
+            self._keep(blocks.steps(number, data))
+        return count
 
     def _blocks(self) -> Blocks | None:
         if not available():
@@ -162,25 +169,20 @@ class Checked:
         from .blocks import Blocks, keep_memory
 
         keep_memory()
-        return Blocks(self._shapes, self._encode, self._write, self._command)
+        return Blocks(self._shapes, self._encode)
 
-    def _one_by_one(self, number: int, lines: list[bytes]) -> None:
-        """Check and keep lines, the first of which is line ``number``; raise :class:`BadLine`."""
+    def _steps(self, number: int, lines: list[bytes]) -> Iterator[Step]:
+        """Yield what lines, the first of which is line ``number``, mean; raise :class:`BadLine`."""
         creations: list[bytes] = []
         for at, raw in enumerate(lines, number):
             found = self._encode(at, raw)
             if isinstance(found, bytes):
                 creations.append(found)
             elif found is not None:
-                self._create(creations)
-                self._command(at, found)
-        self._create(creations)
-
-    def _create(self, messages: list[bytes]) -> None:
-        for data, last in sends(messages):
-            self._keep(data, last, command=False)
-        self.creations += len(messages)
-        messages.clear()
+                yield from sends(creations)
+                creations.clear()
+                yield found, at, 0
+        yield from sends(creations)
 
     def _encode(self, number: int, raw: bytes) -> bytes | list[str] | None:
         """Return one line's message, or its words if it is another command; raises
@@ -240,30 +242,22 @@ class Checked:
                 if self.warns:
                     warn(line)
 
-    def _write(self, batch: bytes | memoryview, last: int, count: int) -> None:
-        self.creations += count
-        self._keep(batch, last, command=False)
+    def _keep(self, steps: Iterable[Step]) -> None:
+        for what, number, count in steps:
+            data = "\n".join(what).encode(*_CODED) if isinstance(what, list) else what
+            self.creations += count
+            self.spool.write(_STEP.pack(len(data), number, count))
+            self.spool.write(data)
+            if isinstance(self.spool, BytesIO) and self.spool.tell() > _SPOOL:
+                from tempfile import TemporaryFile  # whose import takes longer than a short file
 
-    def _command(self, number: int, parts: list[str]) -> None:
-        data = "\n".join(parts).encode("utf-8", "surrogateescape")
-        self._keep(data, number, command=True)
-
-    def _keep(self, data: bytes | memoryview, number: int, *, command: bool) -> None:
-        self.spool.write(_STEP.pack(len(data), number, command))
-        self.spool.write(data)
-        if isinstance(self.spool, BytesIO) and self.spool.tell() > _SPOOL:
-            from tempfile import TemporaryFile  # whose import takes longer than a short file
-
-            kept, self.spool = self.spool, TemporaryFile()  # noqa: SIM115 - lives with us
-            self.spool.write(kept.getbuffer())
+                kept, self.spool = self.spool, TemporaryFile()  # noqa: SIM115 - lives with us
+                self.spool.write(kept.getbuffer())
 
     def steps(self) -> Iterator[tuple[int, bytes | list[str]]]:
-        """What was kept, in order: (last line number, a batch) or (line number, words)."""
+        """Yield what was kept, in order: (last line number, a batch) or (line number, words)."""
         self.spool.seek(0)
         while head := self.spool.read(_STEP.size):
-            size, number, command = _STEP.unpack(head)
+            size, number, count = _STEP.unpack(head)
             data = self.spool.read(size)
-            if command:
-                yield number, data.decode("utf-8", "surrogateescape").split("\n")
-            else:
-                yield number, data
+            yield number, data if count else data.decode(*_CODED).split("\n")
