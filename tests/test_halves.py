@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyconntrack.cli import halves
-from pyconntrack.cli.checked import BadLine, Checked
+from pyconntrack.cli.checked import BadLine, CheckedFile
 from pyconntrack.cli.halves import check
 from support.ctool import normalise, ours
 from support.entries import plain_lines
@@ -48,7 +48,7 @@ def in_halves(path: Path, parts: int = 2) -> Steps:
 
 
 def whole(path: Path) -> Steps:
-    with path.open("rb") as file, Checked() as checked:
+    with path.open("rb") as file, CheckedFile() as checked:
         checked.read(file)
         return kept(checked)
 
@@ -106,9 +106,9 @@ def test_warnings_come_once(file: Path, capfd: pytest.CaptureFixture[str]) -> No
 def test_what_the_second_process_does_not_end_the_first_one_does(
     file: Path, monkeypatch: pytest.MonkeyPatch, end: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    read, parent = Checked.read, os.getpid()
+    read, parent = CheckedFile.read, os.getpid()
 
-    def fail(checked: Checked, part: Any) -> int:
+    def fail(checked: CheckedFile, part: Any) -> int:
         if os.getpid() == parent:
             return read(checked, part)
         if end == "dies":
@@ -124,7 +124,7 @@ def test_what_the_second_process_does_not_end_the_first_one_does(
     file.write_text("\n".join(lines))
     expected = whole(file)
     warned = capfd.readouterr().err
-    monkeypatch.setattr(Checked, "read", fail)
+    monkeypatch.setattr(CheckedFile, "read", fail)
     assert in_halves(file) == expected
     assert capfd.readouterr().err == warned
     assert warned.count("\n") == 2

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from pyconntrack.cli import checked as module
 from pyconntrack.cli.build import flow_values
-from pyconntrack.cli.checked import BadLine, Checked, words
+from pyconntrack.cli.checked import BadLine, CheckedFile, words
 from pyconntrack.cli.ndjson import request_of
 from pyconntrack.cli.parse import UsageError, parse
 from pyconntrack.errors import ConntrackError
@@ -66,7 +66,7 @@ def by_load(data: bytes, block: int) -> Steps:
     before = module._BLOCK, module._BEGINNING
     module._BLOCK, module._BEGINNING = block, min(block, 4000)
     try:
-        with Checked() as checked:
+        with CheckedFile() as checked:
             checked.read(io.BytesIO(data))
             return kept(checked)
     except BadLine as bad:
@@ -75,7 +75,7 @@ def by_load(data: bytes, block: int) -> Steps:
         module._BLOCK, module._BEGINNING = before
 
 
-def kept(checked: Checked) -> Steps:
+def kept(checked: CheckedFile) -> Steps:
     """The messages and commands of a checked file, the acknowledgements taken back."""
     out: Steps = []
     creations = 0
@@ -330,7 +330,7 @@ def test_odd_value_is_the_parsers(field: int, odd: str, block: int) -> None:
 def test_error_names_its_line(block: int) -> None:
     lines = plain_lines(300)
     lines[222] = "-A -s nonsense"
-    with pytest.MonkeyPatch.context() as patch, Checked() as checked:
+    with pytest.MonkeyPatch.context() as patch, CheckedFile() as checked:
         patch.setattr(module, "_BLOCK", block)
         with pytest.raises(BadLine) as caught:
             checked.read(io.BytesIO("\n".join(lines).encode()))
@@ -345,7 +345,7 @@ def test_a_spool_on_disk_keeps_what_one_in_memory_does(monkeypatch: pytest.Monke
     kept = []
     for room in (1 << 30, 5000):
         monkeypatch.setattr(module, "_SPOOL", room)
-        with Checked() as checked:
+        with CheckedFile() as checked:
             checked.read(io.BytesIO(data))
             assert isinstance(checked.spool, io.BytesIO) == (room > 5000)
             kept.append(list(checked.steps()))
@@ -395,26 +395,26 @@ def test_few_lines_of_many_are_read_for_themselves(
     monkeypatch: pytest.MonkeyPatch, lines: Callable[[int], list[str]], block: int
 ) -> None:
     seen = []
-    read = Checked._read
+    read = CheckedFile._read
 
-    def counted(self: Checked, *words: Any) -> bytes | list[str]:
+    def counted(self: CheckedFile, *words: Any) -> bytes | list[str]:
         seen.append(words)
         return read(self, *words)
 
-    monkeypatch.setattr(Checked, "_read", counted)
+    monkeypatch.setattr(CheckedFile, "_read", counted)
     assert len(by_load("\n".join(lines(2000)).encode(), block)) == 2000
     assert len(seen) < 300
 
 
 def test_columns_encode_most_lines_of_a_large_file(monkeypatch: pytest.MonkeyPatch) -> None:
     single = []
-    encode = Checked._encode
+    encode = CheckedFile._encode
 
-    def counted(self: Checked, number: int, raw: bytes) -> bytes | list[str] | None:
+    def counted(self: CheckedFile, number: int, raw: bytes) -> bytes | list[str] | None:
         single.append(number)
         return encode(self, number, raw)
 
-    monkeypatch.setattr(Checked, "_encode", counted)
+    monkeypatch.setattr(CheckedFile, "_encode", counted)
     for lines in (plain_lines, flow_objects, update_objects):
         single.clear()
         data = "\n".join(lines(3000)).encode()
@@ -450,7 +450,7 @@ def test_files_that_bring_ever_new_shapes_are_read_in_bounded_memory() -> None:
     for n in range(20_000):
         lines.append(f"-A -s 10.0.0.1 -d 10.0.0.2 -p udp --sport {n} --dport 5 -t 9 -l {n}")
         lines[-1] += "x" * (n % 7)
-    checked = Checked()
+    checked = CheckedFile()
     with checked, pytest.MonkeyPatch.context() as patch:
         patch.setattr(checked, "_read", lambda *_: None)
         for number, line in enumerate(lines, 1):
@@ -526,7 +526,7 @@ def test_a_cut_line_within_a_file_is_an_error() -> None:
 def test_a_line_that_is_no_text_is_an_error(raw: bytes, said: str, lines: int) -> None:
     before = "\n".join([*plain_lines(lines), ""]).encode()
     for end in (b"\n", b"\n# more\n"):
-        with Checked() as checked, pytest.raises(BadLine) as caught:
+        with CheckedFile() as checked, pytest.raises(BadLine) as caught:
             checked.read(io.BytesIO(before + raw + end))
         assert caught.value.number == lines + 1
         assert said in caught.value.error.message
@@ -552,7 +552,7 @@ def test_a_source_without_end_or_newline_is_given_up(head: bytes, filler: bytes)
             return data
 
     source = Endless()
-    with Checked() as checked, pytest.raises(BadLine) as caught:
+    with CheckedFile() as checked, pytest.raises(BadLine) as caught:
         checked.read(source)
     assert caught.value.number == head.count(b"\n") + 1
     assert "longer than 1,048,576 bytes" in caught.value.error.message

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def plain(layout: Layout, message: bytes) -> dict[str, Any]:
-    """A proven message in its JSON form."""
+    """Return a proven message in its JSON form."""
     plan = layout.writers.get(plain)
     if plan is None:
         plan = layout.writers[plain] = _plan(layout)

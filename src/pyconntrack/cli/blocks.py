@@ -83,7 +83,7 @@ class Columns:
     def match(self, words: Words, cuts: Ints, heads: Ints) -> NDArray[np.bool_]:
         """Return which lines have the constant bytes of this shape.
 
-        `heads`: which of `cuts` stands before each line's first piece.
+        ``heads``: which of ``cuts`` stands before each line's first piece.
         """
         good = np.ones(len(heads), bool)
         for piece, behind, chunks in self._runs:
@@ -128,9 +128,9 @@ class Columns:
     def encode(
         self, values: list[Any], parts: list[tuple[Ints, Encoder]], numbers: Ints
     ) -> tuple[Ints, NDArray[Any]]:
-        """Return those lines of `parts` that have values within their limits, and their messages.
+        """Return those lines of ``parts`` that have values within their limits, and their messages.
 
-        `parts`: lines and their encoder, all of one layout; `numbers`: of all lines in the file.
+        ``parts``: lines and their encoder, all of one layout; ``numbers``: those of all lines.
         """
         encoder = parts[0][1]
         wholes = np.frombuffer(b"".join([other.whole for _, other in parts]), np.uint8)
@@ -176,7 +176,7 @@ def _runs(
 
 
 def _decimal(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.bool_]]:
-    """Return the numbers that end at `ends`, and which of them are plain: digits, no leading
+    """Return the numbers that end at ``ends``, and which of them are plain: digits, no leading
     zero."""
     sizes = np.clip(sizes, 0, _LONGEST)
     values, good = _eight(words, ends, np.clip(sizes, 1, 8))
@@ -204,7 +204,7 @@ def _eight(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.boo
 
 
 def _six(text: bytes, begins: Ints, ends: Ints, plain: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the IPv6 addresses from `begins` to `ends`; `plain` is cleared where there is none."""
+    """Return the IPv6 addresses from ``begins`` to ``ends``; clear ``plain`` where none is."""
     parts = []
     for n, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
         try:
@@ -245,7 +245,6 @@ class Blocks:
     ) -> None:
         self._shapes, self._slow = shapes, slow
         self._columns: dict[int, list[Columns]] = {}
-        self._count = 0
 
     def steps(self, number: int, data: bytes) -> Iterator[Step]:
         """Yield what whole lines, the first of which is line ``number``, mean."""
@@ -273,7 +272,7 @@ class Blocks:
             at = 0
             while len(left) >= _FEW:
                 if at == len(known):
-                    if not new or self._count >= _LIMIT:
+                    if not new or sum(map(len, self._columns.values())) >= _LIMIT:
                         break
                     new -= 1
                     columns = self._new(text[starts[left[0]] : stops[left[0]]])
@@ -281,7 +280,6 @@ class Blocks:
                         left = left[1:]
                         continue
                     known.append(columns)
-                    self._count += 1
                 columns = known[at]
                 at += 1
                 fits = columns.match(words, cuts, heads[left])

@@ -26,7 +26,7 @@ _PLAIN = (
 
 
 def flow_tuple(command: Command) -> tuple[dict[str, Any], int]:
-    """The tuples (one of them, or both) and the zone that name a flow, and its family."""
+    """Return the tuples (one of them, or both) and the zone that name a flow, and its family."""
     values = {name: v for name, v in command.opts.items() if name in _NAMES or "zone" in name}
     for side in ("orig", "reply"):
         if f"{side}_src" in values:
@@ -40,7 +40,7 @@ def flow_tuple(command: Command) -> tuple[dict[str, Any], int]:
 
 
 def flow_values(command: Command) -> tuple[dict[str, Any], int]:
-    """All attributes of a flow to create, and its family."""
+    """Return all attributes of a flow to create, and its family."""
     opts = command.opts
     family = command.family or c.AF_INET
     values = {name: opts[name] for name in (*_PLAIN, *_NAMES) if name in opts}
@@ -64,7 +64,7 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
 
 
 def changes(command: Command, layout: Layout, message: bytes) -> dict[str, Any]:
-    """What an update changes of the entry `message`; empty where it is so already."""
+    """Return what an update changes of the entry ``message``; {} where it is so already."""
     opts = command.opts
     old = layout.values(message)
     new: dict[str, Any] = {}
@@ -108,7 +108,7 @@ def _label_changes(opts: dict[str, Any], was: bytes) -> dict[str, Any]:
 
 
 def expect_tuple(command: Command) -> tuple[dict[str, Any], int]:
-    """The tuple that names an expectation, given as the original one."""
+    """Return the tuple that names an expectation, given as the original one, and its family."""
     values = {
         "tuple_" + name: command.opts["orig_" + name]
         for name in TURNED
@@ -119,7 +119,8 @@ def expect_tuple(command: Command) -> tuple[dict[str, Any], int]:
 
 
 def expect_values(command: Command) -> tuple[dict[str, Any], int]:
-    """All attributes of an expectation to create: master, tuple, mask, timeout."""
+    """Return all attributes of an expectation to create (master, tuple, mask, timeout), and its
+    family."""
     opts = command.opts
     values: dict[str, Any] = {"timeout": opts.get("timeout"), "zone": opts.get("zone")}
     for ours, theirs in (("master", "orig"), ("tuple", "tuple"), ("mask", "mask")):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         """What lines are read from."""
 
         def read(self, size: int, /) -> bytes:
-            """At most `size` bytes, and fewer only before the end."""
+            """Return ``size`` bytes, and fewer only before the end."""
 
 
 #: bytes of encoded messages kept in memory before they spill to a temporary file
@@ -52,7 +52,7 @@ _CODED = "utf-8", "surrogateescape"
 
 
 class BadLine(Exception):
-    """Line `number` is wrong: `error` says why."""
+    """Line ``number`` is wrong: ``error`` says why."""
 
     def __init__(self, number: int, error: UsageError) -> None:
         self.number, self.error = number, error
@@ -96,18 +96,18 @@ def _takes_all(raw: bytes) -> bool:
     return command.verb in ("delete", "update") and predicate(command) is None
 
 
-class Checked:
+class CheckedFile:
     """A checked file: batches of creations in a spool, other commands between them."""
 
     def __init__(self) -> None:
         self.creations = 0
         self.spool: IO[bytes] = BytesIO()
         self._shapes = Shapes(self._trial)
-        #: what was warned of, once each, in order; whether it is told at once
+        #: what was warned of, once each, in order; whether it is printed at once
         self.warned: dict[str, None] = {}
         self.warns = True
 
-    def __enter__(self) -> Checked:
+    def __enter__(self) -> CheckedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -148,7 +148,7 @@ class Checked:
         return number - 1
 
     def _lines(self, number: int, data: bytes, blocks: Blocks | None) -> int:
-        """Check and keep whole lines, the first of which is line `number`; return how many."""
+        """Check and keep whole lines, the first of which is line ``number``; return how many."""
         if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")  # of other systems
         count = data.count(b"\n")
@@ -235,7 +235,7 @@ class Checked:
         return found if isinstance(found, bytes) else None
 
     def warn(self, warnings: list[str]) -> None:
-        """Tells what was not told before."""
+        """Print what was not printed before."""
         for line in warnings:
             if line not in self.warned:
                 self.warned[line] = None

@@ -16,7 +16,7 @@ import marshal
 import os
 import stat
 
-from .checked import BadLine, Checked
+from .checked import BadLine, CheckedFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ WORTH = 8 << 20
 _LOOK = 64 << 10
 
 
-def check(file: IO[bytes]) -> list[tuple[int, Checked]]:
+def check(file: IO[bytes]) -> list[tuple[int, CheckedFile]]:
     """Return the checked parts of a file, and behind how many lines each begins; raise BadLine."""
     fd = file.fileno()
     cut, end = _division(fd)
-    first = Checked()
-    second = _Second(_Range(fd, cut, end)) if cut else None
+    first = CheckedFile()
+    second = _SecondProcess(_Range(fd, cut, end)) if cut else None
     try:
         if second is None:
             first.read(file)
@@ -77,7 +77,7 @@ class _Range:
         return data
 
 
-class _Second:
+class _SecondProcess:
     """The process that checks the second half, ``part``."""
 
     __slots__ = ("_checked", "_part", "_pid", "_summary")
@@ -88,7 +88,7 @@ class _Second:
 
         self._part, self._pid = part, 0
         self._summary = mmap(-1, _LOOK)
-        self._checked = Checked()
+        self._checked = CheckedFile()
         try:
             self._checked.spool = TemporaryFile()  # noqa: SIM115 - lives with it
             self._pid = os.fork()
@@ -105,7 +105,7 @@ class _Second:
             finally:
                 os._exit(1)
 
-    def wait(self, lines: int, first: Checked) -> Checked:
+    def wait(self, lines: int, first: CheckedFile) -> CheckedFile:
         """Return the checked half, ``lines`` behind the first, which warns for both; raise
         BadLine."""
         pid, self._pid = self._pid, 0
@@ -114,7 +114,7 @@ class _Second:
             first.warn(warnings)
         else:
             self.end()
-            self._checked = Checked()
+            self._checked = CheckedFile()
             self._checked.warned = first.warned
             try:
                 self._checked.read(self._part)

@@ -1,7 +1,6 @@
 """-R: the commands of a file, one a line.
 
-Everything is checked before anything is sent.  The check is :mod:`.checked`'s, and of
-large files :mod:`.halves`'.
+Everything is checked before anything is sent: by :mod:`.checked`, large files by :mod:`.halves`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from ..driver import call
 from ..errors import KernelError
 from ..restoration import Restoration
 from ..transport import Transport
-from .checked import BadLine, Checked
+from .checked import BadLine, CheckedFile
 from .halves import check
 from .out import complain, failure
 from .parse import UsageError, parse
@@ -29,7 +28,7 @@ _RCVBUF = 4 << 20
 
 
 def load(runner: Runner, command: Command) -> int:
-    """Checks the whole file, then runs it; every failing line is reported, and exit 1 then."""
+    """Check the whole file, then run it; report every failing line, and return the exit code."""
     name = str(command.opts["load_file"])
     try:
         with _open(name) as file:
@@ -78,10 +77,11 @@ def _report(failures: list[Failure]) -> int:
 
 
 def _run(
-    runner: Runner, transport: Transport, restoration: Restoration, base: int, checked: Checked,
+    runner: Runner, transport: Transport, restoration: Restoration, base: int, checked: CheckedFile,
     progress: Progress,
 ) -> int:  # fmt: skip
-    """Runs what was checked, `base` lines from the file's beginning; how many lines failed."""
+    """Run what was checked, ``base`` lines from the file's beginning; return how many lines
+    failed."""
     failed = last = 0
     for number, what in checked.steps():
         progress.add(number - last)

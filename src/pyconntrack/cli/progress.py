@@ -12,9 +12,9 @@ _FIRST, _REDRAW, _AGAIN = 1.0, 0.2, 1.0
 
 
 class Progress:
-    """Counts entries and shows how many were done, and how fast.
+    """A count of entries: shows how many were done, and how fast.
 
-    `wanted`: --progress was given; without it only a terminal is shown anything, and only for
+    ``wanted``: --progress was given; without it only a terminal is shown anything, and only for
     work of more than a second.  On a terminal the line is redrawn and wiped in the end; into a
     pipe or a file a line goes each second, and one at the end.
     """
@@ -25,14 +25,14 @@ class Progress:
         self._wanted, self.what = wanted, what
         self._terminal = os.isatty(2)
         self._begin = monotonic()
-        # `shared`: our output goes to the same terminal, so nothing appears unasked
+        # shared: our output goes to the same terminal, so nothing appears unasked
         silent = not wanted and (shared or not self._terminal)
         self._last = float("inf") if silent else self._begin
         self._shown = False
         self.done = 0
 
     def add(self, number: int) -> None:
-        """`number` more are done."""
+        """Count ``number`` more as done."""
         self.done += number
         now = monotonic()
         pause = (_REDRAW if self._shown else _FIRST) if self._terminal else _AGAIN
@@ -47,7 +47,7 @@ class Progress:
         say(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
 
     def close(self) -> None:
-        """The end: the line vanishes, or, where it was asked for, stays as it was last."""
+        """Wipe the line, or, where it was asked for, leave it as it was last."""
         if self._wanted:
             self._show(monotonic())
             if self._terminal:

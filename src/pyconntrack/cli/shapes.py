@@ -54,7 +54,7 @@ _ALIKE = 8
 
 
 class Token:
-    """A number or an address of a line: its `kind`, and where it stands in the text."""
+    """A number or an address of a line: its ``kind``, and where it stands in the text."""
 
     __slots__ = ("begin", "end", "kind", "word")
 
@@ -97,7 +97,7 @@ def _kind(word: str) -> str:
 class Varying:
     """A value that varies: which of the line's, its limits, and its places in the message.
 
-    `places`: offsets, each of `size` bytes in network byte order; none where it is ignored.
+    ``places``: offsets, each of ``size`` bytes in network byte order; none where it is ignored.
     """
 
     __slots__ = ("at", "high", "kind", "low", "places", "size")
@@ -160,7 +160,7 @@ class Encoder:
 class Shape:
     """What the lines of a shape have in common, and the messages found of them so far.
 
-    `text`: the line as a ``%`` template of its values; `sample`, `tokens`: one line of the shape.
+    ``text``: the line as a ``%`` template of its values; ``sample``, ``tokens``: one such line.
     """
 
     __slots__ = (
@@ -195,7 +195,7 @@ class Shape:
         return values if self.text % tuple(values) == line else None
 
     def key(self, values: Sequence[Any]) -> tuple[int, ...]:
-        """Return the constants among `values`, by which :attr:`encoders` are kept."""
+        """Return the constants among ``values``, by which :attr:`encoders` are kept."""
         return tuple([values[at] for at in self.constants or ()])
 
     def due(self, key: tuple[int, ...]) -> bool:
@@ -212,9 +212,9 @@ class Shape:
         return True
 
     def learn(self, values: list[Any], reader: Reader, highs: dict[str, int]) -> bool:
-        """Find the message of lines like that with `values`; whether there is one.
+        """Find the message of lines like that with ``values``; return whether there is one.
 
-        `highs`: the largest value of a number by the text before it, as found in other shapes.
+        ``highs``: the largest value of a number by the text before it, as found in other shapes.
         """
         whole = reader(self.text % tuple(values))
         found = None
@@ -228,13 +228,14 @@ class Shape:
             found = found or trial.encoder(highs) or trial.encoder({})
         varying = {value.at for value in found.varying} if found is not None else set()
         constants = [at for at in range(len(values)) if at not in varying]
-        if self.constants is None and found is not None:
-            self.constants = constants
         if self.constants is None:
-            return False
-        key = self.key(values)
-        self.encoders[key] = found if constants == self.constants else None
-        return self.encoders[key] is not None
+            if found is None:
+                return False
+            self.constants = constants
+        elif self.constants != constants:
+            found = None
+        self.encoders[self.key(values)] = found
+        return found is not None
 
 
 class _Trial:
@@ -249,7 +250,7 @@ class _Trial:
         return self._reader(self._shape.text % tuple(values))
 
     def encoder(self, highs: dict[str, int]) -> Encoder | None:
-        """Return what encodes lines like this; `highs`: see :meth:`Shape.learn`."""
+        """Return what encodes lines like this; ``highs``: see :meth:`Shape.learn`."""
         values = []
         for at, kind in enumerate(self._shape.kinds):
             before = self._shape.before[at]
@@ -319,7 +320,7 @@ class _Trial:
     ) -> Encoder | None:
         """Return the encoder with these values, if it foretells the messages of other lines.
 
-        A number that it does not is a constant.  `further`: they were proven for other constants.
+        A number that it does not is a constant.  ``further``: they were proven for other constants.
         """
         tokens = self._shape.tokens
         numbers = [value for value in varying if value.kind == NUMBER]
@@ -370,7 +371,7 @@ class _Trial:
 
 def _samples(numbers: list[Varying], further: bool) -> Iterator[dict[int, int]]:
     """Yield numbers that may be read otherwise than most: the largest, all different, all the
-    same and small, those with a single byte that is not zero; `further`: a few of them."""
+    same and small, those with a single byte that is not zero; ``further``: a few of them."""
     yield {value.at: value.high for value in numbers}
     yield {v.at: (v.high // 3 + 11 * n) % (v.high + 1) for n, v in enumerate(numbers)}
     small = not further and any(value.size == 1 for value in numbers)
@@ -391,13 +392,12 @@ def _likeness(line: str) -> tuple[bytes, int]:
 
 
 class Shapes:
-    """The shapes met so far.  `reader` encodes a line by its meaning."""
+    """The shapes met so far.  ``reader`` encodes a line by its meaning."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._shapes: dict[tuple[bytes, int], list[Shape]] = {}
         self._highs: dict[str, int] = {}
-        self._count = 0
 
     def encode(self, line: str, seq: bytes) -> bytes | None:
         """Return the message of a line; None where it is left to the reader."""
@@ -434,10 +434,8 @@ class Shapes:
                 return shape
         if len(known) >= _ALIKE:
             return None
-        if self._count >= _LIMIT:  # what lives on is found anew
+        if sum(map(len, self._shapes.values())) >= _LIMIT:  # what lives on is found anew
             self._shapes.clear()
             self._highs.clear()
-            self._count = 0
-        self._count += 1
         self._shapes[_likeness(line)] = [*known, found]
         return found
