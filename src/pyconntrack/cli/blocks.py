@@ -336,7 +336,7 @@ class Blocks:
 def _batches(
     number: int, begin: int, end: int, sizes: Ints, places: Ints, out: bytearray
 ) -> Iterator[Step]:
-    """Yield the messages of the lines from ``begin`` to ``end``, as :func:`.session.sends` does."""
+    """Yield the batches of the lines from ``begin`` to ``end``."""
     lines = np.flatnonzero(sizes[begin:end]) + begin
     at = places[lines]
     view = memoryview(out)
