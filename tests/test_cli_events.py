@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from pyconntrack import Conntrack, DecodeError
-from pyconntrack.cli.burst import Bursts
-from pyconntrack.cli.watch import EventLines
+from pyconntrack.cli.watch import Bursts, EventLines
+from pyconntrack.mmsg import Mmsg
 from pyconntrack.output.writer import Writer
 from pyconntrack.testing import event_message
 from support.ctool import environment, ours_argv, subscriptions, theirs
@@ -211,7 +211,7 @@ def test_an_event_that_cannot_be_read_is_passed_over() -> None:
         two = b"".join(message + bytes(-len(message) & 3) for message in good[:2])
         for data in (*good[:25], hardly, b"", long, two, *good[25:]):
             here.send(data)
-        bursts = Bursts(there.fileno(), EventLines(Writer((), None, events=True), None))
+        bursts = Bursts(Mmsg(there.fileno()), EventLines(Writer((), None, events=True), None))
         found = list(bursts.read(bursts.recv()))
     assert sum(item[1] for item in found if not isinstance(item, DecodeError)) == 52
     assert sum(isinstance(item, DecodeError) for item in found) == 2

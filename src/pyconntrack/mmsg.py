@@ -8,9 +8,6 @@ from __future__ import annotations
 import ctypes
 import errno
 
-import numpy as np
-import numpy.typing as npt
-
 from .errors import DecodeError, KernelError
 from .wire.consts import NLMSG_HDRLEN
 
@@ -47,35 +44,35 @@ class Mmsg:
             self._headers[at].iov = ctypes.addressof(self._iovecs[at])
             self._headers[at].iovlen = 1
         self._call = ctypes.CDLL(None, use_errno=True).recvmmsg
-        view = np.frombuffer(memoryview(self._headers).cast("B"), np.uint32).reshape(COUNT, -1)
-        self._sizes = view[:, _Mmsghdr.size.offset // 4]
-        self._offsets = np.arange(COUNT, dtype=np.int64) * SLOT
+        words = memoryview(self._headers).cast("B").cast("I")
+        self._sizes = words[_Mmsghdr.size.offset // 4 :: ctypes.sizeof(_Mmsghdr) // 4]
+        self._lengths = memoryview(self.buffer).cast("I")[:: SLOT // 4]
 
-    def messages(self, number: int) -> npt.NDArray[np.int64]:
+    def messages(self, number: int) -> range:
         """Return where in ``buffer`` the ``number`` datagrams begin, each of one message.
 
         Raises :class:`DecodeError` where one is not, or has been cut.
         """
-        lengths = np.frombuffer(self.buffer, np.uint32)[:: SLOT // 4][:number]
-        if ((lengths < NLMSG_HDRLEN) | (lengths != self._sizes[:number])).any():
+        lengths = self._lengths[:number].tolist()
+        if min(lengths) < NLMSG_HDRLEN or lengths != self._sizes[:number].tolist():
             raise DecodeError("a datagram that is not one message")
-        return self._offsets[:number]
+        return range(0, number * SLOT, SLOT)
 
-    def views(self, number: int) -> list[memoryview]:
-        """Return the ``number`` datagrams that were received, valid until the next call."""
-        view = memoryview(self.buffer)
+    def datagrams(self, number: int) -> list[bytes]:
+        """Return the ``number`` datagrams that were received."""
         sizes = self._sizes[:number].tolist()
-        return [view[at * SLOT : at * SLOT + size] for at, size in enumerate(sizes)]
+        return [bytes(self.buffer[at * SLOT : at * SLOT + size]) for at, size in enumerate(sizes)]
 
-    def receive(self) -> int:
+    def recv(self) -> int:
         """Receive what waits; return how many datagrams there were.
 
-        Raises :class:`KernelError`, ENOBUFS after a loss.
+        Raises BlockingIOError where there was none, and :class:`KernelError` with ENOBUFS after
+        a loss.
         """
         number = int(self._call(self._fd, self._headers, COUNT, _MSG_DONTWAIT, None))
         if number < 0:
             code = ctypes.get_errno()
             if code in (errno.EAGAIN, errno.EINTR):
-                return 0
+                raise BlockingIOError
             raise KernelError(code, "reading from the kernel")
         return number

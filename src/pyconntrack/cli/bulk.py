@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..columns import Group, groups, mask, selected, starts
-from ..driver import call
 from ..errors import DecodeError
 from ..field_names import FIELDS
 from ..request import IDENTITY
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from ..columns import Bools, Bytes
     from ..filter import Node
     from ..layout import Layout
-    from ..session import Failure
-    from ..transport import Transport
+    from ..session import Conversation, Failure
     from .many import Lines
 
 
@@ -95,9 +93,9 @@ class Columns:
         left.hits = [hit for hit in self.hits if hit[0] not in lost]
         return left
 
-    def send(
-        self, transport: Transport, kind: int, tails: Callable[[Group], Bytes] | None = None
-    ) -> list[tuple[int, Failure]]:
+    def requests(
+        self, kind: int, tails: Callable[[Group], Bytes] | None = None
+    ) -> Conversation[list[tuple[int, Failure]]]:
         """Send a request of type ``kind`` about each entry; return (place, failure) of the refused.
 
         ``tails``: the attributes behind the identities of a group's rows.
@@ -111,7 +109,7 @@ class Columns:
             for low in range(0, count, BATCH_MESSAGES):
                 high = min(low + BATCH_MESSAGES, count)
                 flags[high - 1] |= c.NLM_F_ACK
-                answer = call(transport, sent(matrix[low:high].tobytes(), base + high - 1))
+                answer = yield from sent(matrix[low:high].tobytes(), base + high - 1)
                 failures += [(int(group.index[bad.index - base]), bad) for bad in answer]
             base += count
         return failures

@@ -147,7 +147,7 @@ def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
         if dry:
             done = part
         elif change.keep(part):
-            done = change.done(part, part.send(change.transport, kind))
+            done = change.done(part, call(change.transport, part.requests(kind)))
         else:
             break
         if lines is not None:
@@ -201,7 +201,7 @@ def update(runner: Runner, command: Command) -> int:
         if not change.keep(kept):
             break
         # an entry that was made before any rule used labels has no room for them
-        failures = concerned.send(change.transport, kind, tails)
+        failures = call(change.transport, concerned.requests(kind, tails))
         shown.add(change.done(concerned, failures, (errno.ENOSPC,)))
     shown.close()
     document.close()

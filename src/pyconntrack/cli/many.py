@@ -7,8 +7,6 @@ of the table's key and is decided before.  An entry counts for every line that i
 
 from __future__ import annotations
 
-import itertools
-
 from ..filter import And, Bits, In, Net, Node, bind, terms
 from .checked import words
 from .out import say
@@ -20,11 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from ..columns import Bools, Group
+    from ..columns import Group, Ints
     from ..layout import Layout
+    from ..lookup import Lookup
 
     Value = int | bytes
     #: (field, mask): the mask of an address, of bits, or None
@@ -37,13 +33,13 @@ _FOREIGN = ("explain", "dry_run", "undo", "from_file", "progress")
 class _Table:
     """Lines that share their fields: values of `keys` -> numbers of lines; `rest` must be true."""
 
-    __slots__ = ("_bound", "_hashes", "keys", "rest", "values")
+    __slots__ = ("_bound", "_lookup", "keys", "rest", "values")
 
     def __init__(self, keys: tuple[Key, ...], rest: Node | None) -> None:
         self.keys, self.rest = keys, rest
         self.values: dict[tuple[Value, ...], list[int]] = {}
         self._bound: dict[Layout, tuple[Any, list[Any]] | None] = {}
-        self._hashes: _Hashes | None = None
+        self._lookup: Lookup | None = None
 
     def of(self, layout: Layout, raw: tuple[Any, ...]) -> list[int]:
         """The lines that an entry matches."""
@@ -58,23 +54,20 @@ class _Table:
             return []
         return self.values.get(tuple([get(raw) for get in getters]), [])
 
-    def hits(self, group: Group) -> Iterator[tuple[Any, int]]:
-        """(rows of the group, line) that fit."""
-        from ..columns import mask
+    def hits(self, group: Group) -> Iterator[tuple[Ints, int]]:
+        """Yield (rows of ``group``, line) of what fits."""
+        from ..lookup import Lookup, chosen_rows
 
-        chosen = None if self.rest is None else mask(self.rest, group)
-        if chosen is not None and not chosen.any():
+        rows = chosen_rows(self.rest, group)
+        if not len(rows):
             return
         if not self.keys:
-            import numpy as np
-
-            rows = np.flatnonzero(chosen) if chosen is not None else np.arange(len(group))
             for line in self.values[()]:
                 yield rows, line
             return
-        if self._hashes is None:
-            self._hashes = _Hashes(self)
-        yield from self._hashes.hits(group, chosen)
+        if self._lookup is None:
+            self._lookup = Lookup(self.keys, self.values)
+        yield from self._lookup.hits(group, rows)
 
 
 def _getter(key: Key, layout: Layout) -> Callable[[tuple[Any, ...]], Value] | None:
@@ -96,94 +89,6 @@ def _getter(key: Key, layout: Layout) -> Callable[[tuple[Any, ...]], Value] | No
     if bits == (1 << 8 * size) - 1:
         return lambda raw: raw[at]
     return lambda raw: (int.from_bytes(raw[at]) & bits).to_bytes(size)
-
-
-class _Hashes:
-    """A table's values as columns, found by a 64-bit hash and then compared exactly."""
-
-    def __init__(self, table: _Table) -> None:
-        import numpy as np
-
-        self.keys = table.keys
-        self.lines = list(table.values.values())
-        rows = list(table.values)
-        columns: list[npt.NDArray[np.uint64]] = []
-        for place, (_, mask) in enumerate(self.keys):
-            if isinstance(mask, bytes):
-                joined = b"".join(row[place] for row in rows)  # type: ignore[misc]
-                matrix = np.frombuffer(joined, np.uint32).reshape(len(rows), -1)
-                columns += [matrix[:, n].astype(np.uint64) for n in range(matrix.shape[1])]
-            else:
-                columns.append(np.array([row[place] for row in rows], np.uint64))
-        rng = np.random.default_rng()
-        while True:  # until no two lines share a hash
-            self.odd = rng.integers(0, 1 << 63, len(columns), np.uint64) * np.uint64(2)
-            self.odd += np.uint64(1)
-            keys = self.hashed(columns)
-            order = np.argsort(keys)
-            self.sorted = keys[order]
-            if not (self.sorted[1:] == self.sorted[:-1]).any():
-                break
-        self.order = order
-        self.columns = [column[order] for column in columns]
-        self.maybe = np.zeros(1 << 20, np.bool_)
-        self.maybe[self.sorted >> np.uint64(44)] = True
-
-    def hashed(self, columns: list[npt.NDArray[np.uint64]]) -> npt.NDArray[np.uint64]:
-        """The hash of each row; the high bits are the good ones."""
-        total: npt.NDArray[np.uint64] = columns[0] * self.odd[0]
-        for column, odd in zip(columns[1:], self.odd[1:], strict=True):
-            total = total + column * odd
-        return total
-
-    def hits(self, group: Group, chosen: Bools | None) -> Iterator[tuple[Any, int]]:
-        """(rows, line) that fit, of the `chosen` rows."""
-        import numpy as np
-
-        columns = self._columns(group)
-        if columns is None:
-            return
-        keys = self.hashed(columns)
-        found = self.maybe[keys >> np.uint64(44)]
-        if chosen is not None:
-            found &= chosen
-        rows = np.flatnonzero(found)
-        if not len(rows):
-            return
-        at = np.searchsorted(self.sorted, keys[rows])
-        at[at == len(self.sorted)] = 0
-        same = np.ones(len(rows), np.bool_)
-        for ours, theirs in zip(self.columns, columns, strict=True):
-            same &= ours[at] == theirs[rows]
-        rows, at = rows[same], self.order[at[same]]
-        order = np.argsort(at, kind="stable")
-        rows, at = rows[order], at[order]
-        edges = [0, *(np.flatnonzero(at[1:] != at[:-1]) + 1).tolist(), len(at)]
-        for low, high in itertools.pairwise(edges):
-            if low < high:
-                for line in self.lines[int(at[low])]:
-                    yield rows[low:high], line
-
-    def _columns(self, group: Group) -> list[npt.NDArray[np.uint64]] | None:
-        import numpy as np
-
-        out = []
-        layout = group.layout
-        for name, mask in self.keys:
-            if name in layout.shape:
-                out.append(np.full(len(group), layout.shape[name], np.uint64))
-                continue
-            slot = layout.slots.get(name)
-            if slot is None or (isinstance(mask, bytes) and len(mask) != slot.size):
-                return None
-            if isinstance(mask, bytes):
-                for at in range(0, slot.size, 4):
-                    bits = np.frombuffer(mask, np.uint32, 1, at)[0]
-                    out.append((group.wire(slot.offset + at, 4) & bits).astype(np.uint64))
-            else:
-                column = group.column(name).astype(np.uint64)
-                out.append(column if mask is None else column & np.uint64(mask))
-        return out
 
 
 class Lines:
@@ -243,7 +148,7 @@ class Lines:
         """The lines that an entry matches."""
         return [line for table in self._tables.values() for line in table.of(layout, raw)]
 
-    def hits(self, group: Group) -> Iterator[tuple[Any, int]]:
+    def hits(self, group: Group) -> Iterator[tuple[Ints, int]]:
         """(rows of the group, line) of all hits."""
         for table in self._tables.values():
             yield from table.hits(group)

@@ -10,7 +10,6 @@ prints of entries is a selection that became text (:class:`Formatter`) and stand
 from __future__ import annotations
 
 from ..arrays import available
-from ..driver import call
 from ..layout import find
 from ..output.pieces import compile_line
 from ..output.writer import Writer
@@ -29,9 +28,8 @@ if TYPE_CHECKING:
     from ..layout import Layout
     from ..output.bulk import Bulk
     from ..output.pieces import Piece
-    from ..session import Batch, Failure
+    from ..session import Batch, Conversation, Failure
     from ..thresholds import Use
-    from ..transport import Transport
     from .bulk import Columns
     from .many import Lines
     from .out import Output
@@ -82,16 +80,17 @@ class Messages:
         hits = [(number[place], line) for place, line in self.hits if place in number]
         return Messages([self.rows[place] for place in left], hits)
 
-    def send(
-        self, transport: Transport, kind: int, tails: Sequence[bytes] | None = None
-    ) -> list[tuple[int, Failure]]:
+    def requests(
+        self, kind: int, tails: Sequence[bytes] | None = None
+    ) -> Conversation[list[tuple[int, Failure]]]:
         """Send a request of type ``kind`` about each entry; return (place, failure) of the refused.
 
         ``tails``: the attributes behind an entry's identity, one for each entry.
         """
         rows = zip(self.rows, tails or [b""] * len(self.rows), strict=True)
-        requests = [about_entry(kind, layout, message, tail) for (layout, message, _), tail in rows]
-        return [(bad.index, bad) for bad in call(transport, batch(requests))[0]]
+        wanted = [about_entry(kind, layout, message, tail) for (layout, message, _), tail in rows]
+        failures, _ = yield from batch(wanted)
+        return [(bad.index, bad) for bad in failures]
 
 
 def selections(

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from ..filter import Node
     from ..layout import Layout
+    from ..mmsg import Mmsg
     from ..output.pieces import Piece
     from ..output.writer import Writer
-    from .burst import Bursts
     from .parse import Command
     from .run import Runner
 
@@ -171,9 +171,9 @@ class _Events(Listener):
             batch.append(data)
         self._batch = []
         if len(batch) == BURST and available() and not self._transport.traced:
-            from .burst import Bursts
+            from ..mmsg import Mmsg
 
-            self._bursts = Bursts(self.fileno(), self._lines)
+            self._bursts = Bursts(Mmsg(self.fileno()), self._lines)
             self.nap = _NAP  # waking for a few events each costs more than they do
         return batch or None
 
@@ -181,6 +181,26 @@ class _Events(Listener):
         reader = self._lines if isinstance(data, list) else self._bursts
         assert reader is not None
         return reader.read(data)
+
+
+class Bursts:
+    """Many events a system call, as columns."""
+
+    def __init__(self, mmsg: Mmsg, lines: EventLines) -> None:
+        self._mmsg, self._lines = mmsg, lines
+        self.recv = mmsg.recv
+
+    def read(self, number: int) -> Iterator[Lines | DecodeError]:
+        """Yield the lines of the ``number`` datagrams that were received, and how many they are.
+
+        A datagram that cannot be read is a :class:`DecodeError` before them.
+        """
+        from .burst import event_lines
+
+        try:
+            yield event_lines(self._mmsg.buffer, self._mmsg.messages(number), self._lines)
+        except DecodeError:
+            yield from self._lines.read(self._mmsg.datagrams(number))
 
 
 class EventLines:
