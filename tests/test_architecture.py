@@ -107,6 +107,15 @@ def test_only_the_transport_opens_netlink_sockets() -> None:
     assert found == {"transport.py"}
 
 
+def test_two_interpreters_run_the_conversations() -> None:
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if " is RECV" in (text := path.read_text(encoding="utf-8")) or "conversation.send(" in text
+    }
+    assert found == {"driver.py", "listener.py"}
+
+
 def test_layouts_know_no_numpy() -> None:
     for name in ("layout.py", "schema.py", "model/*.py", "session.py", "filter.py"):
         for path in PACKAGE.glob(name):
