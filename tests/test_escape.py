@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pyconntrack.cli import watch
 from pyconntrack.cli.main import main
+from pyconntrack.cli.view import _Cells
 from pyconntrack.encode import encode
 from pyconntrack.errors import kernel_error
 from pyconntrack.escape import LONGEST, message, printable
@@ -27,6 +28,7 @@ from pyconntrack.output.pieces import compile_line
 from pyconntrack.output.writer import Writer
 from pyconntrack.schema import CONNTRACK, EXPECT
 from pyconntrack.transport import Transport
+from pyconntrack.where.names import FIELDS
 from pyconntrack.wire.consts import ct_msg, exp_msg
 from pyconntrack.wire.frame import message as frame
 from support.batches import formatted
@@ -167,3 +169,13 @@ def test_names_of_processes() -> None:
             link.close()
         finally:
             comm.write(before)
+
+
+@pytest.mark.parametrize("csv", [True, False])
+def test_strings_in_a_table_of_columns(csv: bool) -> None:
+    entry = flow(b"\x1b[2J,\r\n\t\0")
+    layout = find(entry.message)
+    cells = _Cells([(name, FIELDS[name]) for name in ("helper", "family")], csv=csv)
+    line = compile_line(cells.pieces(layout), layout)(layout.unpack(entry.message))
+    assert line.replace("\t", "", 0 if csv else 1).isprintable()
+    assert line.endswith(",ipv4" if csv else "\tipv4")
