@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pyconntrack import RequestError
+from pyconntrack import RequestError, Tuple
 from pyconntrack.encode import encode
 from pyconntrack.layout import find
 from pyconntrack.schema import CONNTRACK, EXPECT, Rows
@@ -89,3 +89,16 @@ def test_bad_values_name_their_field(values: dict[str, Any], words: str) -> None
 
 def test_none_is_absent() -> None:
     assert encode(CONNTRACK, {"mark": None}, 2) == b""
+
+
+def test_no_mould_takes_the_port_of_one_protocol_into_another() -> None:
+    """Whatever the protocol of the message that was the mould, ports are read back as given, and
+    refused where the protocol has none."""
+    for proto in (6, *range(256)):
+        for port in (1, 2):
+            given = {"src": "10.0.0.1", "dst": "10.0.0.2", "proto": proto, "sport": port}
+            if proto in (6, 17, 33, 132, 136):
+                assert Tuple(**given).sport == port
+            else:
+                with pytest.raises(RequestError, match=r"has no such field|has orig_\w+ instead"):
+                    Tuple(**given)

@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from pyconntrack import Event, Flow, RequestError
+from pyconntrack import Event, Flow, RequestError, columns
 from pyconntrack.cli.ndjson import request_of
+from pyconntrack.layout import find
+from pyconntrack.output import bulk
+from pyconntrack.output.json import flow as json_pieces
+from pyconntrack.output.pieces import compile_line
 from pyconntrack.schema import CONNTRACK
 from pyconntrack.wire.consts import ct_msg
 from pyconntrack.wire.frame import message as frame
+from pyconntrack.wire.tlv import attr, nest
+from support.batches import formatted
 from support.ctool import ours_argv, run
 from support.messages import messages
 
@@ -114,3 +120,39 @@ def test_what_is_written_of_any_flow_makes_a_request_or_says_why_not(message: by
     for name in ("mark", "timeout", "labels", "tcp_state", "orig"):
         if name in written and name not in sent.to_dict():
             raise AssertionError(name)
+
+
+_TUPLE = attr(1, attr(1, b"\x0a\0\0\1") + attr(2, b"\x0a\0\0\2")) + attr(
+    2, attr(1, b"\x11") + attr(2, b"\0\1") + attr(3, b"\0\2")
+)
+#: attributes of a newer kernel, and what is written of them
+UNKNOWN = [
+    (nest(1, _TUPLE) + attr(99, b"new"), [{"path": [99], "data": "6e6577"}]),
+    (attr(99, b"") + nest(1, _TUPLE), [{"path": [99], "data": ""}]),
+    (
+        nest(1, _TUPLE + attr(77, b"\0\xff")) + attr(8, b"\0\0\0\5") + attr(98, b"x" * 9),
+        [{"path": [1, 77], "data": "00ff"}, {"path": [98], "data": "78" * 9}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("attributes", "unknown"), UNKNOWN, ids=["last", "empty", "nested"])
+def test_unknown_attributes_are_written_alike_by_all_and_sent_by_none(
+    attributes: bytes, unknown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "FEW", 1)
+    monkeypatch.setattr(bulk, "FEW", 1)
+    attributes += attr(7, b"\0\0\0\x3c")  # a timeout
+    message = frame(ct_msg(0), 0, 0, 2, attributes)
+    message += b"\0" * (-len(message) % 4)
+    flow = Flow.from_message(message)
+    assert flow.to_dict()["unknown"] == unknown
+    assert Flow.from_dict(flow.to_dict()).to_dict() == flow.to_dict()
+    layout = find(message)
+    line = compile_line(json_pieces(layout), layout)(layout.unpack(message))
+    assert json.loads(line) == flow.to_dict()
+    many = formatted(bulk.Bulk(json_pieces), message * 20)
+    assert many == (f"{line}\n".encode() * 20, 20)
+    without = {key: value for key, value in flow.to_dict().items() if key != "unknown"}
+    assert request_of(line).payload == request_of(json.dumps(without)).payload
+    assert request_of(line).warnings == []

@@ -126,7 +126,7 @@ class Group:
         """The values of a field, contiguous: (n,) unsigned of the field's width for numbers,
         (n, size) uint8 for addresses, texts and bytes.  KeyError where the shape lacks it.
         """
-        slot = self.layout.slots[name]
+        slot = self.layout.slot(name)
         if not slot.kind.number:
             return np.ascontiguousarray(self.rows[:, slot.offset : slot.offset + slot.size])
         values = self.wire(slot.offset, slot.size)
@@ -144,8 +144,7 @@ class Group:
 
     def raw(self, name: str) -> list[Any]:
         """The values of a field as ``Layout.unpack`` gives them, ints or bytes."""
-        slot = self.layout.slots[name]
-        if slot.kind.number:
+        if self.layout.slot(name).kind.number:
             numbers: list[int] = self.column(name).tolist()
             return numbers
         return as_bytes(self.column(name))

@@ -86,9 +86,7 @@ def creation(flow: object) -> Request:
     if not isinstance(flow, Flow):
         raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
     layout = flow._layout
-    values = restore_rules.creation(
-        dict(zip(layout.names, layout.unpack(flow.message), strict=True)), sysctl
-    )
+    values = restore_rules.creation(layout.raw(flow.message), sysctl)
     if creation not in layout.writers:
         for prefix in ("orig_", "reply_"):
             _check_tuple(values, prefix)

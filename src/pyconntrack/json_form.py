@@ -34,7 +34,8 @@ def plain(layout: Layout, message: bytes) -> dict[str, Any]:
     places: dict[str, dict[str, Any]] = {"": result}
     for group in groups:
         places[group] = result[group] = {}
-    for (group, key, convert), value in zip(steps, layout.struct.unpack(message), strict=True):
+    raw = layout.raw(message).values() if layout.unknown else layout.struct.unpack(message)
+    for (group, key, convert), value in zip(steps, raw, strict=True):
         places[group][key] = value if convert is None else convert(value)
     if layout.unknown:
         result["unknown"] = [

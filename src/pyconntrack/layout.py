@@ -14,7 +14,7 @@ import sys
 from struct import Struct, calcsize
 
 from .errors import DecodeError
-from .fields import TEXT
+from .fields import BYTES, TEXT
 from .schema import CONNTRACK, EXPECT, STATS_CPU, STATS_EXP_CPU, STATS_GLOBAL, Attr
 from .wire.consts import (
     IPCTNL_MSG_CT_GET_CTRZERO,
@@ -58,9 +58,9 @@ class Slot:
 class Layout:
     """The shape of a message.
 
-    `names`: its fields in kernel order, as `unpack` returns them; `slots`: name -> :class:`Slot`;
-    `shape`: the values that are constants of it (``family``, ``orig_proto``...); `unknown`:
-    (path, offset, size) of attributes that the schema does not know, kept for a round trip.
+    `slots`: name -> :class:`Slot`; `shape`: the values that are constants of it (``family``,
+    ``orig_proto``...); `unknown`: name -> (path of attribute numbers, slot) of attributes that the
+    schema does not know; `names`: of both, in kernel order, as `unpack` returns their values.
     `spans`: (start, end) of each known attribute of the outermost level by its kernel name, header
     included.
     `writers` is scratch room for what others derive from a layout.
@@ -74,7 +74,7 @@ class Layout:
     def __init__(self, message: bytes, rows: Rows) -> None:
         self.length: int = len(message)
         self.slots: dict[str, Slot] = {}
-        self.unknown: list[tuple[tuple[int, ...], int, int]] = []
+        self.unknown: dict[str, tuple[tuple[int, ...], Slot]] = {}
         self.spans: dict[str, tuple[int, int]] = {}
         self.writers: dict[Any, Any] = {}
         self.family: int = message[NLMSG_HDRLEN]
@@ -86,12 +86,15 @@ class Layout:
             if slot.attr.shape:
                 self.shape[name] = int.from_bytes(message[slot.offset : slot.offset + slot.size])
                 mask[slot.offset : slot.offset + slot.size] = b"\xff" * slot.size
-        order = sorted(self.slots.items(), key=lambda item: item[1].offset)
-        self.names: tuple[str, ...] = tuple(name for name, _ in order)
-        self.slots = dict(order)
+        self.slots = dict(sorted(self.slots.items(), key=lambda item: item[1].offset))
+        slots = self.slots
+        if self.unknown:
+            both = {**slots, **{name: slot for name, (_, slot) in self.unknown.items()}}
+            slots = dict(sorted(both.items(), key=lambda item: item[1].offset))
+        self.names: tuple[str, ...] = tuple(slots)
         self.mask: int = int.from_bytes(mask)
         self.template: int = int.from_bytes(message) & self.mask
-        self.struct: Struct = _unpacker(self.slots.values(), self.length)
+        self.struct: Struct = _unpacker(slots.values(), self.length)
 
     def _walk(
         self, message: bytes, rows: Rows, prefix: str, path: tuple[int, ...],
@@ -107,7 +110,8 @@ class Layout:
                 isinstance(row, Attr) and row.protocols and protocol not in row.protocols
             ):
                 if number:  # type 0 is padding (CTA_*_UNSPEC), never a value
-                    self.unknown.append(((*path, number), at, size))
+                    row = Attr(number, "", f"unknown@{at}", BYTES)
+                    self.unknown[row.name] = (*path, number), Slot(at, size, row)
             elif isinstance(row, Attr):
                 if row.kind.size and size < row.kind.size:
                     raise DecodeError(f"{row.cta}: {size} bytes, not {row.kind.size}")
@@ -119,13 +123,24 @@ class Layout:
                 name = prefix + row.name + "_" if row.name else prefix
                 self._walk(message, row.rows, name, (*path, number), at, at + size, mask)
 
+    def slot(self, name: str) -> Slot:
+        """Return where the value ``name`` of `names` lies; KeyError where the shape lacks it."""
+        return self.slots.get(name) or self.unknown[name][1]
+
     def unpack(self, message: bytes) -> tuple[Any, ...]:
         """The raw values of a proven message, in the order of `names`."""
         return self.struct.unpack(message)
 
-    def values(self, message: bytes) -> dict[str, Any]:
-        """The values of a proven message by name, texts decoded."""
+    def raw(self, message: bytes) -> dict[str, Any]:
+        """Return the raw values of a proven message by field name, in kernel order."""
         raw = dict(zip(self.names, self.struct.unpack(message), strict=True))
+        for name in self.unknown:
+            del raw[name]
+        return raw
+
+    def values(self, message: bytes) -> dict[str, Any]:
+        """Return the values of a proven message by field name, texts decoded."""
+        raw = self.raw(message)
         for name, slot in self.slots.items():
             if slot.kind is TEXT:
                 raw[name] = text(raw[name])
@@ -137,7 +152,10 @@ class Layout:
 
     def kept(self, message: bytes) -> tuple[tuple[tuple[int, ...], bytes], ...]:
         """The unknown attributes of a proven message: (path of attribute numbers, payload)."""
-        return tuple((path, message[at : at + size]) for path, at, size in self.unknown)
+        return tuple(
+            (path, message[slot.offset : slot.offset + slot.size])
+            for path, slot in self.unknown.values()
+        )
 
 
 def _unpacker(slots: Iterable[Slot], length: int) -> Struct:

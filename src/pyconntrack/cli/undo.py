@@ -168,3 +168,4 @@ class _Part:
     def __init__(self, layout: Layout, names: Collection[str]) -> None:
         self.family, self.shape, self.names = layout.family, layout.shape, layout.names
         self.slots = {name: slot for name, slot in layout.slots.items() if name in names}
+        self.unknown: dict[str, object] = {}

@@ -122,7 +122,7 @@ class Entry(Value):
         Raises :class:`~pyconntrack.RequestError` for a name or value that does not fit.
         """
         layout = self._layout
-        raw = dict(zip(layout.names, layout.struct.unpack(self._message), strict=True))
+        raw = layout.raw(self._message)
         for name in changes:
             if f"{name}_src" in self._fields:
                 for inner in TUPLE_NAMES:

@@ -46,6 +46,8 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
             objects[prefix].append([f'"{name[len(prefix) + 1 :]}":', *piece])
         else:
             members.append([f'"{name}":', *piece])
+    if layout.unknown:
+        members.append(['"unknown":[', *_unknown(layout), "]"])
     out: list[Piece] = ["{"]
     for number, member in enumerate(members):
         if number:
@@ -59,6 +61,15 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
         else:
             out += member
     out.append("}")
+    return out
+
+
+def _unknown(layout: Layout) -> list[Piece]:
+    """Return the attributes that the schema does not know: where they lie, and their bytes."""
+    out: list[Piece] = []
+    for name, (path, _) in layout.unknown.items():
+        numbers = ",".join(map(str, path))
+        out += ["," if out else "", f'{{"path":[{numbers}],"data":"', Call(bytes.hex, name), '"}']
     return out
 
 
