@@ -117,9 +117,10 @@ def test_what_is_written_of_any_flow_makes_a_request_or_says_why_not(message: by
         return
     assert request.warnings == []
     sent = Flow.from_message(frame(request.kind, 0, 0, request.family, request.payload))
-    for name in ("mark", "timeout", "labels", "tcp_state", "orig"):
-        if name in written and name not in sent.to_dict():
-            raise AssertionError(name)
+    lost = {"mark", "timeout", "labels", "tcp_state"} & written.keys() - sent.to_dict().keys()
+    assert not lost
+    # counters, which lie in the same object, are of no request
+    assert ("src" in written.get("orig", {})) <= ("src" in sent.to_dict().get("orig", {}))
 
 
 _TUPLE = attr(1, attr(1, b"\x0a\0\0\1") + attr(2, b"\x0a\0\0\2")) + attr(
