@@ -10,17 +10,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .model import Expect, Flow
 
-#: what ENOMEM and ENOSPC say of a creation
+#: what to do where a limit of the kernel is met: by the first two a new flow, by the third a new
+#: expectation
 TABLE_FULL = "the table is full: raise net.netfilter.nf_conntrack_max (or memory ran out)"
 CHAIN_TOO_LONG = "the hash chain is too long: raise net.netfilter.nf_conntrack_buckets"
+EXPECTATIONS_FULL = (
+    "the expectation table is full: raise net.netfilter.nf_conntrack_expect_max"
+    " (or the master's helper allows no more)"
+)
+_CREATING = {_errno.ENOMEM: TABLE_FULL, _errno.ENOSPC: CHAIN_TOO_LONG}
 #: what an errno of ctnetlink means to the one who asked
 _WORDS = {
     _errno.EPERM: "no permission: needs CAP_NET_ADMIN; try sudo",
     _errno.EACCES: "no permission: needs CAP_NET_ADMIN; try sudo",
     _errno.ENOENT: "no such entry",
     _errno.EEXIST: "such an entry exists already",
-    _errno.ENOMEM: TABLE_FULL,
-    _errno.ENFILE: "the table is full (nf_conntrack_max)",
+    _errno.EMFILE: EXPECTATIONS_FULL,
     _errno.EINVAL: "the kernel took it for invalid",
     _errno.EOPNOTSUPP: "the kernel does not support this",
     _errno.EPROTONOSUPPORT: "the kernel has no ctnetlink, or not this protocol",
@@ -86,9 +91,8 @@ class KernelError(ConntrackError, OSError):
     ) -> None:
         from os import strerror
 
-        words = _WORDS.get(errno) or strerror(errno)
-        if errno == _errno.ENOSPC and operation.startswith("creating"):
-            words = CHAIN_TOO_LONG
+        creating = operation == "creating a flow" and _CREATING.get(errno)
+        words = creating or _WORDS.get(errno) or strerror(errno)
         text = f"{operation}: {words} ({_errno.errorcode.get(errno, errno)})"
         if ext_ack:
             text += f": {printable(ext_ack)}"

@@ -72,7 +72,7 @@ def _open(name: str) -> IO[bytes]:
 
 def _report(failures: list[Failure]) -> int:
     for bad in failures:
-        complain(f"line {bad.index}: {failure(bad.errno, bad.ext_ack)}")
+        complain(f"line {bad.index}: {failure(bad.errno, bad.ext_ack, verb='create')}")
     return len(failures)
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from ..errors import CHAIN_TOO_LONG, TABLE_FULL
+from ..errors import CHAIN_TOO_LONG, EXPECTATIONS_FULL, TABLE_FULL
 from ..escape import message
 from ..version import CONNTRACK_TOOLS, VERSION
 
@@ -110,20 +110,23 @@ _WORDS = {
     errno.ENOENT: "such conntrack doesn't exist",
     errno.EEXIST: "Such conntrack exists, try -U to update",
     errno.EINVAL: "invalid parameters",
-    errno.ENOMEM: f"not enough memory: {TABLE_FULL}",
-    errno.ENOSPC: CHAIN_TOO_LONG,
+    errno.ENOMEM: "not enough memory",
+    errno.EMFILE: EXPECTATIONS_FULL,
     errno.EPROTONOSUPPORT: "protocol not supported",
 }
 
 
-def failure(number: int, ext_ack: str = "", *, expect: str = "") -> str:
-    """Return the message for an errno of the kernel.
+#: and where a flow, or an expectation, is created
+_CREATING = {errno.ENOMEM: f"not enough memory: {TABLE_FULL}", errno.ENOSPC: CHAIN_TOO_LONG}
+_EXPECTING = {errno.ENOENT: "master conntrack not found"}
 
-    ``expect``: the command, where it is one on the expectation table.
-    """
+
+def failure(number: int, ext_ack: str = "", *, verb: str = "", table: str = "conntrack") -> str:
+    """Return the message for an errno of the kernel that a command on ``table`` drew."""
     words = _WORDS.get(number)
-    if expect and number in (errno.ENOENT, errno.EEXIST):
-        lost = expect == "create" and number == errno.ENOENT
-        words = "master conntrack not found" if lost else None
+    if table == "expect" and number in (errno.ENOENT, errno.EEXIST):
+        words = None
+    if verb in ("create", "add"):
+        words = (_EXPECTING if table == "expect" else _CREATING).get(number, words)
     text = f"Operation failed: {words or os.strerror(number)}"
     return f"{text} ({ext_ack})" if ext_ack and number not in (errno.EPERM, errno.ENOENT) else text

@@ -115,8 +115,8 @@ def _guarded(runner: Runner, command: Command) -> int:
             complain(error.message, hint=error.hint)
             return error.code
         if isinstance(error, KernelError):
-            expect = command.verb if command.table == "expect" else ""
-            complain(failure(error.errno or 0, error.ext_ack, expect=expect))
+            verb, table = command.verb, command.table
+            complain(failure(error.errno or 0, error.ext_ack, verb=verb, table=table))
         elif isinstance(error, ConntrackError):
             complain(str(error))
         elif isinstance(error, KeyboardInterrupt):
