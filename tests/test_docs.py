@@ -207,8 +207,11 @@ def valid() -> Callable[[str, str], Any]:
 
 
 def test_the_json_schema_refuses_what_is_wrong(valid: Callable[..., Any]) -> None:
-    good = {"schema": "pyconntrack/1", "flows": [{"family": "ipv4", "orig": {"sport": 1}}]}
+    entry = {"family": "ipv4", "orig": {"sport": 1}}
+    good = {"schema": "pyconntrack/1", "flows": [entry]}
     valid(json.dumps(good))
+    newer = {**entry, "unknown": [{"path": [1, 77], "data": "00ff"}]}
+    valid(json.dumps({**good, "flows": [newer]}))
     mistakes: list[dict[str, Any]] = [
         {"flows": []},
         {**good, "schema": "pyconntrack/2"},
@@ -217,6 +220,7 @@ def test_the_json_schema_refuses_what_is_wrong(valid: Callable[..., Any]) -> Non
         {**good, "flows": [{"family": "ipv4", "orig": {}, "stat": []}]},
         {**good, "flows": [{"family": "ipv4", "orig": {"source": "::1"}}]},
         {**good, "flows": [{"family": "ipv4"}]},
+        {**good, "flows": [{**entry, "unknown": [{"path": [1, 77]}]}]},
     ]
     for wrong in mistakes:
         with pytest.raises(jsonschema.ValidationError):

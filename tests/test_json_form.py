@@ -10,6 +10,8 @@ from hypothesis import given
 
 from pyconntrack import Event, Flow, RequestError, columns
 from pyconntrack.cli.ndjson import request_of
+from pyconntrack.cli.selection import of_messages
+from pyconntrack.cli.undo import updated
 from pyconntrack.layout import find
 from pyconntrack.output import bulk
 from pyconntrack.output.json import flow as json_pieces
@@ -154,6 +156,8 @@ def test_unknown_attributes_are_written_alike_by_all_and_sent_by_none(
     assert json.loads(line) == flow.to_dict()
     many = formatted(bulk.Bulk(json_pieces), message * 20)
     assert many == (f"{line}\n".encode() * 20, 20)
+    undo = updated(["timeout"])(of_messages([message]))
+    assert "unknown" not in json.loads(undo)
     without = {key: value for key, value in flow.to_dict().items() if key != "unknown"}
     assert request_of(line).payload == request_of(json.dumps(without)).payload
     assert request_of(line).warnings == []
