@@ -5,10 +5,8 @@ from __future__ import annotations
 from keyword import iskeyword
 from textwrap import wrap
 
-from pyconntrack.fields import IPV4, IPV6, LABELS, TEXT
-from pyconntrack.model import TUPLE_NAMES, flatten
-from pyconntrack.model.value import READERS
-from pyconntrack.schema import (
+from pyconntrack.ctnetlink.kinds import IPV4, IPV6, LABELS, TEXT
+from pyconntrack.ctnetlink.schema import (
     CHANGE,
     CONNTRACK,
     EXPECT,
@@ -20,11 +18,13 @@ from pyconntrack.schema import (
     leaves,
     names,
 )
-from pyconntrack.vocab import FLAGS
+from pyconntrack.ctnetlink.vocabulary import FLAGS
+from pyconntrack.model import TUPLE_NAMES, flatten
+from pyconntrack.model.fields import READERS
 
 HEAD = '''"""Declare the fields to type checkers; GENERATED from the schema by ``make generate``.
 
-Never imported when a program runs: :func:`pyconntrack.model.value.attach` makes the attributes.
+Never imported when a program runs: :func:`pyconntrack.model.fields.attach` makes the attributes.
 """
 # fmt: off
 
@@ -34,8 +34,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypedDict
 
+from .fields import Address, Labels, Number, Octets, String
 from .tuple import Part, Tuple
-from .value import Address, Labels, Number, Octets, String
 
 AddressLike = str | bytes | IPv4Address | IPv6Address
 Words = int | str | Iterable[str | int]

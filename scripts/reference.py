@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pyconntrack import vocab
-from pyconntrack.fields import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
-from pyconntrack.output.json import OBJECT, SCHEMA
-from pyconntrack.schema import (
+from pyconntrack.ctnetlink import vocabulary as vocab
+from pyconntrack.ctnetlink.kinds import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
+from pyconntrack.ctnetlink.schema import (
     CONNTRACK,
     EXPECT,
     REPORT,
@@ -19,6 +18,7 @@ from pyconntrack.schema import (
     Rows,
     names,
 )
+from pyconntrack.formats.json import OBJECT, SCHEMA
 
 NOTES = {
     "status": "what the kernel noted about the connection",

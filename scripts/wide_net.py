@@ -27,15 +27,15 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import pyconntrack.cli
-from pyconntrack import request
-from pyconntrack.cli.build import flow_tuple, flow_values
-from pyconntrack.cli.parse import parse
-from pyconntrack.cli.run import run
+from pyconntrack.cli.attributes import flow_tuple, flow_values
+from pyconntrack.cli.parser import parse
+from pyconntrack.cli.program import run
 from pyconntrack.cli.selection import Formatter, of_messages
-from pyconntrack.driver import call
-from pyconntrack.output.writer import Writer
-from pyconntrack.session import batch
-from pyconntrack.transport import Transport
+from pyconntrack.ctnetlink import requests as request
+from pyconntrack.formats.registry import Writer
+from pyconntrack.netlink.conversation import batch
+from pyconntrack.netlink.driver import call
+from pyconntrack.netlink.socket import Transport
 
 _T = TypeVar("_T")
 CASES = Path(__file__).parent.parent / "tests/cases"

@@ -22,10 +22,10 @@ from pyconntrack import (
     RequestError,
     Tuple,
 )  # fmt: skip
-from pyconntrack.aio import AsyncDump, AsyncEvents
-from pyconntrack.sync import Dump, Events
-from pyconntrack.table import Builder
-from pyconntrack.testing import (
+from pyconntrack.client.asynchronous import AsyncDump, AsyncEvents
+from pyconntrack.client.blocking import Dump, Events
+from pyconntrack.columnar.flow_table import Builder
+from pyconntrack.testing import (  # fmt: skip
     ENOBUFS,
     ScriptedKernel,
     Step,
@@ -33,7 +33,7 @@ from pyconntrack.testing import (
     done,
     dump_of,
     event_message,
-)  # fmt: skip
+)
 from pyconntrack.thresholds import LISTING
 from support.entries import udp
 from support.netns import Namespace

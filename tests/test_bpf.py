@@ -8,14 +8,15 @@ import sys
 import pytest
 from hypothesis import given
 
-from pyconntrack.bpf import judges, program
-from pyconntrack.cli.parse import parse
-from pyconntrack.cli.select import predicate
-from pyconntrack.filter import And, Bits, In, Net, Node, Not, Or, Text, bind, terms
-from pyconntrack.layout import find
-from pyconntrack.transport import Transport
-from pyconntrack.wire import consts as c
-from pyconntrack.wire.frame import message
+from pyconntrack.cli.filters import predicate
+from pyconntrack.cli.parser import parse
+from pyconntrack.ctnetlink import constants as c
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.predicates import And, Bits, In, Net, Node, Not, Or, Text, bind, terms
+from pyconntrack.ctnetlink.socket_filter import judges, program
+from pyconntrack.netlink import constants as nl
+from pyconntrack.netlink.messages import message
+from pyconntrack.netlink.socket import Transport
 from support.ctool import ours, theirs
 from support.messages import BATCHES, NODES
 
@@ -61,7 +62,7 @@ def attribute(data: bytes, a: int, x: int, *, nested: bool) -> int:
         size, kind = struct.unpack_from("=HH", data, a)
         if not 4 <= size <= end - a:
             return 0
-        if kind & c.NLA_TYPE_MASK == x:
+        if kind & nl.NLA_TYPE_MASK == x:
             return a
         a += (size + 3) & ~3
     return 0
@@ -113,8 +114,8 @@ def test_what_is_no_event_passes() -> None:
     code = program(In("orig_proto", (6, 6)))
     assert not run(code, message(c.ct_msg(0), 0, 1, 2, b""))
     for other in (
-        message(c.ct_msg(0), c.NLM_F_MULTI, 1, 2, b""), message(c.exp_msg(0), 0, 1, 2, b""),
-        message(c.NLMSG_ERROR, 0, 1, 2, b""), message(c.NLMSG_DONE, 0, 1, 2, b""),
+        message(c.ct_msg(0), nl.NLM_F_MULTI, 1, 2, b""), message(c.exp_msg(0), 0, 1, 2, b""),
+        message(nl.NLMSG_ERROR, 0, 1, 2, b""), message(nl.NLMSG_DONE, 0, 1, 2, b""),
     ):  # fmt: skip
         assert run(code, other)
 

@@ -12,17 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack import columns, vocab
-from pyconntrack.columns import Bools, Group, mask
+from pyconntrack.columnar import columns, render
+from pyconntrack.columnar.columns import Bools, Group, mask
+from pyconntrack.columnar.render import Bulk
+from pyconntrack.ctnetlink import vocabulary
+from pyconntrack.ctnetlink.constants import (
+    AF_INET,
+    ct_msg,
+)
+from pyconntrack.ctnetlink.layout import Layout, find
+from pyconntrack.ctnetlink.predicates import In, bind
 from pyconntrack.errors import DecodeError
-from pyconntrack.filter import In, bind
-from pyconntrack.layout import Layout, find
-from pyconntrack.output import bulk, save, text, xml
-from pyconntrack.output.bulk import Bulk
-from pyconntrack.output.pieces import Addr, Age, Call, Flag, Made, Num, Piece, Word, compile_line
-from pyconntrack.wire.consts import AF_INET, ct_msg
-from pyconntrack.wire.frame import message
-from pyconntrack.wire.tlv import attr, nest
+from pyconntrack.formats import save, text, xml
+from pyconntrack.formats.segments import Addr, Age, Call, Flag, Made, Num, Piece, Word, compile_line
+from pyconntrack.netlink.attributes import attr, nest
+from pyconntrack.netlink.messages import message
 from support.batches import formatted
 from support.messages import ADDRESSES, BATCHES, EDGES, SEQ
 
@@ -33,7 +37,7 @@ Pieces = Callable[[Layout], list[Piece]]
 def _path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param != "mixed":
         monkeypatch.setattr(columns, "FEW", 1)
-        monkeypatch.setattr(bulk, "FEW", 1)
+        monkeypatch.setattr(render, "FEW", 1)
 
 
 def one_by_one(messages: list[bytes], pieces: Pieces) -> bytes:
@@ -229,9 +233,9 @@ def test_words_flags_and_calls_of_every_value() -> None:
         )
         for n in range(256)
     ]  # fmt: skip
-    same(rows, lambda _: [Word("tcp_state", vocab.TCP_STATE)])
-    same(rows, lambda _: [Word("status", vocab.STATUS, "[%x]"), Word("tcp_state", {}, "(%d)")])
-    for bit, word in vocab.STATUS.items():
+    same(rows, lambda _: [Word("tcp_state", vocabulary.TCP_STATE)])
+    same(rows, lambda _: [Word("status", vocabulary.STATUS, "[%x]"), Word("tcp_state", {}, "(%d)")])
+    for bit, word in vocabulary.STATUS.items():
         same(rows, lambda _: [Flag("status", bit, bit, word), Flag("status", bit, 0, "", "x")])  # noqa: B023
     same(rows, lambda _: [Call(lambda a, b: "ü" * (a % 5) + str(b), "tcp_state", "status")])
     same(rows, lambda _: [Call(lambda _: "", "status")])

@@ -12,10 +12,11 @@ import pytest
 
 from pyconntrack import AsyncConntrack, Conntrack, Filter
 from pyconntrack.cli import main, source
+from pyconntrack.ctnetlink import constants as c
+from pyconntrack.netlink import constants as nl
+from pyconntrack.netlink.messages import split
+from pyconntrack.netlink.socket import Transport
 from pyconntrack.thresholds import CHANGE, FEW_CHANGED
-from pyconntrack.transport import Transport
-from pyconntrack.wire import consts as c
-from pyconntrack.wire.frame import split
 from support.ctool import ours
 from support.entries import plain_lines
 
@@ -48,7 +49,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         asked = list(split(bytes(data)))
         if asked[0][2] in change:
             seen.append(("changes", len(asked)))
-        elif asked[0][3] & c.NLM_F_DUMP == c.NLM_F_DUMP:
+        elif asked[0][3] & nl.NLM_F_DUMP == nl.NLM_F_DUMP:
             dumps.add(asked[0][4])
         send(self, data)
 

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from pyconntrack.cli.out import failure
+from pyconntrack.cli.console import failure
 from support.ctool import Result, ours, ours_argv, run
 from support.netns import Namespace
 from support.traffic import tool, track

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from pyconntrack import Conntrack, DecodeError
-from pyconntrack.cli.watch import Bursts, EventLines
-from pyconntrack.mmsg import Mmsg
-from pyconntrack.output.writer import Writer
+from pyconntrack.cli.commands.events import Bursts, EventLines
+from pyconntrack.formats.registry import Writer
+from pyconntrack.netlink.mmsg import Mmsg
 from pyconntrack.testing import event_message
 from support.ctool import environment, ours_argv, subscriptions, theirs
 from support.entries import udp
@@ -124,7 +124,7 @@ def test_the_buffer_is_what_the_kernel_gave_and_never_smaller_than_without(size:
 def small_buffer(size: int) -> tuple[str, ...]:
     """The command with a buffer that is full soon."""
     code = (
-        "import sys, pyconntrack.cli.watch as watch\n"
+        "import sys, pyconntrack.cli.commands.events as watch\n"
         f"watch._RCVBUF = {size}\n"
         "from pyconntrack.cli.main import main\n"
         "sys.exit(main(['-E', *sys.argv[1:]]))\n"
@@ -228,10 +228,10 @@ def test_filters_of_a_stream(flows: Flows) -> None:
 
 def test_the_program_that_made_an_event() -> None:
     """A live process: this one, which asks the kernel itself."""
-    from pyconntrack import request
-    from pyconntrack.driver import call
-    from pyconntrack.session import ask
-    from pyconntrack.transport import Transport
+    from pyconntrack.ctnetlink import requests
+    from pyconntrack.netlink.conversation import ask
+    from pyconntrack.netlink.driver import call
+    from pyconntrack.netlink.socket import Transport
 
     transport = Transport()
     with watching() as process:
@@ -240,7 +240,7 @@ def test_the_program_that_made_an_event() -> None:
             "reply_src": b"\2\2\2\2", "reply_dst": b"\1\1\1\1", "reply_proto": 200,
             "timeout": 99,
         }  # fmt: skip
-        call(transport, ask(request.create(values, 2), "creating"))
+        call(transport, ask(requests.create(values, 2), "creating"))
         assert process.stdout is not None
         line = process.stdout.readline().decode()
     transport.close()

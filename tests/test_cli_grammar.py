@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pyconntrack.cli import completions, grammar, help, values
-from pyconntrack.cli.parse import Command, UsageError, parse
+from pyconntrack.cli import completions, help, option_values, options
+from pyconntrack.cli.parser import Command, UsageError, parse
 from support import CASES
 
 LINES = [
@@ -114,12 +114,12 @@ def test_codes() -> None:
 def test_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "connlabel.conf"
     path.write_text("# bits\n0 zero\n1 one\n0x7f last\n128 far\n")
-    monkeypatch.setattr(grammar, "LABELMAP", str(path))
+    monkeypatch.setattr(options, "LABELMAP", str(path))
     assert opts("-L -l one,zero -l last")["labels"] == [1, 0, 127]
     assert opts("-U --label-del")["label_del"] == []
     assert opts("-U --label-del=one")["label_del"] == [1]
     assert parse(["-L", "-o", "labels"]).labelmap == str(path)
-    assert values.label_names(str(path)) == {0: "zero", 1: "one", 127: "last"}
+    assert option_values.label_names(str(path)) == {0: "zero", 1: "one", 127: "last"}
     other = tmp_path / "other"
     other.write_text("5 one\n")
     for line in ("-L -l one -o labels --labelmap {}", "-L --labelmap {} -l one -o labels",
@@ -135,7 +135,7 @@ def test_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_label_map_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grammar, "LABELMAP", str(tmp_path / "none"))
+    monkeypatch.setattr(options, "LABELMAP", str(tmp_path / "none"))
     warning = ["nfct_labelmap_new: No such file or directory"]
     command = parse(["-L", "-o", "labels"])
     assert (command.warnings, command.labelmap) == (warning, None)
@@ -145,9 +145,9 @@ def test_a_missing_label_map_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_new_options_leave_old_abbreviations_alone() -> None:
-    classic = [long for row in grammar.OPTIONS for long in row.long]
-    classic += [verb.long[0] for verb in grammar.VERBS]
-    ours = [row.name for row in grammar.EXTENSIONS]
+    classic = [long for row in options.OPTIONS for long in row.long]
+    classic += [verb.long[0] for verb in options.VERBS]
+    ours = [row.name for row in options.EXTENSIONS]
     assert not set(classic) & set(ours)
     # --s is a prefix of --sort, and ambiguous without it
     with pytest.raises(UsageError, match="unknown option `--s'"):
@@ -155,9 +155,9 @@ def test_new_options_leave_old_abbreviations_alone() -> None:
 
 
 def test_rules_name_known_commands() -> None:
-    letters = {verb.letter for verb in grammar.VERBS}
-    rows = [*grammar.OPTIONS, *grammar.EXTENSIONS]
-    rows += [row for protocol in grammar.PROTOCOLS for row in protocol.options]
+    letters = {verb.letter for verb in options.VERBS}
+    rows = [*options.OPTIONS, *options.EXTENSIONS]
+    rows += [row for protocol in options.PROTOCOLS for row in protocol.options]
     for row in rows:
         assert {*row.on.upper(), *row.expect.upper()} <= letters, row.name
         assert row.help, row.name
@@ -167,7 +167,7 @@ def test_help_names_every_option() -> None:
     text = help.text("conntrack", 6)
     assert text.startswith("Command line interface for the connection tracking system. Version ")
     assert text.splitlines()[1] == "Usage: conntrack [commands] [options]"
-    for row in (*grammar.OPTIONS, *grammar.EXTENSIONS, *grammar.PORTS):
+    for row in (*options.OPTIONS, *options.EXTENSIONS, *options.PORTS):
         assert f"--{row.name}" in text or row.name == "nat-range"
     assert "Proto `tcp' help:" in text
 
@@ -175,7 +175,7 @@ def test_help_names_every_option() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completions_name_every_option(shell: str) -> None:
     text = getattr(completions, shell)()
-    for row in (*grammar.OPTIONS, *grammar.EXTENSIONS):
+    for row in (*options.OPTIONS, *options.EXTENSIONS):
         assert row.name in text
 
 
@@ -217,7 +217,7 @@ def test_zsh_reads_its_completion(tmp_path: Path) -> None:
 
 def test_start_up_imports_nothing() -> None:
     code = (
-        "import sys; before = set(sys.modules); import pyconntrack.cli.parse\n"
+        "import sys; before = set(sys.modules); import pyconntrack.cli.parser\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

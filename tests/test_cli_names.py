@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyconntrack.cli import out
+from pyconntrack.cli import console
 from pyconntrack.version import CONNTRACK_TOOLS, VERSION
 from support.ctool import Result, run
 
@@ -50,4 +50,4 @@ def test_the_help_begins_with_name_and_version(name: str, version: str) -> None:
 
 def test_a_link_by_another_name_is_a_conntrack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/usr/local/sbin/ct"])
-    assert out.version_line() == f"ct v1.4.9 (conntrack-tools) [pyconntrack {VERSION}]"
+    assert console.version_line() == f"ct v1.4.9 (conntrack-tools) [pyconntrack {VERSION}]"

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack import columns
-from pyconntrack.columns import Group, groups, mask, starts
-from pyconntrack.errors import DecodeError
-from pyconntrack.filter import (
-    bind,
+from pyconntrack.columnar import columns
+from pyconntrack.columnar.columns import Group, groups, mask, starts
+from pyconntrack.ctnetlink.constants import (
+    AF_INET,
+    ct_msg,
 )
-from pyconntrack.layout import find
-from pyconntrack.wire.consts import AF_INET, ct_msg
-from pyconntrack.wire.frame import message
-from pyconntrack.wire.tlv import attr, nest
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.predicates import bind
+from pyconntrack.errors import DecodeError
+from pyconntrack.netlink.attributes import attr, nest
+from pyconntrack.netlink.messages import message
 from support.messages import BATCHES, NODES, SEQ, entry
 
 

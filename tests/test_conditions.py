@@ -14,9 +14,9 @@ from termios import FIONREAD
 
 import pytest
 
-from pyconntrack import request
+from pyconntrack.ctnetlink import requests as request
 from pyconntrack.errors import ConntrackError
-from pyconntrack.transport import Transport
+from pyconntrack.netlink.socket import Transport
 from support.ctool import environment, normalise, ours, ours_argv, theirs
 from support.netns import fresh_netns
 from support.traffic import eventually
@@ -138,8 +138,8 @@ def test_a_kernel_that_refuses_a_part_of_a_batch() -> None:
 
 def test_a_full_receive_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors that found no room: the command says that it does not know, and does not hang."""
-    from pyconntrack.driver import call
-    from pyconntrack.session import batch
+    from pyconntrack.netlink.conversation import batch
+    from pyconntrack.netlink.driver import call
 
     requests = [request.create({"orig_src": bytes(4)}, 2) for _ in range(256)]
     transport = Transport()

@@ -270,7 +270,7 @@ def test_expectation_events(flows: Flows) -> None:
 
 
 def test_the_cases_cover_commands_and_options() -> None:
-    from pyconntrack.cli import grammar
+    from pyconntrack.cli import options as grammar
 
     text = " ".join(case.line for case in ALL) + " -E -V -h -b -e NEW"
     words = set(text.replace("=", " ").split())

@@ -18,8 +18,8 @@ import pytest
 from scripts.reference import answers
 
 import pyconntrack
-from pyconntrack.cli.parse import parse
-from pyconntrack.schema import CONNTRACK, EXPECT
+from pyconntrack.cli.parser import parse
+from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT
 from support import ROOT, ctool
 from support.ctool import ours, subscriptions
 from support.netns import Namespace, sysctl
@@ -113,67 +113,6 @@ def test_the_commands_of_the_pages_are_legal(page: str, line: str) -> None:
             command = []
         else:
             command.append(word)
-
-
-# -- the house --------------------------------------------------------------------------------
-
-
-def imports(path: Path) -> set[str]:
-    """The modules of the package that a file imports, late or early, but not for types alone."""
-    package = ("pyconntrack", *path.relative_to(PACKAGE).parent.parts)
-    found: set[str] = set()
-
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            for other in node.orelse:
-                visit(other)
-            return
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            if node.module:
-                found.add(".".join([*base, node.module]))
-            else:
-                found.update(".".join([*base, alias.name]) for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(path.read_text(encoding="utf-8")))
-    return {name.removeprefix("pyconntrack.") for name in found}
-
-
-def floors() -> dict[str, int]:
-    """Module or package -> its line in ARCHITECTURE.md's map, counted from the ground."""
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("## The map")[2]
-    lines = re.findall(r"^    (\S.*?)(?:  .*)?$", text.partition("\n## ")[0], re.M)
-    return {
-        name.strip().rstrip("/"): number
-        for number, line in enumerate(reversed(lines))
-        for name in line.split(",")
-    }
-
-
-FLOORS = floors()
-#: the two files of the package itself lie above everything
-MODULES = sorted(
-    path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")
-)
-
-
-def place(name: str) -> int:
-    top = name.partition(".")[0]
-    assert top in FLOORS, f"{top} is missing on the map of ARCHITECTURE.md"
-    return FLOORS[top]
-
-
-@pytest.mark.parametrize("path", MODULES, ids=page_id)
-def test_imports_point_down(path: Path) -> None:
-    name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-    here = place(name)
-    package = name.split(".")[0]
-    for other in imports(path):
-        if other.split(".")[0] == package:
-            continue
-        assert place(other) <= here, f"{name} imports {other}, which lies above it"
 
 
 # -- what is made from the schema -------------------------------------------------------------

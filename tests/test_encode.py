@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from pyconntrack import RequestError, Tuple
-from pyconntrack.encode import encode
-from pyconntrack.layout import find
-from pyconntrack.schema import CONNTRACK, EXPECT, Rows
-from pyconntrack.wire.consts import ct_msg, exp_msg
-from pyconntrack.wire.frame import message
+from pyconntrack.ctnetlink.constants import (
+    ct_msg,
+    exp_msg,
+)
+from pyconntrack.ctnetlink.encode import encode
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Rows
+from pyconntrack.netlink.messages import message
 
 V4 = {"orig_src": b"\x0a\0\0\x01", "orig_dst": b"\x0a\0\0\x02"}
 V6 = {"orig_src": bytes(15) + b"\1", "orig_dst": bytes(15) + b"\2"}

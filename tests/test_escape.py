@@ -15,22 +15,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack.cli import watch
+from pyconntrack.cli.commands import events
+from pyconntrack.cli.commands.list_ordered import _Cells
 from pyconntrack.cli.main import main
-from pyconntrack.cli.view import _Cells
-from pyconntrack.encode import encode
+from pyconntrack.columnar.render import Bulk
+from pyconntrack.ctnetlink.constants import (
+    ct_msg,
+    exp_msg,
+)
+from pyconntrack.ctnetlink.encode import encode
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT
 from pyconntrack.errors import kernel_error
 from pyconntrack.escape import LONGEST, message, printable
-from pyconntrack.layout import find
+from pyconntrack.formats.registry import Writer
+from pyconntrack.formats.segments import compile_line
 from pyconntrack.model import Expect, Flow, Tuple
-from pyconntrack.output.bulk import Bulk
-from pyconntrack.output.pieces import compile_line
-from pyconntrack.output.writer import Writer
-from pyconntrack.schema import CONNTRACK, EXPECT
-from pyconntrack.transport import Transport
-from pyconntrack.where.names import FIELDS
-from pyconntrack.wire.consts import ct_msg, exp_msg
-from pyconntrack.wire.frame import message as frame
+from pyconntrack.netlink.messages import message as frame
+from pyconntrack.netlink.socket import Transport
+from pyconntrack.where.fields import FIELDS
 from support.batches import formatted
 from support.ctool import environment, ours
 
@@ -165,7 +168,7 @@ def test_names_of_processes() -> None:
                 for row in Path("/proc/net/netlink").read_text().splitlines()[1:]
                 if row.split()[9] == os.readlink(f"/proc/self/fd/{link.fileno()}")[8:-1]
             )
-            assert watch._program(port) == r"\x1b[2J\xff\x0a\x9b"
+            assert events._program(port) == r"\x1b[2J\xff\x0a\x9b"
             link.close()
         finally:
             comm.write(before)

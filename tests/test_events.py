@@ -9,19 +9,10 @@ from typing import Any
 
 import pytest
 
-from pyconntrack import (
-    Conntrack,
-    DecodeError,
-    Event,
-    EventsLost,
-    Filter,
-    Flow,
-    KernelError,
-    Tuple,
-)
-from pyconntrack.event_stream import DROPS, LOST, POLL, WAIT, EventStream
-from pyconntrack.sync import Events
-from pyconntrack.testing import (
+from pyconntrack import Conntrack, DecodeError, Event, EventsLost, Filter, Flow, KernelError, Tuple
+from pyconntrack.client.blocking import Events
+from pyconntrack.ctnetlink.event_stream import DROPS, LOST, POLL, WAIT, EventStream
+from pyconntrack.testing import (  # fmt: skip
     ENOBUFS,
     ScriptedKernel,
     Step,
@@ -29,7 +20,7 @@ from pyconntrack.testing import (
     done,
     dump_of,
     event_message,
-)  # fmt: skip
+)
 from support.entries import udp
 from support.netns import Namespace
 

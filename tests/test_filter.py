@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pyconntrack import Filter, Flow, RequestError, Tuple
-from pyconntrack.fields import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT
-from pyconntrack.filter import push_down
-from pyconntrack.keywords import as_node
+from pyconntrack.ctnetlink.kinds import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT
+from pyconntrack.ctnetlink.predicates import push_down
+from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr
+from pyconntrack.ctnetlink.vocabulary import FLAGS
+from pyconntrack.filters import as_node
 from pyconntrack.model import flatten, meets
-from pyconntrack.schema import CONNTRACK, EXPECT, Attr
-from pyconntrack.vocab import FLAGS
 from support.declared import DECLARED as d
 
 TCP = Tuple("10.0.0.1", "192.0.2.2", "tcp", 1000, 80)

@@ -17,9 +17,9 @@ from support import ROOT
 PROGRAM = """
 from pyconntrack import Filter, Flow, Tuple
 from pyconntrack.model import meets
-from pyconntrack.output.pieces import compile_line
-from pyconntrack.output.writer import Writer
-from pyconntrack.table import FlowTable
+from pyconntrack.formats.segments import compile_line
+from pyconntrack.formats.registry import Writer
+from pyconntrack.columnar.flow_table import FlowTable
 
 flow = Flow(Tuple("192.0.2.1", "192.0.2.2", "udp", 1, 2), test=7)
 attribute = bytes([8, 0, 99, 0, 0, 0, 0, 7])
@@ -63,7 +63,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("grown")
     for part in ("src", "scripts", "docs", "share"):
         shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-    schema = tree / "src/pyconntrack/schema.py"
+    schema = tree / "src/pyconntrack/ctnetlink/schema.py"
     text = schema.read_text(encoding="utf-8")
     last = '    Attr(27, "CTA_TIMESTAMP_EVENT", "timestamp_event", U64, uses=REPORT),\n'
     assert last in text

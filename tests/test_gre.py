@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyconntrack import Conntrack, Expect, Filter, Flow, RequestError, Tuple
-from pyconntrack.keywords import as_node
+from pyconntrack.filters import as_node
 from pyconntrack.model import meets
 from support.ctool import normalise, ours, theirs
 from support.netns import Namespace

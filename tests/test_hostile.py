@@ -22,34 +22,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack import columns, session
 from pyconntrack.cli import main as entry
 from pyconntrack.cli import source
+from pyconntrack.cli.console import failure
 from pyconntrack.cli.main import main
-from pyconntrack.cli.out import failure
+from pyconntrack.columnar import columns, render
+from pyconntrack.columnar.flow_table import FlowTable
+from pyconntrack.columnar.render import Bulk
+from pyconntrack.ctnetlink.constants import (
+    ct_msg,
+    exp_msg,
+)
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.predicates import bind
+from pyconntrack.ctnetlink.requests import Request
 from pyconntrack.errors import ConntrackError, DecodeError, kernel_error
-from pyconntrack.filter import bind
-from pyconntrack.layout import find
+from pyconntrack.formats.registry import Writer
+from pyconntrack.formats.segments import compile_line
 from pyconntrack.model import Event, Expect, Flow, Tuple
-from pyconntrack.output import bulk
-from pyconntrack.output.bulk import Bulk
-from pyconntrack.output.pieces import compile_line
-from pyconntrack.output.writer import Writer
-from pyconntrack.request import Request
-from pyconntrack.session import RECV
-from pyconntrack.table import FlowTable
-from pyconntrack.transport import Transport
-from pyconntrack.wire.consts import (
+from pyconntrack.netlink import conversation as session
+from pyconntrack.netlink.attributes import walk
+from pyconntrack.netlink.constants import (
     NLM_F_ACK_TLVS,
     NLM_F_MULTI,
     NLMSG_DONE,
     NLMSG_ERROR,
-    ct_msg,
-    exp_msg,
 )
-from pyconntrack.wire.frame import message as frame
-from pyconntrack.wire.frame import read_errno, read_ext_ack, split
-from pyconntrack.wire.tlv import walk
+from pyconntrack.netlink.conversation import RECV
+from pyconntrack.netlink.messages import message as frame
+from pyconntrack.netlink.messages import read_errno, read_ext_ack, split
+from pyconntrack.netlink.socket import Transport
 from support.batches import formatted
 from support.messages import NODES, SEQ, batch
 
@@ -140,7 +142,7 @@ HOSTILE = st.builds(hostile, st.integers(0, 2**40), expect=st.booleans())
 @pytest.fixture(params=[1, 12], ids=["matrices", "mixed"])
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "FEW", request.param)
-    monkeypatch.setattr(bulk, "FEW", request.param)
+    monkeypatch.setattr(render, "FEW", request.param)
     # how long a flow has lived depends on when one looks
     monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
 
@@ -386,7 +388,7 @@ def test_every_command(
         def close(self) -> None:
             pass
 
-    for name in ("pyconntrack.transport", "pyconntrack.cli.run"):
+    for name in ("pyconntrack.netlink.socket", "pyconntrack.cli.program"):
         monkeypatch.setattr(f"{name}.Transport", Hostile)
     monkeypatch.setattr(source, "table_size", lambda: 0)
     monkeypatch.setattr(entry, "asked", lambda _: None)

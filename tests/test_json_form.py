@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from pyconntrack import Event, Flow, RequestError, columns
+from pyconntrack import Event, Flow, RequestError
 from pyconntrack.cli.ndjson import request_of
 from pyconntrack.cli.selection import of_messages
 from pyconntrack.cli.undo import updated
-from pyconntrack.layout import find
-from pyconntrack.output import bulk
-from pyconntrack.output.json import flow as json_pieces
-from pyconntrack.output.pieces import compile_line
-from pyconntrack.schema import CONNTRACK
-from pyconntrack.wire.consts import ct_msg
-from pyconntrack.wire.frame import message as frame
-from pyconntrack.wire.tlv import attr, nest
+from pyconntrack.columnar import columns, render
+from pyconntrack.ctnetlink.constants import (
+    ct_msg,
+)
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.schema import CONNTRACK
+from pyconntrack.formats.json import flow as json_pieces
+from pyconntrack.formats.segments import compile_line
+from pyconntrack.netlink.attributes import attr, nest
+from pyconntrack.netlink.messages import message as frame
 from support.batches import formatted
 from support.ctool import ours_argv, run
 from support.messages import messages
@@ -144,7 +146,7 @@ def test_unknown_attributes_are_written_alike_by_all_and_sent_by_none(
     attributes: bytes, unknown: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(columns, "FEW", 1)
-    monkeypatch.setattr(bulk, "FEW", 1)
+    monkeypatch.setattr(render, "FEW", 1)
     attributes += attr(7, b"\0\0\0\x3c")  # a timeout
     message = frame(ct_msg(0), 0, 0, 2, attributes)
     message += b"\0" * (-len(message) % 4)
@@ -154,7 +156,7 @@ def test_unknown_attributes_are_written_alike_by_all_and_sent_by_none(
     layout = find(message)
     line = compile_line(json_pieces(layout), layout)(layout.unpack(message))
     assert json.loads(line) == flow.to_dict()
-    many = formatted(bulk.Bulk(json_pieces), message * 20)
+    many = formatted(render.Bulk(json_pieces), message * 20)
     assert many == (f"{line}\n".encode() * 20, 20)
     undo = updated(["timeout"])(of_messages([message]))
     assert "unknown" not in json.loads(undo)

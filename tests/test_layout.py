@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack import DecodeError, Flow, Tuple, layout
-from pyconntrack.encode import encode
-from pyconntrack.layout import Layout, find
+from pyconntrack import DecodeError, Flow, Tuple
+from pyconntrack.ctnetlink import layout
+from pyconntrack.ctnetlink.constants import (
+    ct_msg,
+    exp_msg,
+)
+from pyconntrack.ctnetlink.encode import encode
+from pyconntrack.ctnetlink.layout import Layout, find
+from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT
 from pyconntrack.model import plain
-from pyconntrack.schema import CONNTRACK, EXPECT
-from pyconntrack.wire.consts import ct_msg, exp_msg
-from pyconntrack.wire.frame import message
-from pyconntrack.wire.tlv import attr
+from pyconntrack.netlink.attributes import attr
+from pyconntrack.netlink.messages import message
 from support.messages import messages
 
 FLOW = Flow(

@@ -10,9 +10,9 @@ import re
 
 import pytest
 
-from pyconntrack.cli import grammar
-from pyconntrack.cli.grammar import Option
-from pyconntrack.cli.parse import UsageError, parse
+from pyconntrack.cli import options
+from pyconntrack.cli.options import Option
+from pyconntrack.cli.parser import UsageError, parse
 from support.ctool import c_tool, run
 
 pytestmark = pytest.mark.usefixtures("netns")
@@ -50,11 +50,11 @@ def lines_of(command: str) -> list[str]:
         lines += [f"{command} {table}"]
         lines += [
             f"{command} {table} {COMMANDS[command]} {given(row)}"
-            for row in grammar.OPTIONS
+            for row in options.OPTIONS
             if row.name not in LEFT_OUT
         ]
     addresses = "-s 1.1.1.1 -d 2.2.2.2" if command in ("-G", "-I", "-A") else ""
-    for protocol in grammar.PROTOCOLS:
+    for protocol in options.PROTOCOLS:
         for row in protocol.options:
             line = f"{command} -p {protocol.name} {addresses} {given(row)}"
             lines += [line, f"{line} -t 9"]

@@ -15,16 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack.cli import checked as module
-from pyconntrack.cli.build import flow_values
-from pyconntrack.cli.checked import BadLine, CheckedFile, words
+from pyconntrack.cli import restore_file as module
+from pyconntrack.cli.attributes import flow_values
 from pyconntrack.cli.ndjson import request_of
-from pyconntrack.cli.parse import UsageError, parse
+from pyconntrack.cli.parser import UsageError, parse
+from pyconntrack.cli.restore_file import BadLine, CheckedFile, words
+from pyconntrack.ctnetlink.requests import add, create
 from pyconntrack.errors import ConntrackError
-from pyconntrack.request import add, create
-from pyconntrack.session import BATCH_MESSAGES
-from pyconntrack.wire.consts import NLM_F_ACK, NLM_F_REQUEST
-from pyconntrack.wire.frame import message, split
+from pyconntrack.netlink.constants import NLM_F_ACK, NLM_F_REQUEST
+from pyconntrack.netlink.conversation import BATCH_MESSAGES
+from pyconntrack.netlink.messages import message, split
 from support.ctool import normalise, ours, theirs
 from support.entries import TEMPLATE, plain_lines
 from support.netns import Namespace, fresh_netns

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import pyconntrack
-from pyconntrack.cli import grammar
+from pyconntrack.cli import options as grammar
 from support import ROOT
 from support.netns import unavailable
 

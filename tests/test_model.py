@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconntrack import Event, Expect, Flow, RequestError, Stats, Tuple
-from pyconntrack.encode import encode
+from pyconntrack.ctnetlink.constants import (
+    ct_msg,
+    exp_msg,
+)
+from pyconntrack.ctnetlink.encode import encode
+from pyconntrack.ctnetlink.restore_rules import CHANGEABLE
+from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT
 from pyconntrack.model import flatten, plain
-from pyconntrack.restore_rules import CHANGEABLE
-from pyconntrack.schema import CONNTRACK, EXPECT
-from pyconntrack.wire import frame
-from pyconntrack.wire.consts import ct_msg, exp_msg
+from pyconntrack.netlink import messages as frame
 from support.declared import DECLARED
 from support.messages import messages
 
@@ -226,8 +229,8 @@ def test_bad_input_names_the_field(make: Any, words: str) -> None:
 
 
 def test_the_writers_json_is_the_librarys() -> None:
-    from pyconntrack.output import json as writer
-    from pyconntrack.output.pieces import compile_line
+    from pyconntrack.formats import json as writer
+    from pyconntrack.formats.segments import compile_line
 
     flow = FLOW.replace(status=6)
     layout = flow._layout

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconntrack import Conntrack, Filter, Flow, RequestError, Tuple
-from pyconntrack.cli import grammar
-from pyconntrack.cli.parse import UsageError, parse
-from pyconntrack.cli.select import predicate
-from pyconntrack.keywords import as_node
+from pyconntrack.cli import options as grammar
+from pyconntrack.cli.filters import predicate
+from pyconntrack.cli.parser import UsageError, parse
+from pyconntrack.filters import as_node
 from pyconntrack.model import meets
 from support.ctool import ours
 from support.netns import Namespace

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyconntrack import request
-from pyconntrack.cli.parse import UsageError, parse
-from pyconntrack.cli.select import predicate
-from pyconntrack.driver import stream
-from pyconntrack.filter import Node, PushDown, bind, push_down, push_downs
-from pyconntrack.layout import find
-from pyconntrack.session import dump
-from pyconntrack.transport import Transport
-from pyconntrack.wire.frame import split
+from pyconntrack.cli.filters import predicate
+from pyconntrack.cli.parser import UsageError, parse
+from pyconntrack.ctnetlink import requests
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.predicates import Node, PushDown, bind, push_down, push_downs
+from pyconntrack.netlink.conversation import dump
+from pyconntrack.netlink.driver import stream
+from pyconntrack.netlink.messages import split
+from pyconntrack.netlink.socket import Transport
 from support.ctool import ours
 from support.netns import fresh_netns
 from test_differential import ALL, TABLE
@@ -57,11 +57,11 @@ def table() -> Iterator[Transport]:
 
 
 def identity(message: bytes) -> bytes:
-    return request.identity(find(message), message)
+    return requests.identity(find(message), message)
 
 
 def dumped(transport: Transport, down: PushDown) -> list[bytes]:
-    conversation = dump(request.dump("conntrack", down.family, down.payload), "listing")
+    conversation = dump(requests.dump("conntrack", down.family, down.payload), "listing")
     return [
         part.data[pos : pos + length]
         for part in stream(transport, conversation)

@@ -12,15 +12,16 @@ from functools import partial
 import pytest
 
 from pyconntrack import Conntrack, KernelError
-from pyconntrack import request as ask
-from pyconntrack.driver import started, stream
+from pyconntrack.ctnetlink import constants as c
+from pyconntrack.ctnetlink import requests as ask
 from pyconntrack.errors import DecodeError, DumpInterrupted
-from pyconntrack.receiver import Receiver
-from pyconntrack.session import dump
+from pyconntrack.netlink import constants as nl
+from pyconntrack.netlink.background import Receiver
+from pyconntrack.netlink.conversation import dump
+from pyconntrack.netlink.driver import started, stream
+from pyconntrack.netlink.messages import NLMSGHDR
+from pyconntrack.netlink.socket import Transport
 from pyconntrack.thresholds import CHANGE, LISTING
-from pyconntrack.transport import Transport
-from pyconntrack.wire import consts as c
-from pyconntrack.wire.frame import NLMSGHDR
 from support.ctool import ours
 from support.entries import plain_lines
 from support.traffic import eventually
@@ -63,10 +64,10 @@ class Link:
         return answer
 
 
-ENTRY = (c.ct_msg(0), c.NLM_F_MULTI, b"\2\0\0\0")
-DONE = (c.NLMSG_DONE, c.NLM_F_MULTI, bytes(4))
-INTERRUPTED = (c.NLMSG_DONE, c.NLM_F_MULTI | c.NLM_F_DUMP_INTR, bytes(4))
-REFUSED = (c.NLMSG_ERROR, 0, (-1).to_bytes(4, "little", signed=True))
+ENTRY = (c.ct_msg(0), nl.NLM_F_MULTI, b"\2\0\0\0")
+DONE = (nl.NLMSG_DONE, nl.NLM_F_MULTI, bytes(4))
+INTERRUPTED = (nl.NLMSG_DONE, nl.NLM_F_MULTI | nl.NLM_F_DUMP_INTR, bytes(4))
+REFUSED = (nl.NLMSG_ERROR, 0, (-1).to_bytes(4, "little", signed=True))
 
 
 @pytest.fixture(autouse=True)

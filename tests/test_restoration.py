@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pyconntrack import Conntrack, Flow, KernelError, Tuple
 from pyconntrack.cli.selection import Formatter, of_messages
-from pyconntrack.output.writer import Writer
-from pyconntrack.wire import consts as c
+from pyconntrack.ctnetlink import constants as c
+from pyconntrack.formats.registry import Writer
 from support.ctool import Result, ours_argv, run
 from support.traffic import nft
 

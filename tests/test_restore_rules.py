@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pyconntrack import Conntrack, Flow, Tuple
-from pyconntrack.restore_rules import creation, inverse, masked_flags, renewal
-from pyconntrack.wire import consts as c
+from pyconntrack.ctnetlink import constants as c
+from pyconntrack.ctnetlink.restore_rules import creation, inverse, masked_flags, renewal
 from support.ctool import Result, ours_argv, run
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pyconntrack import schema
+from pyconntrack.ctnetlink import schema
+from pyconntrack.ctnetlink.schema import Attr, Rows
 from pyconntrack.model import CpuStats, Expect, Flow, Tuple, flatten
-from pyconntrack.schema import Attr, Rows
 from support.netns import unavailable
 
 HEADER = Path("/usr/include/linux/netfilter/nfnetlink_conntrack.h")

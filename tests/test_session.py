@@ -19,8 +19,10 @@ from pyconntrack import (
     RequestError,
     Tuple,
 )  # fmt: skip
-from pyconntrack.request import dump
-from pyconntrack.session import Batch, gather
+from pyconntrack.ctnetlink.requests import dump
+from pyconntrack.netlink.constants import NLM_F_DUMP, NLM_F_REQUEST
+from pyconntrack.netlink.conversation import Batch, gather
+from pyconntrack.netlink.messages import message
 from pyconntrack.testing import (
     ENOBUFS,
     TRUNCATED,
@@ -32,8 +34,6 @@ from pyconntrack.testing import (
     dump_of,
     reply,
 )  # fmt: skip
-from pyconntrack.wire.consts import NLM_F_DUMP, NLM_F_REQUEST
-from pyconntrack.wire.frame import message
 
 
 def flow(number: int) -> Flow:

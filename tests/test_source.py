@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyconntrack import request
 from pyconntrack.cli import selection, source
-from pyconntrack.cli.bulk import Columns
 from pyconntrack.cli.selection import Formatter, Messages, select
 from pyconntrack.cli.source import Entries
-from pyconntrack.output.json import flow
+from pyconntrack.columnar.selection import Columns
+from pyconntrack.ctnetlink import requests
+from pyconntrack.formats.json import flow
 from pyconntrack.thresholds import CHANGE, FEW_CHANGED, LISTING, MANY, SMALL, Use
 from support.ctool import normalise, ours, theirs
 from support.entries import plain_lines
@@ -42,7 +42,7 @@ def test_every_size_is_listed_alike(size: int, words: str) -> None:
 
 @pytest.mark.parametrize("window", [0, CHANGE.window, LISTING.window])
 def test_windows_are_as_large_as_asked_for_and_hold_all(size: int, window: int) -> None:
-    parts = list(Entries(request.dump(), Use(4, window)))
+    parts = list(Entries(requests.dump(), Use(4, window)))
     assert sum(part.end for part in parts) > 100 * size
     assert all(window <= part.end < window + 40_000 for part in parts[:-1])
     chosen = list(select(parts, 1 << 40, None))
@@ -54,7 +54,7 @@ def test_columns_hold_what_messages_hold(
     size: int, numpy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(selection, "available", lambda: numpy)
-    parts = list(Entries(request.dump(), CHANGE))
+    parts = list(Entries(requests.dump(), CHANGE))
     for plain, made in zip(select(parts, 1 << 40, None), select(parts, 0, None), strict=True):
         assert isinstance(plain, Messages)
         assert isinstance(made, Messages) is not numpy
@@ -65,7 +65,7 @@ def test_columns_hold_what_messages_hold(
 
 
 def test_joined_windows_hold_what_they_held_in_order(size: int) -> None:
-    parts = list(select(list(Entries(request.dump(), CHANGE)), 0, None))
+    parts = list(select(list(Entries(requests.dump(), CHANGE)), 0, None))
     assert not any(isinstance(part, Messages) for part in parts)
     some = [part.without(range(0, part.count, 3)) for part in parts]
     whole = Columns.joined(some)  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ def test_a_dump_that_is_left_unfinished_is_closed(size: int) -> None:
 
     before = sockets()
     for taken in (0, 1):
-        entries = Entries(request.dump(), FEW_CHANGED)
+        entries = Entries(requests.dump(), FEW_CHANGED)
         parts = iter(entries)
         for _ in range(taken):
             next(parts)

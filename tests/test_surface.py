@@ -24,7 +24,9 @@ SURFACE = [
     "__version__",
 ]  # fmt: skip
 NAMES = [
-    name for name in SURFACE if name != "FlowTable" or find_spec("pyconntrack.table") is not None
+    name
+    for name in SURFACE
+    if name != "FlowTable" or find_spec("pyconntrack.columnar.flow_table") is not None
 ]
 
 
@@ -69,7 +71,9 @@ def test_the_blocking_library_is_light() -> None:
 
 
 def test_importing_everything_but_the_table_takes_no_numpy() -> None:
-    assert "numpy" not in loaded("import pyconntrack.aio, pyconntrack.testing, pyconntrack.model")
+    assert "numpy" not in loaded(
+        "import pyconntrack.client.asynchronous, pyconntrack.testing, pyconntrack.model"
+    )
 
 
 def test_typed() -> None:

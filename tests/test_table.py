@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyconntrack import columns
+from pyconntrack.columnar import columns
+from pyconntrack.columnar.flow_table import FlowTable
+from pyconntrack.ctnetlink.constants import (
+    AF_INET,
+    AF_INET6,
+    ct_msg,
+)
+from pyconntrack.ctnetlink.kinds import address
+from pyconntrack.ctnetlink.layout import find
+from pyconntrack.ctnetlink.predicates import In
 from pyconntrack.errors import DecodeError
-from pyconntrack.fields import address
-from pyconntrack.filter import In
-from pyconntrack.layout import find
-from pyconntrack.table import FlowTable
-from pyconntrack.wire.consts import AF_INET, AF_INET6, ct_msg
-from pyconntrack.wire.frame import message
-from pyconntrack.wire.tlv import attr, nest
+from pyconntrack.netlink.attributes import attr, nest
+from pyconntrack.netlink.messages import message
 from support.messages import BATCHES, SEQ
 
 

@@ -9,13 +9,20 @@ import sys
 import pytest
 
 from pyconntrack import Conntrack, Filter, Flow, KernelError, Tuple
-from pyconntrack.encode import encode
-from pyconntrack.schema import CONNTRACK
+from pyconntrack.ctnetlink.constants import (
+    IPCTNL_MSG_CT_DELETE,
+    ct_msg,
+)
+from pyconntrack.ctnetlink.encode import encode
+from pyconntrack.ctnetlink.schema import CONNTRACK
+from pyconntrack.ctnetlink.trace import described, lines
+from pyconntrack.netlink.attributes import attr, nest
+from pyconntrack.netlink.constants import (
+    NLM_F_ACK,
+    NLM_F_REQUEST,
+)
+from pyconntrack.netlink.messages import message
 from pyconntrack.testing import ack, done, dump_of
-from pyconntrack.trace import described, lines
-from pyconntrack.wire.consts import IPCTNL_MSG_CT_DELETE, NLM_F_ACK, NLM_F_REQUEST, ct_msg
-from pyconntrack.wire.frame import message
-from pyconntrack.wire.tlv import attr, nest
 
 ORIG = Tuple("10.0.0.1", "10.0.0.2", "tcp", 1000, 80)
 FLOW = Flow(ORIG, ORIG.inverted(), timeout=30, tcp_state="ESTABLISHED", status="ASSURED")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pyconntrack.layout
+import pyconntrack.ctnetlink.layout
 from pyconntrack import errors, where
-from pyconntrack.encode import encode
-from pyconntrack.filter import And, Bits, In, Net, bind, push_down
-from pyconntrack.schema import CONNTRACK
-from pyconntrack.wire import frame
+from pyconntrack.ctnetlink.encode import encode
+from pyconntrack.ctnetlink.predicates import And, Bits, In, Net, bind, push_down
+from pyconntrack.ctnetlink.schema import CONNTRACK
+from pyconntrack.netlink import messages
 from support import ROOT
 
 NEW = 0x0100
@@ -32,8 +32,8 @@ def v6(text: str) -> bytes:
 
 
 def matches(text: str, values: dict[str, Any], family: int = AF_INET) -> bool:
-    message = frame.message(NEW, 0, 1, family, encode(CONNTRACK, values, family))
-    layout = pyconntrack.layout.find(message)
+    message = messages.message(NEW, 0, 1, family, encode(CONNTRACK, values, family))
+    layout = pyconntrack.ctnetlink.layout.find(message)
     test = bind(where.parse(text), layout)
     return test if isinstance(test, bool) else test(layout.unpack(message))
 

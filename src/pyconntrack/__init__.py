@@ -1,10 +1,10 @@
 """See and steer Linux connection tracking: a typed library over ctnetlink.
 
-General layout: :class:`Conntrack` (``sync.py``) and :class:`AsyncConntrack` (``aio.py``) run the
-same conversations (``verbs.py``, ``events.py``, ``session.py``), which do no I/O, over a socket
-(``transport.py``).  What they return are values (``model/``) and whole tables as columns
-(``table.py``); ``keywords.py`` makes predicates (``filter.py``).  Below lies one schema of all
-attributes (``schema.py``), from which ``encode.py`` and ``layout.py`` derive both directions.
+General layout: :class:`Conntrack` and :class:`AsyncConntrack` (``client/``) run the same
+conversations over a socket (``netlink/``).  What they return are values (``model/``) and whole
+tables as columns (``columnar/``); ``filters.py`` and ``where/`` make predicates.  Below lies one
+schema of all attributes (``ctnetlink/schema.py``), from which reading, writing and the
+declarations of every field are derived.
 
 Names are imported when they are first used, so that importing the package costs next to nothing.
 """
@@ -15,7 +15,9 @@ from .version import VERSION as __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .aio import AsyncConntrack as AsyncConntrack
+    from .client.asynchronous import AsyncConntrack as AsyncConntrack
+    from .client.blocking import Conntrack as Conntrack
+    from .columnar.flow_table import FlowTable as FlowTable
     from .errors import ConntrackError as ConntrackError
     from .errors import DecodeError as DecodeError
     from .errors import DumpInterrupted as DumpInterrupted
@@ -24,15 +26,13 @@ if TYPE_CHECKING:
     from .errors import NotSupported as NotSupported
     from .errors import PermissionDenied as PermissionDenied
     from .errors import RequestError as RequestError
-    from .keywords import Filter as Filter
+    from .filters import Filter as Filter
     from .model import CpuStats as CpuStats
     from .model import Event as Event
     from .model import Expect as Expect
     from .model import Flow as Flow
     from .model import Stats as Stats
     from .model import Tuple as Tuple
-    from .sync import Conntrack as Conntrack
-    from .table import FlowTable as FlowTable
 
 __all__ = [
     "AsyncConntrack",
@@ -57,8 +57,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncConntrack": "aio",
-    "Conntrack": "sync",
+    "AsyncConntrack": "client.asynchronous",
+    "Conntrack": "client.blocking",
     "ConntrackError": "errors",
     "CpuStats": "model",
     "DecodeError": "errors",
@@ -66,9 +66,9 @@ _HOMES = {
     "Event": "model",
     "EventsLost": "errors",
     "Expect": "model",
-    "Filter": "keywords",
+    "Filter": "filters",
     "Flow": "model",
-    "FlowTable": "table",
+    "FlowTable": "columnar.flow_table",
     "KernelError": "errors",
     "NotSupported": "errors",
     "PermissionDenied": "errors",

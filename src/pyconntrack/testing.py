@@ -15,10 +15,11 @@ import errno as _errno
 import os
 import sys
 
+from .ctnetlink import constants as c
 from .errors import KernelError
-from .wire import consts as c
-from .wire.frame import NLMSGHDR
-from .wire.tlv import attr
+from .netlink import constants as nl
+from .netlink.attributes import attr
+from .netlink.messages import NLMSGHDR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def event_message(kind: str, entry: Flow | Expect) -> bytes:
     from .model import Flow
 
     make = c.ct_msg if isinstance(entry, Flow) else c.exp_msg
-    flags = c.NLM_F_CREATE | c.NLM_F_EXCL if kind == "NEW" else 0
+    flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL if kind == "NEW" else 0
     return with_header(entry.message, make(2 if kind == "DESTROY" else 0), flags)
 
 
@@ -226,7 +227,7 @@ def dump_of(*entries: Flow | Expect, interrupted: bool = False) -> Callable[[byt
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
-        flags = c.NLM_F_MULTI | (c.NLM_F_DUMP_INTR if interrupted else 0)
+        flags = nl.NLM_F_MULTI | (nl.NLM_F_DUMP_INTR if interrupted else 0)
         parts = []
         for entry in entries:
             part = entry.message
@@ -242,9 +243,9 @@ def done(*, interrupted: bool = False, errno: int = 0) -> Callable[[bytes], byte
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
-        flags = c.NLM_F_MULTI | (c.NLM_F_DUMP_INTR if interrupted else 0)
+        flags = nl.NLM_F_MULTI | (nl.NLM_F_DUMP_INTR if interrupted else 0)
         body = (-errno).to_bytes(4, sys.byteorder, signed=True)
-        return NLMSGHDR.pack(20, c.NLMSG_DONE, flags, seq, 0) + body
+        return NLMSGHDR.pack(20, nl.NLMSG_DONE, flags, seq, 0) + body
 
     return answer
 
@@ -268,12 +269,12 @@ def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Calla
 
     def answer(request: bytes) -> bytes:
         seq, at = _header(request, -1 if index is None else index)
-        flags = c.NLM_F_CAPPED
+        flags = nl.NLM_F_CAPPED
         body = (-errno).to_bytes(4, sys.byteorder, signed=True) + request[at : at + 16]
         if ext_ack:
-            flags |= c.NLM_F_ACK_TLVS
-            body += attr(c.NLMSGERR_ATTR_MSG, ext_ack.encode() + b"\0")
-        return NLMSGHDR.pack(16 + len(body), c.NLMSG_ERROR, flags, seq, 0) + body
+            flags |= nl.NLM_F_ACK_TLVS
+            body += attr(nl.NLMSGERR_ATTR_MSG, ext_ack.encode() + b"\0")
+        return NLMSGHDR.pack(16 + len(body), nl.NLMSG_ERROR, flags, seq, 0) + body
 
     return answer
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyconntrack.columns import Bools, Group, groups, selected, starts
-from pyconntrack.output.bulk import Bulk
+from pyconntrack.columnar.columns import Bools, Group, groups, selected, starts
+from pyconntrack.columnar.render import Bulk
 
 
 def formatted(

@@ -6,25 +6,19 @@ import random
 
 from hypothesis import strategies as st
 
-from pyconntrack.encode import encode
-from pyconntrack.fields import BYTES, HOST32, LABELS, TEXT
-from pyconntrack.filter import (
-    And,
-    Bits,
-    Differ,
-    In,
-    Label,
-    Net,
-    Node,
-    Not,
-    Or,
-    Text,
+from pyconntrack.ctnetlink.constants import (
+    AF_INET,
+    AF_INET6,
+    ct_msg,
+    exp_msg,
 )
+from pyconntrack.ctnetlink.encode import encode
+from pyconntrack.ctnetlink.kinds import BYTES, HOST32, LABELS, TEXT
+from pyconntrack.ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Node, Not, Or, Text
+from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr, Rows
 from pyconntrack.model import flatten
-from pyconntrack.schema import CONNTRACK, EXPECT, Attr, Rows
-from pyconntrack.wire.consts import AF_INET, AF_INET6, ct_msg, exp_msg
-from pyconntrack.wire.frame import message
-from pyconntrack.wire.tlv import attr, nest
+from pyconntrack.netlink.attributes import attr, nest
+from pyconntrack.netlink.messages import message
 
 SEQ = 1_700_000_000
 #: numbers at which a decimal, a width or a table ends

@@ -14,8 +14,8 @@ from pyconntrack import (
     Stats,
     Tuple,
 )
-from pyconntrack.aio import AsyncDump, AsyncEvents
-from pyconntrack.load import LoadError
+from pyconntrack.client.asynchronous import AsyncDump, AsyncEvents
+from pyconntrack.client.load import LoadError
 
 
 async def open_them() -> None:

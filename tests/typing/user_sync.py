@@ -4,19 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_type
 
-from pyconntrack import (
-    Conntrack,
-    Event,
-    EventsLost,
-    Expect,
-    Filter,
-    Flow,
-    FlowTable,
-    Stats,
-    Tuple,
-)
-from pyconntrack.load import LoadError
-from pyconntrack.sync import Dump, Events
+from pyconntrack import Conntrack, Event, EventsLost, Expect, Filter, Flow, FlowTable, Stats, Tuple
+from pyconntrack.client.blocking import Dump, Events
+from pyconntrack.client.load import LoadError
 
 
 def open_them() -> None:

@@ -21,7 +21,7 @@ from pyconntrack import (
     Stats,
     Tuple,
 )
-from pyconntrack.filter import And, Node, Not, Or
+from pyconntrack.ctnetlink.predicates import And, Node, Not, Or
 
 
 def tuples(data: dict[str, Any]) -> None:

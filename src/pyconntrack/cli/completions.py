@@ -1,4 +1,4 @@
-"""Completions for bash, zsh and fish, generated from the rows of grammar.py.
+"""Completions for bash, zsh and fish, generated from the rows of :mod:`.options`.
 
 ``python -m pyconntrack.cli.completions bash|zsh|fish`` prints them.
 """
@@ -7,33 +7,33 @@ from __future__ import annotations
 
 import sys
 
-from . import grammar
-from .grammar import Option, Verb
+from . import options
+from .options import Option, Verb
 
 
 def _rows() -> list[Option | Verb]:
     """All commands and options, each set of spellings once."""
     rows: dict[str, Option] = {}
-    for row in (*grammar.OPTIONS, *grammar.EXTENSIONS, *grammar.PORTS, *_of_protocols()):
+    for row in (*options.OPTIONS, *options.EXTENSIONS, *options.PORTS, *_of_protocols()):
         rows.setdefault(row.name, row)
-    return [*grammar.VERBS, *rows.values()]
+    return [*options.VERBS, *rows.values()]
 
 
 def _of_protocols() -> list[Option]:
-    return [row for protocol in grammar.PROTOCOLS for row in protocol.options]
+    return [row for protocol in options.PROTOCOLS for row in protocol.options]
 
 
 def _words(row: Option | Verb) -> list[str]:
     """The words that may follow an option or a command."""
     if isinstance(row, Verb):
-        return list(grammar.TABLES) if row.arg == "[TABLE]" else []
+        return list(options.TABLES) if row.arg == "[TABLE]" else []
     if row.kind == "choice":
         same = [other for other in _of_protocols() if other.name == row.name]
         return list(dict.fromkeys(word for other in same for word in other.detail[0]))
     if row.kind == "proto":
-        return [protocol.name for protocol in grammar.PROTOCOLS]
+        return [protocol.name for protocol in options.PROTOCOLS]
     if row.kind == "family":
-        return list(grammar.FAMILIES)
+        return list(options.FAMILIES)
     return [str(word) for word in row.detail] if isinstance(row.detail, dict | tuple) else []
 
 
@@ -102,10 +102,10 @@ def fish() -> str:
         if isinstance(row, Option) and (words := _words(row)):
             line += f" -a '{' '.join(words)}'"
         lines.append(f"{line} -d '{_fish(row.help)}'")
-    takers = [f" -s {verb.short} {verb.long[0]}" for verb in grammar.VERBS if _words(verb)]
+    takers = [f" -s {verb.short} {verb.long[0]}" for verb in options.VERBS if _words(verb)]
     condition = f"__fish_contains_opt{''.join(takers)}"
-    tables = f"complete -c conntrack -n '{condition}' -a '{' '.join(grammar.TABLES)}'"
-    lines.insert(1 + len(grammar.VERBS), tables)
+    tables = f"complete -c conntrack -n '{condition}' -a '{' '.join(options.TABLES)}'"
+    lines.insert(1 + len(options.VERBS), tables)
     return "\n".join(lines) + "\n"
 
 

@@ -1,14 +1,14 @@
-"""The text of -h, generated from the rows of grammar.py."""
+"""The text of -h, generated from the rows of :mod:`.options`."""
 
 from __future__ import annotations
 
-from . import grammar
+from . import options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .grammar import Option, Protocol, Verb
+    from .options import Option, Protocol, Verb
 
 _SECTIONS = (
     ("select", "Which entries"),
@@ -36,15 +36,15 @@ _EXAMPLES = (
 
 def text(program: str, proto: int | None = None) -> str:
     """Write the help; with a protocol, its options too."""
-    from .out import version
+    from .console import version
 
     blocks = [_PROLOGUE.format(version=version(), program=program), _commands()]
-    rows = (*grammar.OPTIONS, *grammar.EXTENSIONS)
+    rows = (*options.OPTIONS, *options.EXTENSIONS)
     for group, title in _SECTIONS:
         blocks.append(_options(title, [row for row in rows if row.group == group]))
-    names = ", ".join(protocol.name for protocol in grammar.PROTOCOLS)
+    names = ", ".join(protocol.name for protocol in options.PROTOCOLS)
     blocks.append(
-        _options("Ports, of any protocol that has them", grammar.PORTS)
+        _options("Ports, of any protocol that has them", options.PORTS)
         + "  When selecting, a port may be a list with ranges: 80,443,8000-8100.\n"
         + f"  More with -p PROTO -h, where PROTO is one of {names}.\n"
     )
@@ -57,15 +57,15 @@ def text(program: str, proto: int | None = None) -> str:
 
 def protocol_text(number: int) -> str:
     """Write the options of one protocol."""
-    for protocol in grammar.PROTOCOLS:
+    for protocol in options.PROTOCOLS:
         if protocol.number == number:
             return _options(f"Proto `{protocol.name}' help", protocol.options) + _words(protocol)
     return f"Proto `{number}' help:\n  no options of its own\n"
 
 
 def _commands() -> str:
-    tables = f"  Tables: {', '.join(grammar.TABLES)}; an unambiguous beginning will do.\n"
-    return _options("Commands", grammar.VERBS) + tables
+    tables = f"  Tables: {', '.join(options.TABLES)}; an unambiguous beginning will do.\n"
+    return _options("Commands", options.VERBS) + tables
 
 
 def _options(title: str, rows: Iterable[Option | Verb]) -> str:

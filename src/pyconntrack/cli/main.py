@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .out import complain
+from .console import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     early = None
     try:
         early = asked(arguments)
-        from .run import run
+        from .program import run
 
         return run(arguments, early)
     except KeyboardInterrupt:
@@ -52,7 +52,7 @@ def asked(arguments: Sequence[str]) -> Entries | None:
 
     if table_size() >= SMALL:
         return None
-    from .. import request as ask
+    from ..ctnetlink import requests as ask
     from ..errors import ConntrackError
 
     try:
@@ -77,6 +77,7 @@ def run_program() -> NoReturn:
         if os.environ.get("PYCONNTRACK_DEBUG"):
             sys.excepthook(type(error), error, error.__traceback__)
         if isinstance(error, MemoryError):
+            error.__traceback__ = error.__context__ = None  # gives back what the work had taken
             complain("not enough memory")
         elif isinstance(error, OSError):
             complain(f"{error.filename or 'system'}: {error.strerror}")

@@ -1,26 +1,26 @@
 """``-R`` of NDJSON: an object a line, as ``-o ndjson`` writes them, back to a request.
 
-How an object is read is :mod:`pyconntrack.json_form`'s, what of it a request carries
-:mod:`pyconntrack.restore_rules`'.
+How an object is read is :mod:`pyconntrack.ctnetlink.json_form`'s, what of it a request carries
+:mod:`pyconntrack.ctnetlink.restore_rules`'.
 """
 
 from __future__ import annotations
 
-from .. import request as ask
-from .. import restore_rules
-from ..convert import shown
+from ..ctnetlink import constants as c
+from ..ctnetlink import requests as ask
+from ..ctnetlink import restore_rules
+from ..ctnetlink.convert import shown
+from ..ctnetlink.json_form import read
+from ..ctnetlink.schema import CONNTRACK
 from ..errors import RequestError
-from ..json_form import read
-from ..netns import sysctl
-from ..schema import CONNTRACK
-from ..wire import consts as c
+from ..netlink.netns import sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..request import Request
+    from ..ctnetlink.requests import Request
 
 _EVENTS = ("new", "update", "destroy")
 _loads: Callable[[str], Any] | None = None

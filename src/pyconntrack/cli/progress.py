@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from time import monotonic
 
-from .out import say
+from .console import say
 
 #: seconds before the first line, and between two, on a terminal and elsewhere
 _FIRST, _REDRAW, _AGAIN = 1.0, 0.2, 1.0

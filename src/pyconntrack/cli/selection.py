@@ -1,22 +1,22 @@
 """What of a dump a command is about, window by window, and the document that it prints.
 
 A small table goes message by message (:class:`Messages`), a large one as columns
-(:class:`.bulk.Columns`, numpy).  Both hold entries in the kernel's order, each with its place in
-the window; what follows (text, requests, leaving out) is asked of them alike.  Whatever a command
-prints of entries is a selection that became text (:class:`Formatter`) and stands in a
-:class:`Document`.
+(:class:`pyconntrack.columnar.selection.Columns`, numpy).  Both hold entries in the kernel's order,
+each with its place in the window; what follows (text, requests, leaving out) is asked of them
+alike.  Whatever a command prints of entries is a selection that became text (:class:`Formatter`)
+and stands in a :class:`Document`.
 """
 
 from __future__ import annotations
 
-from ..arrays import available
-from ..layout import find
-from ..output.pieces import compile_line
-from ..output.writer import Writer
-from ..request import about_entry
-from ..session import batch
+from ..columnar.availability import available
+from ..ctnetlink.layout import find
+from ..ctnetlink.requests import about_entry
+from ..formats.registry import Writer
+from ..formats.segments import compile_line
+from ..netlink.conversation import batch
+from ..netlink.messages import split
 from ..thresholds import PRINTED
-from ..wire.frame import split
 from .source import dumps
 
 TYPE_CHECKING = False
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, TypeAlias
 
-    from ..filter import Node
-    from ..layout import Layout
-    from ..output.bulk import Bulk
-    from ..output.pieces import Piece
-    from ..session import Batch, Conversation, Failure
+    from ..columnar.render import Bulk
+    from ..columnar.selection import Columns
+    from ..ctnetlink.layout import Layout
+    from ..ctnetlink.predicates import Node
+    from ..formats.segments import Piece
+    from ..netlink.conversation import Batch, Conversation, Failure
     from ..thresholds import Use
-    from .bulk import Columns
-    from .many import Lines
-    from .out import Output
-    from .parse import Command
+    from .console import Output
+    from .filter_file import Lines
+    from .parser import Command
+    from .program import Runner
     from .progress import Progress
-    from .run import Runner
 
     Selection: TypeAlias = "Messages | Columns"
     #: the shape, the message, its raw values
@@ -113,7 +113,7 @@ def select(
     for part in batches:
         arrived += part.end
         if many is None and arrived > worth and available():
-            from .bulk import chooser
+            from ..columnar.selection import chooser
 
             many = chooser(node, lines)
         chosen, seen = (many or messages)(part.data[: part.end])
@@ -165,7 +165,7 @@ class Scan:
 def _bound(node: Node | None, layout: Layout) -> Any:
     if node is None:
         return True
-    from ..filter import bind  # a listing without a filter has no need of it
+    from ..ctnetlink.predicates import bind  # a listing without a filter has no need of it
 
     return bind(node, layout)
 
@@ -180,7 +180,7 @@ def of_messages(
     """Return those of ``messages`` that meet ``node`` as a selection."""
     data = b"".join([message + b"\0" * (-len(message) & 3) for message in messages])
     if columns:
-        from .bulk import chooser
+        from ..columnar.selection import chooser
 
         return chooser(node, None)(data)[0]
     return Scan(node)(data)[0]
@@ -200,7 +200,7 @@ class Formatter:
         """Return the lines, each with a newline."""
         if not isinstance(chosen, Messages):
             if self._bulk is None:
-                from ..output.bulk import Bulk
+                from ..columnar.render import Bulk
 
                 self._bulk = Bulk(self._pieces_of)
             return self._bulk.render(chosen.groups, chosen.places)[0]
@@ -220,7 +220,7 @@ def writer_of(command: Command, save: str = "-A", *, events: bool = False) -> Wr
     labels = None
     # whatever needs the map of labels shows them, but -D (as conntrack(8) has it)
     if command.labelmap is not None and (command.verb != "delete" or "save" in command.output):
-        from .values import label_names
+        from .option_values import label_names
 
         labels = label_names(command.labelmap)
     return Writer(command.output, labels, expect=command.table == "expect", command=save,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .. import request as ask
-from ..arrays import available
-from ..driver import started
-from ..receiver import Receiver
-from ..session import dump, gather
+from ..columnar.availability import available
+from ..ctnetlink import requests as ask
+from ..netlink.background import Receiver
+from ..netlink.conversation import dump, gather
+from ..netlink.driver import started
+from ..netlink.socket import Transport
 from ..thresholds import (
     CHANGE,
     CHANGED_BYTES,
@@ -16,18 +17,17 @@ from ..thresholds import (
     MANY_BYTES,
     MANY_CHANGED,
 )
-from ..transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..filter import Node, PushDown
-    from ..request import Request
-    from ..session import Batch
+    from ..ctnetlink.predicates import Node, PushDown
+    from ..ctnetlink.requests import Request
+    from ..netlink.conversation import Batch
     from ..thresholds import Use
-    from .parse import Command
-    from .run import Runner
+    from .parser import Command
+    from .program import Runner
 
 
 _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
@@ -68,14 +68,14 @@ def dumps(
         # an update, which heeds no id, wants its entries young: as columns from the first one on
         many = size >= least and (not payload or command.verb == "update")
         if many and use is CHANGE and available():
-            from . import bulk  # noqa: F401 - before the first entry is seen, which must not age
+            from ..columnar import selection  # noqa: F401 - before the first entry is seen, which must not age
         yield Entries(request, use if many or size >= MANY else few), 0 if many else worth
 
 
 def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
     if node is None:
         return [None]  # and nothing to import for it
-    from ..filter import push_down, push_downs
+    from ..ctnetlink.predicates import push_down, push_downs
 
     # a second dump costs a walk through the kernel's hash table: not for a small one
     return push_downs(node) if size >= MANY else [push_down(node)]

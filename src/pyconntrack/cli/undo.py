@@ -10,22 +10,22 @@ from __future__ import annotations
 import errno
 import os
 
-from .. import request as ask
-from ..driver import stream
-from ..layout import find
-from ..output import json
-from ..session import dump
-from ..wire.frame import split
+from ..ctnetlink import requests as ask
+from ..ctnetlink.layout import find
+from ..formats import json
+from ..netlink.conversation import dump
+from ..netlink.driver import stream
+from ..netlink.messages import split
+from .option_values import UsageError
 from .selection import Formatter
-from .values import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..layout import Layout
-    from ..output.pieces import Piece
-    from ..transport import Transport
+    from ..ctnetlink.layout import Layout
+    from ..formats.segments import Piece
+    from ..netlink.socket import Transport
     from .selection import Selection
 
 #: the attributes that name an expectation

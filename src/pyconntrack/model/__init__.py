@@ -14,10 +14,10 @@ Everything here is immutable; absent is None and zero is zero.
 
 from __future__ import annotations
 
-from ..convert import packed, to_raw
-from ..field_names import FIELDS, TUPLE_NAMES, flatten
-from ..json_form import plain
-from .batch import decode, meets
+from ..ctnetlink.convert import packed, to_raw
+from ..ctnetlink.field_names import FIELDS, TUPLE_NAMES, flatten
+from ..ctnetlink.json_form import plain
+from .decode import decode, meets
 from .event import Event
 from .expect import Expect
 from .flow import Flow

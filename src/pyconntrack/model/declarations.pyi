@@ -1,6 +1,6 @@
 """Declare the fields to type checkers; GENERATED from the schema by ``make generate``.
 
-Never imported when a program runs: :func:`pyconntrack.model.value.attach` makes the attributes.
+Never imported when a program runs: :func:`pyconntrack.model.fields.attach` makes the attributes.
 """
 # fmt: off
 
@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypedDict
 
+from .fields import Address, Labels, Number, Octets, String
 from .tuple import Part, Tuple
-from .value import Address, Labels, Number, Octets, String
 
 AddressLike = str | bytes | IPv4Address | IPv6Address
 Words = int | str | Iterable[str | int]

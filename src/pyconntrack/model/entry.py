@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from ..convert import family_number, to_raw
+from ..ctnetlink.convert import family_number, to_raw
+from ..ctnetlink.field_names import FIELDS, TUPLE_NAMES
+from ..ctnetlink.json_form import plain, read
+from ..ctnetlink.layout import find, rows_of
+from ..ctnetlink.moulds import make
 from ..errors import DecodeError, RequestError
 from ..escape import printable
-from ..field_names import FIELDS, TUPLE_NAMES
-from ..json_form import plain, read
-from ..layout import find, rows_of
-from ..moulds import make
-from ..wire.frame import message as frame
-from ..wire.tlv import attr, nest
+from ..netlink.attributes import attr, nest
+from ..netlink.messages import message as frame
+from .fields import Value, attach
 from .tuple import Part, Tuple, identity
-from .value import Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, Self
 
-    from ..schema import Attr, Rows
+    from ..ctnetlink.schema import Attr, Rows
 
 
 class Entry(Value):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .. import vocab
-from ..convert import words_of
+from ..ctnetlink import constants as c
+from ..ctnetlink import vocabulary
+from ..ctnetlink.convert import words_of
+from ..ctnetlink.schema import EXPECT
 from ..escape import printable
-from ..schema import EXPECT
-from ..wire import consts as c
 from .entry import Entry
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ class Expect(Entry, ExpectAttributes):
     @property
     def flag_words(self) -> list[str | int]:
         """The words of ``flags``."""
-        return words_of(vocab.EXPECT_FLAGS, self.flags or 0)
+        return words_of(vocabulary.EXPECT_FLAGS, self.flags or 0)
 
     def __str__(self) -> str:
         parts = [] if self.timeout is None else [str(self.timeout)]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .. import vocab
-from ..convert import words_of
+from ..ctnetlink import constants as c
+from ..ctnetlink import vocabulary
+from ..ctnetlink.convert import words_of
+from ..ctnetlink.schema import CONNTRACK
 from ..escape import printable
-from ..schema import CONNTRACK
-from ..wire import consts as c
 from .entry import Entry
 
 TYPE_CHECKING = False
@@ -75,12 +75,12 @@ class Flow(Entry, FlowAttributes):
     @property
     def status_words(self) -> list[str | int]:
         """The words of ``status``; a bit that has none stays a number."""
-        return words_of(vocab.STATUS, self.status or 0)
+        return words_of(vocabulary.STATUS, self.status or 0)
 
     @property
     def state(self) -> str | None:
         """The word of the TCP, SCTP or DCCP state; None where the protocol has none."""
-        for name, words in vocab.STATES.items():
+        for name, words in vocabulary.STATES.items():
             raw = self.raw(name)
             if raw is not None:
                 number = int.from_bytes(raw)
@@ -91,7 +91,7 @@ class Flow(Entry, FlowAttributes):
     def proto(self) -> str | None:
         """The protocol as a word; its number as text where it has none."""
         number = self.orig_proto
-        return None if number is None else vocab.PROTO.get(number, str(number))
+        return None if number is None else vocabulary.PROTO.get(number, str(number))
 
     def __str__(self) -> str:
         """One line, much as ``conntrack -L -o id`` writes it."""

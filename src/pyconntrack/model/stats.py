@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ..ctnetlink.schema import STATS_CPU, STATS_EXP_CPU
 from ..errors import RequestError
-from ..schema import STATS_CPU, STATS_EXP_CPU
-from .value import Value, attach
+from .fields import Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from .. import vocab
-from ..convert import json_converter, to_raw
+from ..ctnetlink import constants as c
+from ..ctnetlink import vocabulary
+from ..ctnetlink.convert import json_converter, to_raw
+from ..ctnetlink.field_names import FIELDS, TUPLE_NAMES
+from ..ctnetlink.layout import find
+from ..ctnetlink.moulds import make
+from ..ctnetlink.restore_rules import inverse
+from ..ctnetlink.schema import TUPLE
 from ..errors import RequestError
-from ..field_names import FIELDS, TUPLE_NAMES
-from ..layout import find
-from ..moulds import make
-from ..restore_rules import inverse
-from ..schema import TUPLE
-from ..wire import consts as c
-from .value import Named, Value, attach
+from .fields import Named, Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..layout import Layout
+    from ..ctnetlink.layout import Layout
     from .declarations import AddressLike, TupleAttributes
 else:
     TupleAttributes = object
@@ -94,7 +94,7 @@ class Tuple(Value, TupleAttributes):
     def proto_name(self) -> str | None:
         """The protocol as a word; its number as text where it has none."""
         number = self.proto
-        return None if number is None else vocab.PROTO.get(number, str(number))
+        return None if number is None else vocabulary.PROTO.get(number, str(number))
 
     def inverted(self) -> Tuple:
         """Return the tuple of the answer: ends exchanged, ICMP requests turned to replies."""

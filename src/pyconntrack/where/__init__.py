@@ -10,31 +10,31 @@ wait for a parser.
 
 from __future__ import annotations
 
-from .lex import WhereError
+from .lexer import WhereError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..filter import Node
+    from ..ctnetlink.predicates import Node
 
 __all__ = ["WhereError", "explain", "parse", "show"]
 
 
 def parse(text: str) -> Node:
     """The predicate that `text` describes; :class:`WhereError` where it is wrong."""
-    from .grammar import Parser
+    from .parser import Parser
 
     return Parser(text).parse()
 
 
 def show(node: Node) -> str:
     """`node` as an expression, as short as it gets; :func:`parse` reads it."""
-    from .text import show
+    from .unparse import show
 
     return show(node)
 
 
 def explain(node: Node | None) -> list[str]:
     """Lines that say what of `node` the kernel filters, what user space must, and why."""
-    from .kernel import explain
+    from .explanation import explain
 
     return explain(node)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from _socket import getprotobyname, inet_pton
 
-from .. import vocab
+from ..ctnetlink import constants as c
+from ..ctnetlink import vocabulary
 from ..escape import meant
-from ..wire import consts as c
-from .names import field_of
+from .fields import field_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .lex import Token, WhereError, Words
-    from .names import Field
+    from .fields import Field
+    from .lexer import Token, WhereError, Words
     from .sets import Ranges
 
 KEYWORDS = ("and", "or", "not", "in")
@@ -186,9 +186,9 @@ def network(words: Words, field: Field, token: Token, *, nets: bool) -> tuple[by
 
 def states(words: Words, values: list[Token]) -> dict[str, Ranges]:
     """The numbers that the words of states have, by field."""
-    found: dict[str, Ranges] = {name: [] for name in vocab.STATES}
+    found: dict[str, Ranges] = {name: [] for name in vocabulary.STATES}
     for token in values:
-        known = [(name, number) for name, table in vocab.STATES.items()
+        known = [(name, number) for name, table in vocabulary.STATES.items()
                  for number, word in table.items() if word == token.text.upper()]  # fmt: skip
         for name, number in known:
             found[name].append((number, number))
@@ -197,7 +197,9 @@ def states(words: Words, values: list[Token]) -> dict[str, Ranges]:
         if token.text.isdigit():
             raise words.error("the number of a state depends on the protocol: write "
                               f"`tcp.state == {token.text}' or a word", token)  # fmt: skip
-        hint = meant(token.text, [w for table in vocab.STATES.values() for w in table.values()])
+        hint = meant(
+            token.text, [w for table in vocabulary.STATES.values() for w in table.values()]
+        )
         raise words.error(f"no protocol has a state {token}{hint}", token)
     return found
 

@@ -1,0 +1,328 @@
+"""-D, -U and the careful -F: find entries, then a request for each, many to a send.
+
+An entry that vanished meanwhile is no error, a refusal is reported.  The table is gone through
+window by window: each is found, written to the undo file and changed before the next, so memory
+does not grow with the table, and little time passes between seeing an entry and changing it.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from ...ctnetlink import constants as c
+from ...ctnetlink import requests as ask
+from ...ctnetlink.encode import encode
+from ...ctnetlink.moulds import make
+from ...ctnetlink.schema import CONNTRACK
+from ...netlink.conversation import batch
+from ...netlink.driver import call
+from ...netlink.socket import Transport
+from ...thresholds import CHANGE, GETS, LISTING
+from ..attributes import changes
+from ..console import complain, failure
+from ..filters import predicate
+from ..progress import Progress
+from ..selection import Document, Messages, of_messages, select, selections, writer_of
+from ..source import Entries
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from typing import Any
+
+    from ...columnar.selection import Columns, Keys
+    from ...ctnetlink.layout import Layout
+    from ...netlink.conversation import Failure
+    from ..filter_file import Lines
+    from ..parser import Command
+    from ..program import Runner
+    from ..selection import Selection
+    from ..undo import WayBack
+
+    Item = tuple[Layout, bytes]
+
+#: options of -F that have it report entries
+_CAREFUL = {"undo", "dry_run"}
+#: fields that an update changes, by option, each with those that must come along
+_FIELDS = {
+    "timeout": ("timeout",), "mark": ("mark",), "tcp_state": ("tcp_state",),
+    "sctp_state": ("sctp_state", "sctp_vtag_orig", "sctp_vtag_reply"),
+    "dccp_state": ("dccp_state", "dccp_role", "dccp_handshake_seq"),
+    "label_add": ("labels",), "label_del": ("labels",),
+}  # fmt: skip
+
+
+class _Change:
+    """One command's change: its socket, what the kernel refused, how many entries were done."""
+
+    def __init__(self, runner: Runner, command: Command) -> None:
+        self.runner, self.command = runner, command
+        self.errors: dict[str, int] = {}
+        wanted = "progress" in command.opts
+        self.progress = Progress(wanted, shared=runner.out.terminal)
+        self.undo: WayBack | None = None
+        self._transport: Transport | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """The socket of the changes, opened for the first."""
+        if self._transport is None:
+            self._transport = Transport(rcvbuf=4 << 20)
+        return self._transport
+
+    def windows(self, lines: Lines | None = None) -> Iterator[Selection]:
+        """Return the entries that the command is about."""
+        node = predicate(self.command)
+        return selections(self.runner, self.command, node, CHANGE, lines, self.progress)
+
+    def keep(self, chosen: Selection) -> bool:
+        """Write the way back of what is about to be changed; False where nothing may be."""
+        text = self.undo.keep(chosen) if self.undo is not None else ""
+        if text:
+            self.errors[text] = 1
+        return not text
+
+    def done(
+        self, chosen: Selection, failures: list[tuple[int, Failure]], passed: Collection[int] = ()
+    ) -> Selection:
+        """Return the entries that were changed; count what the kernel refused.
+
+        A vanished entry is no error, nor is what draws an errno of ``passed``.
+        """
+        for _, bad in failures:
+            if bad.errno != errno.ENOENT and bad.errno not in passed:
+                text = failure(bad.errno, bad.ext_ack)
+                self.errors[text] = self.errors.get(text, 0) + 1
+        return chosen.without([place for place, _ in failures])
+
+    def close(self) -> None:
+        """End the progress and close the socket."""
+        self.progress.close()
+        if self._transport is not None:
+            self._transport.close()
+
+    def finish(self, count: int, what: str, *, none: int = 1) -> int:
+        """Report errors and the summary; return the exit code, ``none`` where nothing matched."""
+        self.close()
+        for text, number in self.errors.items():
+            complain(text if number == 1 else f"{text} ({number} entries)")
+        if count or not self.errors:
+            self.runner.summary(count, what)
+        return 1 if self.errors else 0 if count else none
+
+
+# ---- deleting -----------------------------------------------------------------------------------
+
+
+def delete(runner: Runner, command: Command) -> int:
+    """-D: all flows that match, each by its tuple and id."""
+    lines = None
+    if "from_file" in command.opts:
+        from ..filter_file import Lines
+
+        lines = Lines.read(str(command.opts["from_file"]))
+    return _delete(_Change(runner, command), lines, none=1)
+
+
+def flush(runner: Runner, command: Command) -> int:
+    """-F of one family, with --undo or --dry-run: the entries that are found, one by one."""
+    return _delete(_Change(runner, command), None, none=0)
+
+
+def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
+    opts = change.command.opts
+    document = Document(change.runner.out, writer_of(change.command, "-D"))
+    dry = "dry_run" in opts
+    expectations = None
+    if "undo" in opts and not dry:
+        from .. import undo
+
+        change.undo = undo.WayBack(str(opts["undo"]), undo.deleted())
+        expectations = undo.Expectations(change.transport)
+    # -F prints no entries unless it is to say what it would do
+    shown = dry or change.command.verb == "delete"
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
+    count = 0
+    for part in change.windows(lines):
+        if dry:
+            done = part
+        elif change.keep(part):
+            done = change.done(part, call(change.transport, part.requests(kind)))
+        else:
+            break
+        if lines is not None:
+            lines.count(done.hits)
+        if expectations is not None:
+            expectations.add(done)
+        if shown:
+            document.add(done)
+        count += done.count
+    if shown:
+        document.close()
+    would = "would be deleted (nothing was changed)"
+    what = f"flow entries {would if dry else 'have been deleted'}"
+    if expectations is not None and (lost := expectations.lost()):
+        complain(f"WARNING: {lost} expectations ended with their masters; "
+                 "--undo does not hold them")  # fmt: skip
+    if change.command.verb == "flush" and not change.errors and not opts.keys() & _CAREFUL:
+        change.close()
+        complain("connection tracking table has been emptied.")
+        return 0
+    code = change.finish(count, what, none=none)
+    if lines is not None:
+        lines.report("would be deleted" if dry else "deleted")
+    return code
+
+
+# ---- updating -----------------------------------------------------------------------------------
+
+
+def update(runner: Runner, command: Command) -> int:
+    """-U: changes all flows that match, and shows them as they are then."""
+    change = _Change(runner, command)
+    document = Document(runner.out, writer_of(command))
+    if "dry_run" in command.opts:
+        for part in change.windows():
+            document.add(_imagined(command, part))
+        document.close()
+        return change.finish(
+            document.count, "flow entries would be updated (nothing was changed)")  # fmt: skip
+    if "undo" in command.opts:
+        from .. import undo
+
+        names = {name for option in _FIELDS if option in command.opts for name in _FIELDS[option]}
+        change.undo = undo.WayBack(str(command.opts["undo"]), undo.updated(names))
+    shown = _Shown(change, document)
+    kind = c.ct_msg(c.IPCTNL_MSG_CT_NEW)
+    unkept = 0
+    for part in change.windows():
+        concerned, kept, tails = _planned(command, part)
+        unkept += concerned.count - kept.count
+        if not change.keep(kept):
+            break
+        # an entry that was made before any rule used labels has no room for them
+        failures = call(change.transport, concerned.requests(kind, tails))
+        shown.add(change.done(concerned, failures, (errno.ENOSPC,)))
+    shown.close()
+    document.close()
+    if change.undo is not None and "status" in command.opts:
+        complain("WARNING: the kernel does not clear status bits, so --undo does not hold them"
+                 + (f"; {unkept} entries have no line in it" if unkept else ""))  # fmt: skip
+    return change.finish(document.count, "flow entries have been updated")
+
+
+def _planned(command: Command, chosen: Selection) -> tuple[Any, Selection, Any]:
+    """The entries that an update changes, those that can be given back something, and the
+    attributes of the new values, as their send() takes them."""
+    if not isinstance(chosen, Messages):
+        from ...columnar.selection import Update
+
+        if Update.simple(command.opts):
+            new = Update(command.opts)
+            concerned = chosen.where(new.differs)
+            returned = concerned.where(new.returns) if "undo" in command.opts else concerned
+            return concerned, returned, new.tails
+    rows, kept, tails = [], [], []
+    encoded: dict[Any, bytes] = {}  # mostly all entries change alike
+    for row in _as_messages(chosen).rows:
+        layout, message, _ = row
+        values = changes(command, layout, message)
+        if not values:
+            continue
+        key = (layout.family, *values.items())
+        if key not in encoded:
+            encoded[key] = encode(CONNTRACK, values, layout.family)
+        rows.append(row)
+        tails.append(encoded[key])
+        if values.keys() - {"status"}:
+            kept.append(row)
+    return Messages(rows), Messages(kept), tails
+
+
+def _as_messages(chosen: Selection) -> Messages:
+    if isinstance(chosen, Messages):
+        return chosen
+    items = chosen.items()
+    return Messages([(layout, message, layout.unpack(message)) for layout, message in items])
+
+
+def _imagined(command: Command, chosen: Selection) -> Messages:
+    """Return the entries as an update would leave them, to be printed."""
+    rows = []
+    for layout, message, raw in _as_messages(chosen).rows:
+        new = changes(command, layout, message)
+        if not new:
+            continue
+        if "labels_mask" in new:
+            was = layout.values(message).get("labels", b"")
+            new["labels"] = _relabelled(was, new["labels"], new.pop("labels_mask"))
+        if all(name in layout.slots and value is not None for name, value in new.items()):
+            row = layout, message, tuple(map(new.get, layout.names, raw))
+        else:
+            values = {**layout.values(message), **new}
+            there = {name: value for name, value in values.items() if value is not None}
+            message, layout = make(c.ct_msg(c.IPCTNL_MSG_CT_NEW), there, layout.family)
+            row = layout, message, layout.unpack(message)
+        rows.append(row)
+    return Messages(rows)
+
+
+def _relabelled(was: bytes, labels: bytes, mask: bytes) -> bytes | None:
+    """The labels that an update leaves, as the kernel computes them; it shows none as nothing."""
+    old = was.ljust(len(labels), b"\0")
+    left = bytes(a & ~m & 0xFF ^ b for a, b, m in zip(old, labels, mask, strict=True))
+    return left if any(left) else None
+
+
+class _Shown:
+    """Shows updated entries as they are now: each asked for anew, or many by a second dump."""
+
+    def __init__(self, change: _Change, document: Document) -> None:
+        self._change, self._document = change, document
+        self._messages: list[Messages] = []
+        self._columns: list[Columns] = []
+        self._count = 0
+        self._keys: Keys | None = None
+
+    def add(self, chosen: Selection) -> None:
+        """Show that these were updated: later, since what waits in the dump grows old meanwhile."""
+        self._count += chosen.count
+        if not isinstance(chosen, Messages):
+            self._columns.append(chosen)
+            if self._count > GETS:
+                self._remember()
+            return
+        self._messages.append(chosen)
+        if self._count > 4 * GETS:  # so many come one by one only where numpy is lacking
+            self._get(self._messages)
+
+    def close(self) -> None:
+        """Show the rest."""
+        self._get(self._messages)
+        if self._keys is None:
+            self._get(self._columns)
+            return
+        self._remember()
+        request = ask.dump("conntrack", self._change.command.family)
+        again = Entries(request, LISTING)
+        for part in select(again, 0, None):
+            assert not isinstance(part, Messages)
+            self._document.add(part.where(self._keys.has))
+
+    def _get(self, waiting: list[Messages] | list[Columns]) -> None:
+        kind = c.ct_msg(c.IPCTNL_MSG_CT_GET)
+        for chosen in waiting:
+            requests = [ask.about_entry(kind, *item) for item in chosen.items()]
+            failures, answers = call(self._change.transport, batch(requests))
+            self._change.done(Messages([]), [(0, bad) for bad in failures])
+            self._document.add(of_messages([message for _, message in answers]))
+        waiting.clear()
+        self._count = 0
+
+    def _remember(self) -> None:
+        from ...columnar.selection import Columns, Keys
+
+        self._keys = self._keys or Keys()
+        self._keys.add(Columns.joined(self._columns))
+        self._columns.clear()
+        self._count = 0

@@ -1,0 +1,297 @@
+"""-E: events as they happen, until a signal or a closed pipe.
+
+The reading and the count of losses are :mod:`pyconntrack.ctnetlink.event_stream`'s; here are the
+prefix and the user space mark of an event line.  Output is flushed when nothing waits to be read.
+
+A signal ends the subscription, not the reading: what waits by then is shown, and the last losses
+are counted.  A second one ends it at once, and so does time, for a pipe that nobody reads.
+"""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+import sys
+from time import sleep
+
+from ...client.listener import Listener, receive
+from ...columnar.availability import available
+from ...ctnetlink.event_stream import GROUPS, LOST, EventStream, messages
+from ...errors import DecodeError, EventsLost
+from ...formats.segments import Call, shown
+from ...netlink.socket import Transport
+from ...thresholds import BURST
+from ..console import complain, say
+from ..filters import predicate
+from ..selection import Document, Formatter, Scan, writer_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from ...ctnetlink.layout import Layout
+    from ...ctnetlink.predicates import Node
+    from ...formats.registry import Writer
+    from ...formats.segments import Piece
+    from ...netlink.mmsg import Mmsg
+    from ..parser import Command
+    from ..program import Runner
+
+    Lines = tuple[bytes, int]
+
+_PREFIX = {"new": "    [NEW] ", "update": " [UPDATE] ", "destroy": "[DESTROY] "}
+#: room for bursts, in bytes; the kernel charges only what waits
+_RCVBUF = 64 << 20
+#: the most that the kernel gives (INT_MAX / 2)
+_MAX_RCVBUF = (1 << 30) - 1
+#: seconds to let events gather when they come one by one, but fast
+_NAP = 0.003
+#: seconds after a signal in which what waits is shown
+_PATIENCE = 5
+
+
+def watch(runner: Runner, command: Command) -> int:
+    """Show events until SIGINT, SIGTERM or a closed pipe; report losses, and go on."""
+    signals = _Signals()
+    document = Document(runner.out, writer_of(command, events=True))
+    node = predicate(command)
+    listener = _Events(command, EventLines(document.writer, node), node)
+    losses: list[EventsLost] = []
+    try:
+        for item in _items(listener, signals, runner):
+            if isinstance(item, EventsLost):
+                losses.append(item)
+                complain(f"WARNING: {item}. Raise --buffer-size, or narrow the filter.")
+            elif isinstance(item, DecodeError):
+                complain(f"WARNING: an event that cannot be read was passed over: {item}")
+            else:
+                document.raw(*item)
+        document.close()
+        runner.out.flush()
+    except BrokenPipeError:
+        pass
+    except KeyboardInterrupt:
+        signals.ignore()
+        complain("WARNING: interrupted: what still waited is not shown.")
+    if losses:
+        complain(f"WARNING: {_number(losses)} events were lost in all; try a larger --buffer-size.")
+    what = "expectation" if command.table == "expect" else "flow"
+    complain(f"{document.count} {what} events have been shown.")
+    return 0
+
+
+def _items(listener: _Events, signals: _Signals, runner: Runner) -> Iterator[Any]:
+    """Yield what the stream emits, until a signal has ended it; flush the output before a wait."""
+    while True:
+        if signals.seen:
+            listener.stop()
+        try:
+            item = listener.advance()
+        except StopIteration:
+            return
+        if isinstance(item, int):
+            runner.out.flush()
+            signals.wait(item, listener.nap)
+        elif item is not None:
+            yield item
+
+
+def _number(losses: list[EventsLost]) -> str:
+    """How many events ``losses`` are together, in words."""
+    total = sum(lost.count or 0 for lost in losses)
+    if any(lost.count is None for lost in losses):
+        return f"at least {total}" if total else "an unknown number of"
+    return str(total) if all(lost.exact for lost in losses) else f"at most {total}"
+
+
+class _Signals:
+    """SIGINT and SIGTERM, which are seen and end what waits; a second one interrupts."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        awake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        _signal.set_wakeup_fd(wake)
+        self._poll = select.poll()
+        self._poll.register(awake, select.POLLIN)
+        # a shell's background job ignores SIGINT; conntrack(8) minds it all the same
+        self._set(self._handle)
+
+    def _handle(self, number: int, _: object) -> None:
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True
+        _signal.setitimer(_signal.ITIMER_REAL, _PATIENCE)
+
+    def ignore(self) -> None:
+        """Let no further signal come between."""
+        self._set(_signal.SIG_IGN)
+
+    @staticmethod
+    def _set(handler: Any) -> None:
+        for number in (_signal.SIGINT, _signal.SIGTERM, _signal.SIGALRM):
+            _signal.signal(number, handler)
+
+    def wait(self, fd: int, nap: float) -> None:
+        """Wait until ``fd`` can be read or a signal comes, after ``nap`` seconds."""
+        if not self.seen:
+            sleep(nap)
+        self._poll.register(fd, select.POLLIN)
+        self._poll.poll()
+
+
+class _Events(Listener):
+    """Reads events one by one while they trickle, then as columns."""
+
+    def __init__(self, command: Command, lines: EventLines, node: Node | None) -> None:
+        size = max(min(command.opts.get("buffer_size", 0), _MAX_RCVBUF), _RCVBUF)
+        expect = command.table == "expect"
+        wanted = {word.lower() for word in command.opts.get("event_mask") or _PREFIX}
+        groups = [GROUPS["exp_" * expect + word] for word in _PREFIX if word in wanted]
+        self._lines = lines
+        self._bursts: Bursts | None = None
+        self._batch: list[bytes] = []
+        self.nap = 0.0
+        stream = EventStream(self._read, size, size, exact=node is None)
+        super().__init__(Transport, groups, stream.run(), size, node=None if expect else node)
+        if "buffer_size" in command.opts:
+            size = 2 * self._transport.rcvbuf  # as the kernel gives it
+            say(f"NOTICE: Netlink socket buffer size has been set to {size} bytes.\n")
+
+    def receive(self) -> Any:
+        """Return the datagrams that wait, as a burst when they come thick and fast."""
+        if self._bursts is not None:
+            return receive(self._bursts)
+        batch = self._batch
+        while len(batch) < BURST and (data := super().receive()) is not None:
+            if data is LOST:
+                return data  # which was before those that wait
+            batch.append(data)
+        self._batch = []
+        if len(batch) == BURST and available() and not self._transport.traced:
+            from ...netlink.mmsg import Mmsg
+
+            self._bursts = Bursts(Mmsg(self.fileno()), self._lines)
+            self.nap = _NAP  # waking for a few events each costs more than they do
+        return batch or None
+
+    def _read(self, data: Any) -> Iterator[Lines | DecodeError]:
+        reader = self._lines if isinstance(data, list) else self._bursts
+        assert reader is not None
+        return reader.read(data)
+
+
+class Bursts:
+    """Many events a system call, as columns."""
+
+    def __init__(self, mmsg: Mmsg, lines: EventLines) -> None:
+        self._mmsg, self._lines = mmsg, lines
+        self.recv = mmsg.recv
+
+    def read(self, number: int) -> Iterator[Lines | DecodeError]:
+        """Yield the lines of the ``number`` datagrams that were received, and how many they are.
+
+        A datagram that cannot be read is a :class:`DecodeError` before them.
+        """
+        from ...columnar.events import event_lines
+
+        try:
+            yield event_lines(self._mmsg.buffer, self._mmsg.messages(number), self._lines)
+        except DecodeError:
+            yield from self._lines.read(self._mmsg.datagrams(number))
+
+
+class EventLines:
+    """Event messages to lines."""
+
+    __slots__ = ("_scan", "marks", "node", "stamp", "texts", "writer")
+
+    def __init__(self, writer: Writer, node: Node | None) -> None:
+        self.writer, self.node = writer, node
+        self._scan = Scan(node)
+        self.texts = {event: self._text(event) for event in _PREFIX}
+        self.stamp = "timestamp" in writer.options
+        self.marks = not writer.expect and writer.format in ("text", "save")
+
+    @staticmethod
+    def mark(portid: int) -> str:
+        """Return what follows an event that a process caused."""
+        name = _programs.get(portid)
+        if name is None:
+            if len(_programs) >= 64:
+                _programs.clear()
+            name = _programs[portid] = _program(portid)
+        return f" [USERSPACE] portid={portid}" + (f" progname={name}" if name else "")
+
+    def read(self, datagrams: Iterable[bytes]) -> Iterator[Lines | DecodeError]:
+        """Yield the lines of the events that are wanted, and how many they are.
+
+        A datagram that cannot be read is a :class:`DecodeError` before them.
+        """
+        lines: list[bytes] = []
+        for data in datagrams:
+            try:
+                for message, event in messages(data):
+                    if line := self.line(message, event):
+                        lines.append(line)
+            except DecodeError as error:
+                yield error
+        if lines:
+            yield b"".join(lines), len(lines)
+
+    def line(self, message: bytes, event: str) -> bytes:
+        """Return the line of an event (new, update, destroy); b"" where it is not wanted."""
+        chosen, _ = self._scan(message)
+        if not chosen.count:
+            return b""
+        text = self.texts[event](chosen)
+        portid = int.from_bytes(message[12:16], sys.byteorder)
+        return text[:-1] + self.mark(portid).encode() + b"\n" if portid and self.marks else text
+
+    def _text(self, event: str) -> Formatter:
+        return Formatter(lambda layout: self.pieces(layout, event))
+
+    def pieces(self, layout: Layout, event: str) -> list[Piece]:
+        """Return the pieces of an event's line, its prefix first."""
+        out = self.writer.pieces(layout, event)
+        if self.writer.format != "text":
+            return out
+        out.insert(0, _PREFIX[event])
+        if self.stamp:
+            from ...formats.text import now
+
+            out.insert(0, Call(now))
+            if "timestamp_event" in layout.slots:
+                out[0] = Call(_kernel_stamp, "timestamp_event")
+        return out
+
+
+def _kernel_stamp(nanoseconds: int) -> str:
+    return f"[{nanoseconds // 10**9}.{nanoseconds // 1000 % 10**6:06d}]\t"
+
+
+#: programs by port id; a port id that is used again belongs to the same program nearly always
+_programs: dict[int, str] = {}
+
+
+def _program(portid: int) -> str:
+    """The name of the process that holds the netlink socket `portid`; empty if it has ended."""
+    try:
+        with open("/proc/net/netlink") as file:
+            rows = [line.split() for line in file]
+        wanted = [f"socket:[{row[9]}]" for row in rows if row[1] == "12" and row[2] == str(portid)]
+        # a first socket has its process's number
+        pids = [str(portid), *filter(str.isdecimal, os.listdir("/proc"))] if wanted else []
+    except OSError:
+        return ""
+    for pid in pids:
+        try:
+            if any(os.readlink(f"/proc/{pid}/fd/{fd}") in wanted
+                   for fd in os.listdir(f"/proc/{pid}/fd")):  # fmt: skip
+                with open(f"/proc/{pid}/comm", "rb") as file:
+                    return shown(file.read().rstrip(b"\n"))
+        except OSError:
+            continue  # it ended, or is another user's
+    return ""

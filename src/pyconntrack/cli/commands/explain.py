@@ -1,0 +1,46 @@
+"""``--explain``: what of a filter the kernel checks, and what is left to us.  Does nothing else."""
+
+from __future__ import annotations
+
+from ..filters import predicate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...ctnetlink.predicates import Node
+    from ..parser import Command
+    from ..program import Runner
+
+
+def explain(runner: Runner, command: Command) -> int:
+    """Prints the split of the command's filter."""
+    from ...where import explain as lines
+
+    node = predicate(command)
+    if command.verb == "event":
+        out = _of_events(node, command.table)
+    elif node is None and command.verb == "flush" and not command.opts.keys() & {"undo", "dry_run"}:
+        out = ["kernel: empties the table at one request"]
+    else:
+        out = lines(node)
+    if "from_file" in command.opts:
+        out.append("user space: looks up the filters of the file, in one pass over the table")
+    runner.out.write(("\n".join(out) + "\n").encode("utf-8", "backslashreplace"))
+    return 0
+
+
+def _of_events(node: Node | None, table: str) -> list[str]:
+    from ...ctnetlink.predicates import terms
+    from ...ctnetlink.socket_filter import judges
+    from ...where.unparse import Unlike, show, whole
+
+    if node is None:
+        return ["kernel: sends every event", "user space: takes every event"]
+    kernel, user = [], []
+    for term in whole(terms(node)):
+        if table == "conntrack" and judges(term.net if isinstance(term, Unlike) else term):
+            kernel.append(f"kernel: {show(term, 1)} (a filter on the socket)")
+        else:
+            user.append(f"user space: {show(term, 1)}")
+    if not kernel:
+        return ["kernel: sends every event", *user]
+    return [*kernel, *user, "user space checks again what the kernel was asked to filter"]

@@ -1,0 +1,47 @@
+"""-L: a table into a document.
+
+What the answer needs is imported while the kernel walks through its table.
+"""
+
+from __future__ import annotations
+
+from ...thresholds import LISTING
+from ..source import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...ctnetlink.predicates import Node
+    from ..parser import Command
+    from ..program import Runner
+
+
+def show(runner: Runner, command: Command) -> int:
+    """Run -L, for each table."""
+    if command.opts.keys() & {"sort", "limit", "columns", "explain"}:
+        from .list_ordered import show as view
+
+        return view(runner, command)
+    node = _predicate(command)
+    document: Document | None = None
+    for batches, worth in dumps(runner, command, node, LISTING):
+        from ..selection import Document, select, writer_of
+
+        if document is None:
+            document = Document(runner.out, writer_of(command))
+        for part in select(batches, worth, node):
+            document.add(part)
+    assert document is not None
+    document.close()
+    if document.writer.foot:  # as in conntrack(8), nothing stands before a whole document
+        runner.out.flush()
+    what = "expectations" if command.table == "expect" else "flow entries"
+    runner.summary(document.count, f"{what} have been shown")
+    return 0
+
+
+def _predicate(command: Command) -> Node | None:
+    if not command.opts and not command.family and command.proto is None:
+        return None  # and nothing to import for it
+    from ..filters import predicate
+
+    return predicate(command)

@@ -1,0 +1,276 @@
+"""The command line as data: one row per command, option and protocol.
+
+The engine (:mod:`.parser`), the help and the shell completions are derived from these rows.
+"""
+
+from __future__ import annotations
+
+from ..ctnetlink import vocabulary
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+LABELMAP: Final = "/etc/xtables/connlabel.conf"
+
+TABLES: Final = ("conntrack", "expect", "dying", "unconfirmed")
+CONNTRACK, EXPECT = TABLES[:2]
+
+
+class Verb:
+    """A command: its letter in the rule columns, its spellings and what it takes (``arg``)."""
+
+    __slots__ = ("arg", "help", "letter", "long", "name", "short")
+
+    def __init__(self, letter: str, names: str, long: str, arg: str, text: str) -> None:
+        self.short, self.name = names.split()
+        self.letter, self.long, self.arg, self.help = letter, [long], arg, text
+
+
+VERBS: Final = (
+    Verb("L", "L list", "dump", "[TABLE]", "list the entries of a table"),
+    Verb("G", "G get", "get", "[TABLE]", "show one entry, found by its tuple"),
+    Verb("I", "I create", "create", "[TABLE]", "create an entry; fail if it exists"),
+    Verb("A", "A add", "add", "[TABLE]", "create an entry; an existing one is fine"),
+    Verb("U", "U update", "update", "[TABLE]", "change the entries that match"),
+    Verb("D", "D delete", "delete", "[TABLE]", "delete the entries that match"),
+    Verb("E", "E event", "event", "[TABLE]", "show events as they happen"),
+    Verb("F", "F flush", "flush", "[TABLE]", "empty a table"),
+    Verb("C", "C count", "counter", "[TABLE]", "show how many entries a table holds"),
+    Verb("S", "S stats", "stats", "[TABLE]", "show statistics, a line per CPU"),
+    Verb("R", "R load", "load-file", "FILE", "run the commands of a file (`-': standard input)"),
+    Verb("V", "V version", "version", "", "show the version"),
+    Verb("H", "h help", "help", "", "show this help; with -p PROTO also the protocol's options"),
+)
+
+
+class Option:
+    """An option: spellings, destination, kind of value, and the rule per command.
+
+    ``names``: the short letter (or ``-``), the name used in messages, other spellings.
+    ``on`` and ``expect``: the commands (letters of VERBS) that take the option, for flow
+    tables and for the expectation table. A small letter: the command cannot do without.
+    ``detail``: whatever the kind needs, such as a limit or a vocabulary.
+    """
+
+    def __init__(
+        self, names: str, field: str, kind: str, arg: str, on: str, expect: str, text: str, *,
+        group: str = "", detail: Any = None,
+    ) -> None:  # fmt: skip
+        short, *self.long = names.split()
+        self.short = "" if short == "-" else short
+        self.name = self.long[0]
+        self.field, self.kind, self.arg, self.detail = field, kind, arg, detail
+        self.on, self.expect, self.help, self.group = on, expect, text, group
+
+
+U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFFFFFF
+
+_BITS: Final = {word: bit for bit, word in vocabulary.STATUS.items()}
+#: words of -u: the bits that must be set, or are to be, and those that must not
+STATUS: Final = {
+    word: (_BITS.get(word, 0), 0)
+    for word in ("EXPECTED", "SEEN_REPLY", "UNREPLIED", "ASSURED", "SRC_NAT", "DST_NAT",
+                 "FIXED_TIMEOUT", "OFFLOAD", "HW_OFFLOAD")
+} | {"UNREPLIED": (0, _BITS["SEEN_REPLY"]), "UNSET": (0, vocabulary.UNSET)}  # fmt: skip
+#: bits that only the kernel sets: words that select, and set nothing
+NAT_STATUS: Final = ("SRC_NAT", "DST_NAT")
+
+EVENTS: Final = {
+    "ALL": ("NEW", "UPDATE", "DESTROY"),
+    "NEW": ("NEW",),
+    "UPDATES": ("UPDATE",),
+    "DESTROY": ("DESTROY",),
+}
+
+FAMILIES: Final = {word: number for number, word in vocabulary.FAMILY.items()}
+#: the words of -o that -C and -S take
+COUNTED: Final = ("json", "ndjson")
+DOCUMENTS: Final = ("xml", "save", *COUNTED, "csv")
+#: the words of conntrack(8), of which an unambiguous beginning will do
+CLASSIC_OUTPUT: Final = (
+    "extended", "id", "labels", "timestamp", "ktimestamp", "userspace", "xml", "save",
+)  # fmt: skip
+OUTPUT: Final = (*CLASSIC_OUTPUT, *COUNTED, "csv")
+
+_ALL = "LGIAUDEFCSRVH"
+
+# The order is the order in which violations are reported.
+OPTIONS: Final = (
+    Option("s src orig-src", "orig_src", "address", "ADDR[/LEN]", "LGIAUDE", "gid",
+           "source address, original direction", group="select", detail="mask_src"),
+    Option("d dst orig-dst", "orig_dst", "address", "ADDR[/LEN]", "LGIAUDE", "gid",
+           "destination address, original direction", group="select", detail="mask_dst"),
+    Option("r reply-src", "reply_src", "address", "ADDR", "LGIAUDE", "GID",
+           "source address, reply direction", group="select"),
+    Option("q reply-dst", "reply_dst", "address", "ADDR", "LGIAUDE", "GID",
+           "destination address, reply direction", group="select"),
+    Option("p protonum proto", "proto", "proto", "PROTO", "LgiaUDEH", "gid",
+           "layer 4 protocol: tcp, udp, icmp ... or a number", group="select"),
+    Option("t timeout", "timeout", "number", "SECONDS", "iaUD", "i",
+           "seconds until the entry ends", group="set", detail=U32),
+    Option("u status", "status", "status", "STATUS[,...]", "LIAUD", "I",
+           "status bits, such as ASSURED; !ASSURED selects those without",
+           group="both", detail=STATUS),
+    Option("z zero", "zero", "flag", "", "L", "",
+           "set the counters to zero while listing", group="show"),
+    Option("e event-mask", "event_mask", "events", "TYPE[,...]", "E", "",
+           "which events: ALL, NEW, UPDATES, DESTROY", group="show", detail=EVENTS),
+    Option("- tuple-src", "tuple_src", "address", "ADDR[/LEN]", "", "i",
+           "source address of the expected flow", group="expect", detail="mask_src"),
+    Option("- tuple-dst", "tuple_dst", "address", "ADDR[/LEN]", "", "i",
+           "destination address of the expected flow", group="expect", detail="mask_dst"),
+    Option("- mask-src", "mask_src", "address", "MASK", "LUDE", "i",
+           "netmask for the source address", group="select"),
+    Option("- mask-dst", "mask_dst", "address", "MASK", "LUDE", "i",
+           "netmask for the destination address", group="select"),
+    Option("a nat-range", "", "deprecated", "RANGE", _ALL, _ALL, "ignored"),
+    Option("m mark", "mark", "mark", "MARK[/MASK]", "LIAUDE", "",
+           "connection mark; the mask says which bits count", group="both"),
+    Option("c secmark", "secmark", "number", "NUMBER", "LE", "",
+           "security mark (SELinux)", group="select", detail=U32),
+    Option("i id", "id", "number", "ID", "LGUDE", "",
+           "the kernel's number of the entry, as -o id shows it", group="select", detail=U32),
+    Option("f family", "family", "family", "FAMILY", "LUDEF", "L",
+           "layer 3 protocol: ipv4 or ipv6", group="select"),
+    Option("n src-nat", "src_nat", "nat", "[ADDR[:PORT]]", "LIAUDE", "",
+           "source NAT; [ADDR]:PORT for IPv6", group="both"),
+    Option("g dst-nat", "dst_nat", "nat", "[ADDR[:PORT]]", "LIAUDE", "",
+           "destination NAT", group="both"),
+    Option("j any-nat", "any_nat", "nat", "[ADDR[:PORT]]", "LE", "",
+           "source or destination NAT", group="select"),
+    Option("o output", "", "output", "FORMAT[,...]", "LGUDECS", "LECS",
+           "extended, id, labels, timestamp, ktimestamp, userspace, xml, save, json, ndjson, csv",
+           group="show", detail=OUTPUT),
+    Option("b buffer-size", "buffer_size", "number", "BYTES", "E", "",
+           "receive buffer of the event socket", group="show", detail=U32 >> 1),
+    Option("w zone", "zone", "number", "ZONE", "LIADE", "",
+           "zone, both directions", group="both", detail=U16),
+    Option("- orig-zone", "orig_zone", "number", "ZONE", "LIADE", "",
+           "zone, original direction", group="both", detail=U16),
+    Option("- reply-zone", "reply_zone", "number", "ZONE", "LIADE", "",
+           "zone, reply direction", group="both", detail=U16),
+    Option("l label", "labels", "labels", "LABEL[,...]", "LGUDE", "",
+           "labels that must all be set", group="select"),
+    Option("- label-add", "label_add", "labels", "LABEL[,...]", "IAU", "",
+           "labels to set", group="set"),
+    Option("- label-del", "label_del", "labels?", "[LABEL[,...]]", "U", "",
+           "labels to clear; without a name, all", group="set"),
+)  # fmt: skip
+
+# What conntrack(8) lacks. Long spellings only, and an abbreviation means one of these
+# only where it means nothing among the classic options.
+EXTENSIONS: Final = (
+    Option("- helper", "helper", "text", "NAME", "IA", "",
+           "the helper of a new entry: ftp, tftp, sip ...", group="new"),
+    Option("- where", "where", "text", "EXPR", "LUDE", "",
+           "an expression that the entry must satisfy", group="new"),
+    Option("- explain", "explain", "flag", "", "LUDEF", "",
+           "say what would be asked of the kernel, and do nothing", group="new"),
+    Option("- dry-run", "dry_run", "flag", "", "UDFR", "",
+           "show what would change, and change nothing", group="new"),
+    Option("- undo", "undo", "text", "FILE", "UDF", "",
+           "write a file for -R that brings the old entries back", group="new"),
+    Option("- labelmap", "labelmap", "text", "FILE", "LGIADUE", "",
+           "the names of labels, instead of those of connlabel.conf", group="new"),
+    Option("- from-file", "from_file", "text", "FILE", "D", "",
+           "delete the entries that a file lists", group="new"),
+    Option("- progress", "progress", "flag", "", "UDR", "",
+           "report progress on standard error", group="new"),
+    Option("- sort", "sort", "sort", "FIELD[,-FIELD...]", "L", "",
+           "order by these fields; a minus: descending", group="new"),
+    Option("- limit", "limit", "number", "N", "L", "",
+           "show at most so many entries", group="new", detail=U32),
+    Option("- columns", "columns", "names", "FIELD[,...]", "L", "",
+           "show these fields only", group="new"),
+)  # fmt: skip
+
+
+def _ends(
+    word: str, fields: tuple[str, str], kinds: tuple[str, ...], expect: tuple[str, ...],
+    detail: Any = None,
+) -> tuple[Option, ...]:  # fmt: skip
+    """Return the options of the ports, or the keys of GRE, that tell the ends of a flow apart."""
+    sides = (
+        ("orig", "LGIAUDE", "{} {}, original direction"),
+        ("reply", "LGIAUDE", "{} {}, reply direction"),
+        ("mask", "", "mask of the {} {}"),
+        ("tuple", "", "{} {} of the expected flow"),
+    )
+    ends = ((fields[0], "src", "source"), (fields[1], "dst", "destination"))
+    return tuple(
+        Option(f"- {field if side == 'orig' else ''} {side}-{word}-{end}", f"{side}_{field}", kind,
+               word.upper(), on, rule, text.format(name, word), detail=detail)
+        for (side, on, text), kind, rule in zip(sides, kinds, expect, strict=True)
+        for field, end, name in ends
+    )  # fmt: skip
+
+
+_PORTS = _ends("port", ("sport", "dport"), ("ports", "ports", "port", "port"),
+               ("gid", "gd", "i", "i"))  # fmt: skip
+_KEYS = _ends("key", ("srckey", "dstkey"), ("number",) * 4, ("gid", "gid", "I", "I"), U16)
+PORTS: Final = _PORTS[:4]
+
+TCP_STATES: Final = {word: number for number, word in vocabulary.TCP_STATE.items()} | {"LISTEN": 9}
+SCTP_STATES: Final = {word: number for number, word in vocabulary.SCTP_STATE.items()}
+DCCP_STATES: Final = {word: number for number, word in vocabulary.DCCP_STATE.items()}
+DCCP_ROLES: Final = {word.lower(): number for number, word in vocabulary.DCCP_ROLE.items()}
+
+
+def _state(label: str, states: dict[str, int], error: str) -> Option:
+    return Option("- state", f"{label.lower()}_state", "choice", "STATE", "LGiaUDE", "",
+                  f"{label} state", detail=(states, error))  # fmt: skip
+
+
+def _icmp(prefix: str) -> tuple[Option, ...]:
+    rows = (("type", "LgiaUDE", U8), ("code", "LgiaUDE", U8), ("id", "LGIAUDE", U16))
+    return tuple(
+        Option(f"- {prefix}-{name}", f"orig_icmp_{name}", "number", name.upper(), on, "",
+               f"{prefix} {name}, a number", detail=limit)
+        for name, on, limit in rows
+    )  # fmt: skip
+
+
+_TCP = _state("TCP", TCP_STATES, "unknown TCP state")
+_SCTP = _state("SCTP", SCTP_STATES, "unknown SCTP state")
+_DCCP = _state("DCCP", DCCP_STATES, "Unknown DCCP state")
+
+
+class Protocol:
+    """A layer 4 protocol with options of its own.
+
+    ``pair``: what completes a tuple beside the addresses, namely the fields of one direction,
+    then the names that conntrack(8) has for those of the other.
+    """
+
+    __slots__ = ("name", "number", "options", "pair")
+
+    def __init__(
+        self, name: str, number: int, options: tuple[Option, ...], pair: tuple[str, ...] = ()
+    ) -> None:
+        self.name, self.number, self.options, self.pair = name, number, options, pair
+
+
+_PORT_PAIR = ("sport", "dport", "reply-src-port", "reply-dst-port")
+
+PROTOCOLS: Final = (
+    Protocol("tcp", 6, (*_PORTS[:6], _TCP, *_PORTS[6:]), _PORT_PAIR),
+    Protocol("udp", 17, _PORTS, _PORT_PAIR),
+    Protocol("udplite", 136, _PORTS, _PORT_PAIR),
+    Protocol("sctp", 132, (
+        *_PORTS[:6], _SCTP, *_PORTS[6:],
+        Option("- orig-vtag", "sctp_vtag_orig", "number", "TAG", "GiaU", "i",
+               "verification tag, original direction", detail=U32),
+        Option("- reply-vtag", "sctp_vtag_reply", "number", "TAG", "GiaU", "i",
+               "verification tag, reply direction", detail=U32),
+    ), _PORT_PAIR),
+    Protocol("dccp", 33, (
+        *_PORTS[:6], _DCCP, *_PORTS[6:],
+        Option("- role", "dccp_role", "choice", "ROLE", "ia", "I",
+               "role of the original direction: client or server",
+               detail=(DCCP_ROLES, "Unknown DCCP role")),
+    ), ("sport", "dport", "reply-port-src", "report-port-dst")),
+    Protocol("icmp", 1, _icmp("icmp")),
+    Protocol("icmpv6", 58, _icmp("icmpv6")),
+    Protocol("gre", 47, _KEYS, ("srckey", "dstkey", "reply-src-key", "reply-dst-key")),
+)  # fmt: skip

@@ -1,0 +1,128 @@
+"""A whole command line: parse, run its verb, turn every failure into one line and an exit code.
+
+The module of a verb is imported for it alone.  Exit codes: 0 done, 2 wrong command line, 1
+anything else.
+"""
+
+from __future__ import annotations
+
+import _signal
+
+from ..errors import ConntrackError, KernelError
+from ..netlink.socket import Transport
+from .console import Output, OutputError, complain, failure, program, version_line, warn
+from .parser import UsageError, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .parser import Command
+    from .source import Entries
+
+#: module and function of each verb
+_FLOWS = {
+    "list": ("list", "show"), "get": ("single", "get"), "create": ("single", "create"),
+    "add": ("single", "add"), "update": ("change", "update"), "delete": ("change", "delete"),
+    "flush": ("single", "flush"), "count": ("counters", "count"), "stats": ("counters", "stats"),
+    "event": ("events", "watch"), "load": ("restore", "load"),
+}  # fmt: skip
+_EXPECT = {
+    **_FLOWS, "get": ("single", "get_expect"), "create": ("single", "create_expect"),
+    "delete": ("single", "delete_expect"), "flush": ("single", "flush_expect"),
+    "count": ("counters", "count_expect"),
+}  # fmt: skip
+
+
+def run(arguments: list[str], early: Entries | None) -> int:
+    """Run one command line; return the exit code.  ``early``: see :func:`.main.asked`."""
+    try:
+        command = parse(arguments)
+    except UsageError as error:
+        for line in error.warnings:
+            warn(line)
+        complain(error.message, hint=error.hint)
+        return error.code
+    for line in command.warnings:
+        warn(line)
+    out, code = Output(), 0
+    try:
+        if command.verb == "version":
+            out.write(f"{version_line()}\n".encode())
+        elif command.verb == "help":
+            from .help import text
+
+            out.write(text(program(), command.proto).encode())
+        else:
+            code = _guarded(Runner(out, early), command)
+        out.flush()
+    except OutputError as error:
+        complain(str(error))
+        return 1
+    except BrokenPipeError:
+        return 1
+    return code
+
+
+class Runner:
+    """One run of the program: its socket and its output.
+
+    ``early``: all flows of a small table, asked for already.
+    """
+
+    def __init__(self, out: Output, early: Entries | None = None) -> None:
+        self.out = out
+        self.early = early
+        self.quiet = False  # within -R there are no summaries
+        self._transport: Transport | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """The socket, opened when first asked for."""
+        if self._transport is None:
+            self._transport = Transport()
+        return self._transport
+
+    def run(self, command: Command) -> int:
+        """Run ``command``; return its exit code."""
+        table = _EXPECT if command.table == "expect" else _FLOWS
+        name, function = table[command.verb]
+        if "explain" in command.opts:
+            name = function = "explain"
+        module = __import__(f"{__package__}.commands.{name}", fromlist=[function])
+        code: int = getattr(module, function)(self, command)
+        return code
+
+    def summary(self, count: int, what: str) -> None:
+        """Print the closing line, behind or before the output as a terminal or a pipe wants it."""
+        if self.quiet:
+            return
+        if self.out.terminal:
+            self.out.flush()
+        complain(f"{count} {what}.")
+
+
+def _guarded(runner: Runner, command: Command) -> int:
+    """Run ``command``; say in one line what goes wrong, and raise what there are no words for."""
+    if command.verb != "event":
+        # a reader that has seen enough ends us quietly, as it ends any program
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    try:
+        return runner.run(command)
+    except (OutputError, BrokenPipeError):
+        raise
+    except BaseException as error:
+        runner.out.flush()  # what was done is reported, whatever went wrong then
+        if isinstance(error, UsageError):
+            complain(error.message, hint=error.hint)
+            return error.code
+        if isinstance(error, KernelError):
+            verb, table = command.verb, command.table
+            complain(failure(error.errno or 0, error.ext_ack, verb=verb, table=table))
+        elif isinstance(error, ConntrackError):
+            complain(str(error))
+        elif isinstance(error, KeyboardInterrupt):
+            complain("interrupted")
+        elif isinstance(error, OSError):
+            complain(f"{error.filename or 'system'}: {error.strerror}")
+        else:
+            raise
+        return 1

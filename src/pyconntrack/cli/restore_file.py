@@ -1,0 +1,261 @@
+"""The check of a file for ``-R``: its lines to messages that wait in a spool.
+
+Creations become batches that are ready to be sent; other commands wait in their place between
+them.  The spool spills to disk, so that memory does not grow with the file.  A message's sequence
+number is its line number.  Files too large for one block are encoded by
+:mod:`pyconntrack.columnar.restore`.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+from struct import Struct
+
+from ..columnar.availability import available
+from ..ctnetlink import requests as ask
+from ..errors import ConntrackError
+from ..formats.templates import Shapes
+from ..netlink.conversation import sends
+from .attributes import flow_values
+from .console import warn
+from .parser import UsageError, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import IO, Protocol
+
+    from ..columnar.restore import Blocks, Step
+
+    class Source(Protocol):
+        """What lines are read from."""
+
+        def read(self, size: int, /) -> bytes:
+            """Return ``size`` bytes, and fewer only before the end."""
+
+
+#: bytes of encoded messages kept in memory before they spill to a temporary file
+_SPOOL = 16 << 20
+#: bytes read at once; a larger file is worth importing numpy
+_BLOCK = 1 << 20
+#: bytes of a large file that are encoded line by line
+_BEGINNING = 32 << 10
+#: bytes of a line at most
+_LONGEST = 1 << 20
+#: before each batch or command of the spool: its size, its last or only line, how many creations
+_STEP = Struct("=III")
+#: how the words of a command are written there, bytes of a name that are not UTF-8, too
+_CODED = "utf-8", "surrogateescape"
+
+
+class BadLine(Exception):
+    """Line ``number`` is wrong: ``error`` says why."""
+
+    def __init__(self, number: int, error: UsageError) -> None:
+        self.number, self.error = number, error
+
+
+def words(line: str) -> list[str]:
+    """Return a line's words: blanks separate, double quotes hold together.
+
+    A line may begin with ``conntrack``, as a command line does.  Raises UsageError.
+    """
+    if '"' not in line:
+        found = line.split()
+        return found[1:] if found[:1] == ["conntrack"] and len(found) > 1 else found
+    out: list[str] = []
+    word: str | None = None
+    quoted = False
+    for char in line:
+        if char == '"':
+            quoted = not quoted
+            word = word or ""
+        elif char in " \t" and not quoted:
+            if word is not None:
+                out.append(word)
+            word = None
+        else:
+            word = (word or "") + char
+    if quoted:
+        raise UsageError('a double quote (") is not closed')
+    if word is not None:
+        out.append(word)
+    return out[1:] if out[0] == "conntrack" and len(out) > 1 else out
+
+
+def _takes_all(raw: bytes) -> bool:
+    """Return whether the line ``raw`` deletes or updates whatever there is."""
+    if not raw.lstrip().startswith((b"-D", b"-U", b"--d", b"--u", b"conntrack")):
+        return False
+    from .filters import predicate
+
+    command = parse(words(raw.decode()), in_file=True)
+    return command.verb in ("delete", "update") and predicate(command) is None
+
+
+class CheckedFile:
+    """A checked file: batches of creations in a spool, other commands between them."""
+
+    def __init__(self) -> None:
+        self.creations = 0
+        self.spool: IO[bytes] = BytesIO()
+        self._shapes = Shapes(self._trial)
+        #: what was warned of, once each, in order; whether it is printed at once
+        self.warned: dict[str, None] = {}
+        self.warns = True
+
+    def __enter__(self) -> CheckedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.spool.close()
+
+    def read(self, file: Source) -> int:
+        """Check and keep all lines; return their number.  Raises :class:`BadLine`.
+
+        A last line that no newline ends and that says nothing sensible was cut off: it is passed
+        over with a warning, so that the lines before it can be loaded.  One that selects every
+        entry may have lost its filter, and is an error.
+        """
+        number, rest = 1, b""
+        blocks = None
+        while data := file.read(_BLOCK):
+            if number == 1 and not rest and len(data) == _BLOCK:
+                blocks = self._blocks()
+            whole, newline, tail = data.rpartition(b"\n")
+            if len(rest) + (data.find(b"\n") if newline else len(data)) > _LONGEST:
+                text = f"the line is longer than {_LONGEST:,} bytes"
+                raise BadLine(number, UsageError(text, hint=False))
+            if newline:
+                number += self._lines(number, rest + whole + newline, blocks)
+                rest = tail
+            else:
+                rest += data
+        if rest:
+            try:
+                self._keep(self._steps(number, [rest]))
+            except BadLine as bad:
+                cut = "WARNING: the last line is cut off (no newline ends it) and is passed over: "
+                self.warn([cut + bad.error.message])
+            else:
+                if _takes_all(rest):
+                    text = "no newline ends the last line: cut off, it would mean every entry"
+                    raise BadLine(number, UsageError(text, hint=False))
+            number += 1
+        return number - 1
+
+    def _lines(self, number: int, data: bytes, blocks: Blocks | None) -> int:
+        """Check and keep whole lines, the first of which is line ``number``; return how many."""
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")  # of other systems
+        count = data.count(b"\n")
+        if blocks is None or number == 1:
+            # those that begin a large file bring the shapes of the rest
+            begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
+            lines = data[:begin].split(b"\n")[:-1]
+            self._keep(self._steps(number, lines))
+            number += len(lines)
+            data = data[begin:]
+        if blocks is not None:
+            self._keep(blocks.steps(number, data))
+        return count
+
+    def _blocks(self) -> Blocks | None:
+        if not available():
+            return None
+        from ..columnar.restore import Blocks, keep_memory
+
+        keep_memory()
+        return Blocks(self._shapes, self._encode)
+
+    def _steps(self, number: int, lines: list[bytes]) -> Iterator[Step]:
+        """Yield what lines, the first of which is line ``number``, mean; raise :class:`BadLine`."""
+        creations: list[bytes] = []
+        for at, raw in enumerate(lines, number):
+            found = self._encode(at, raw)
+            if isinstance(found, bytes):
+                creations.append(found)
+            elif found is not None:
+                yield from sends(creations)
+                creations.clear()
+                yield found, at, 0
+        yield from sends(creations)
+
+    def _encode(self, number: int, raw: bytes) -> bytes | list[str] | None:
+        """Return one line's message, or its words if it is another command; raises
+        :class:`BadLine`."""
+        raw = raw.rstrip(b"\r\n").lstrip(b" \t")
+        if not raw or raw.startswith(b"#"):
+            return None
+        try:
+            line = raw.decode()
+            if "\0" in line:
+                raise UsageError(f"a NUL byte (column {line.index(chr(0)) + 1})", hint=False)
+            known = self._shapes.encode(line, number.to_bytes(4, sys.byteorder))
+            return self._read(number, line, self.warn) if known is None else known
+        except UsageError as error:
+            self.warn(error.warnings)
+            raise BadLine(number, error) from None
+        except UnicodeDecodeError as error:
+            text = f"not UTF-8: {error.reason} (byte {error.start + 1})"
+            raise BadLine(number, UsageError(text, hint=False)) from None
+        except (ConntrackError, UnicodeEncodeError) as error:
+            raise BadLine(number, UsageError(str(error), hint=False)) from None
+
+    def _read(self, number: int, line: str, warn: Callable[[list[str]], None]) -> bytes | list[str]:
+        """Return what a line means; raises UsageError or ConntrackError."""
+        if line[0] == "{":
+            from .ndjson import request_of
+
+            request = request_of(line)
+            warn(request.warnings)
+        else:
+            parts = words(line)
+            command = parse(parts, in_file=True)
+            warn(command.warnings)
+            if command.verb not in ("create", "add") or command.table != "conntrack":
+                if "where" in command.opts:
+                    from .filters import predicate
+
+                    predicate(command)  # a wrong expression must be found before anything is sent
+                return parts
+            values, family = flow_values(command)
+            request = (ask.create if command.verb == "create" else ask.add)(values, family)
+        return request.message(number)
+
+    def _trial(self, line: str) -> bytes | None:
+        """Return the message of a line that was made up to learn a template."""
+        try:
+            found = self._read(0, line, lambda _: None)
+        except (UsageError, ConntrackError):
+            return None
+        return found if isinstance(found, bytes) else None
+
+    def warn(self, warnings: list[str]) -> None:
+        """Print what was not printed before."""
+        for line in warnings:
+            if line not in self.warned:
+                self.warned[line] = None
+                if self.warns:
+                    warn(line)
+
+    def _keep(self, steps: Iterable[Step]) -> None:
+        for what, number, count in steps:
+            data = "\n".join(what).encode(*_CODED) if isinstance(what, list) else what
+            self.creations += count
+            self.spool.write(_STEP.pack(len(data), number, count))
+            self.spool.write(data)
+            if isinstance(self.spool, BytesIO) and self.spool.tell() > _SPOOL:
+                from tempfile import TemporaryFile  # whose import takes longer than a short file
+
+                kept, self.spool = self.spool, TemporaryFile()  # noqa: SIM115 - lives with us
+                self.spool.write(kept.getbuffer())
+
+    def steps(self) -> Iterator[tuple[int, bytes | list[str]]]:
+        """Yield what was kept, in order: (last line number, a batch) or (line number, words)."""
+        self.spool.seek(0)
+        while head := self.spool.read(_STEP.size):
+            size, number, count = _STEP.unpack(head)
+            data = self.spool.read(size)
+            yield number, data if count else data.decode(*_CODED).split("\n")

@@ -1,0 +1,130 @@
+"""The check of a large file in two processes, each of a half.
+
+The second half's batches wait in a temporary file that both have open, a summary (how many
+creations, which warnings) in memory that both see.  What the second process does not bring to an
+end, for a wrong line or for lack of room, the first one does again, and reports.
+
+Worth it where a core is free: of 1,000,000 lines of ``-o save``, whose creation takes 4.9 s, one
+process checks all in 2.6 s, two in 1.8; of as many of NDJSON in 6.8 and 4.3 s.  Where no core is
+free they are as fast as one.
+"""
+
+from __future__ import annotations
+
+import _signal
+import marshal
+import os
+import stat
+
+from .restore_file import BadLine, CheckedFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
+#: bytes from which a second process pays for itself: a tenth of a second's work
+WORTH = 8 << 20
+#: bytes that are searched for the end of a line, and of the summary
+_LOOK = 64 << 10
+
+
+def check(file: IO[bytes]) -> list[tuple[int, CheckedFile]]:
+    """Return the checked parts of a file, and behind how many lines each begins; raise BadLine."""
+    fd = file.fileno()
+    cut, end = _division(fd)
+    first = CheckedFile()
+    second = _SecondProcess(_Range(fd, cut, end)) if cut else None
+    try:
+        if second is None:
+            first.read(file)
+            return [(0, first)]
+        lines = first.read(_Range(fd, 0, cut))
+        return [(0, first), (lines, second.wait(lines, first))]
+    except BaseException:
+        first.spool.close()
+        if second is not None:
+            second.end()
+        raise
+
+
+def _division(fd: int) -> tuple[int, int]:
+    """Return where the second half begins (0: it is not worth it), and where it ends."""
+    info = os.fstat(fd)
+    regular = stat.S_ISREG(info.st_mode)
+    if not regular or os.lseek(fd, 0, os.SEEK_CUR) or info.st_size < WORTH:
+        return 0, 0
+    from ..netlink.background import worth_it  # short files have no need of it
+
+    if not worth_it():
+        return 0, 0
+    middle = info.st_size // 2
+    newline = os.pread(fd, _LOOK, middle).find(b"\n")
+    return (middle + newline + 1 if newline >= 0 else 0), info.st_size
+
+
+class _Range:
+    """A part of a file, to be read."""
+
+    __slots__ = ("_at", "_end", "_fd")
+
+    def __init__(self, fd: int, begin: int, end: int) -> None:
+        self._fd, self._at, self._end = fd, begin, end
+
+    def read(self, size: int, /) -> bytes:
+        """Return ``size`` bytes, and fewer only before the end."""
+        data = os.pread(self._fd, min(size, self._end - self._at), self._at)
+        self._at += len(data)
+        return data
+
+
+class _SecondProcess:
+    """The process that checks the second half, ``part``."""
+
+    __slots__ = ("_checked", "_part", "_pid", "_summary")
+
+    def __init__(self, part: _Range) -> None:
+        from mmap import mmap  # short files have no need of either
+        from tempfile import TemporaryFile
+
+        self._part, self._pid = part, 0
+        self._summary = mmap(-1, _LOOK)
+        self._checked = CheckedFile()
+        try:
+            self._checked.spool = TemporaryFile()  # noqa: SIM115 - lives with it
+            self._pid = os.fork()
+        except OSError:
+            return  # a limit of processes or files: slower, the same batches
+        if not self._pid:
+            try:
+                self._checked.warns = False
+                self._checked.read(part)
+                self._checked.spool.flush()
+                summary = self._checked.creations, [*self._checked.warned]
+                self._summary.write(marshal.dumps(summary))
+                os._exit(0)
+            finally:
+                os._exit(1)
+
+    def wait(self, lines: int, first: CheckedFile) -> CheckedFile:
+        """Return the checked half, ``lines`` behind the first, which warns for both; raise
+        BadLine."""
+        pid, self._pid = self._pid, 0
+        if pid and os.waitpid(pid, 0)[1] == 0:
+            self._checked.creations, warnings = marshal.loads(self._summary)
+            first.warn(warnings)
+        else:
+            self.end()
+            self._checked = CheckedFile()
+            self._checked.warned = first.warned
+            try:
+                self._checked.read(self._part)
+            except BadLine as bad:
+                raise BadLine(lines + bad.number, bad.error) from None
+        return self._checked
+
+    def end(self) -> None:
+        """End the process, whose half is of no use."""
+        if self._pid:
+            os.kill(self._pid, _signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+        self._checked.spool.close()

@@ -1,0 +1,1 @@
+"""The library's clients, blocking and asyncio, over the same operations."""

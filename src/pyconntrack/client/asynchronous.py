@@ -1,0 +1,296 @@
+"""``AsyncConntrack``: the verbs for asyncio, without threads.
+
+The twin of :mod:`pyconntrack.client.blocking`: the same conversations over non-blocking sockets
+that the running loop watches.  A task that is cancelled gives up its conversation and its socket
+with it, so no later answer can be taken for another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+from ..ctnetlink.event_stream import FLOW_GROUPS
+from ..errors import DecodeError
+from ..model import Expect, Flow, Tuple, decode
+from ..netlink.conversation import Window
+from ..thresholds import FEW_CHANGED, LISTING
+from . import operations
+from .base import Client, Rows
+from .listener import Exchange, Listener
+from .load import load
+from .resync import MAX_RCVBUF, RCVBUF
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+    from typing import Any, ClassVar, Self, Unpack
+
+    from ..columnar.flow_table import FlowTable
+    from ..ctnetlink.predicates import Node
+    from ..errors import EventsLost
+    from ..model import Changes, Event, Stats
+    from ..model.decode import E as Row
+    from ..netlink.conversation import Batch, Conversation, E, Stream, T
+    from .load import Existing, LoadError
+    from .operations import OnInterrupt, Table
+
+
+async def readable(fd: int) -> None:
+    """Wait until ``fd`` has something to read."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(fd, wake)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+async def following(exchange: Exchange) -> Any:
+    """Return what a conversation emits next; raise StopAsyncIteration with its result at its end.
+
+    Cancelling the task that waits for it loses nothing.
+    """
+    while True:
+        try:
+            item = exchange.advance()
+        except StopIteration as stop:
+            raise StopAsyncIteration(stop.value) from None
+        if item is None:
+            await asyncio.sleep(0)  # there always is one to read: let other tasks have their turn
+        elif isinstance(item, int):
+            await readable(item)
+        else:
+            return item
+
+
+class _Closing:
+    """An asynchronous context manager that closes at its end."""
+
+    __slots__ = ()
+    _release: Callable[[], None]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._release()
+
+    async def close(self) -> None:
+        """Stop listening and close the sockets; twice is no error."""
+        self._release()
+
+
+class AsyncDump(Rows):
+    """The flows of a dump: an asynchronous iterator that needs constant memory.
+
+    ``interrupted`` says, once it is exhausted, whether the table changed meanwhile in a way that
+    may have hidden or repeated entries (only with ``on_interrupt="accept"``).
+    """
+
+    __slots__ = ()
+    _rows: AsyncGenerator[Flow, None]
+
+    def __aiter__(self) -> AsyncIterator[Flow]:
+        return self._rows
+
+    async def __anext__(self) -> Flow:
+        return await self._rows.__anext__()
+
+    async def close(self) -> None:
+        """End a dump before its end."""
+        await self._rows.aclose()
+
+
+class AsyncEvents(Listener, _Closing):
+    """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
+
+    The twin of :class:`pyconntrack.client.blocking.Events`, as an asynchronous iterator and context
+    manager.  Cancelling the task that waits for the next item loses nothing.
+    """
+
+    def __aiter__(self) -> AsyncIterator[Event | EventsLost]:
+        return self
+
+    async def __anext__(self) -> Event | EventsLost:
+        item: Event | EventsLost | DecodeError = await following(self)
+        if isinstance(item, DecodeError):
+            raise item
+        return item
+
+    async def read(self, timeout: float | None = None) -> Event | EventsLost | None:
+        """Return the next item; None if none came within ``timeout`` seconds (None: waits on)."""
+        try:
+            return await asyncio.wait_for(self.__anext__(), timeout)
+        except (TimeoutError, StopAsyncIteration):
+            return None
+
+
+class AsyncConntrack(Client, _Closing):
+    """Connection tracking of a network namespace, for asyncio.
+
+    The verbs and their arguments are those of :class:`~pyconntrack.Conntrack`.  Tasks may use one
+    object at the same time: each running verb has a socket of its own, and a long answer leaves
+    the others their turn.
+    """
+
+    __slots__ = ()
+    _how: ClassVar[dict[str, bool]] = {"blocking": False}
+
+    # -- running conversations
+
+    async def _call(self, conversation: Conversation[T]) -> T:
+        with self._link() as link:
+            try:
+                emitted = await following(Exchange(conversation, link, None))
+            except StopAsyncIteration as stop:
+                result: T = stop.args[0]
+                return result
+        raise AssertionError(f"{emitted!r} was emitted, which nobody asked for")
+
+    async def _emitted(self, conversation: Stream[E, object]) -> AsyncGenerator[E, None]:
+        with self._link() as link:
+            exchange = Exchange(conversation, link, None)
+            try:
+                while True:
+                    yield await following(exchange)
+            except StopAsyncIteration:
+                pass
+
+    async def _windows(
+        self, conversation: Stream[Batch, object], size: int
+    ) -> AsyncGenerator[Batch, None]:  # fmt: skip
+        """Emit what :func:`~pyconntrack.netlink.conversation.gather` makes of the batches."""
+        window = Window(size)
+        async with aclosing(self._emitted(conversation)) as batches:
+            async for batch in batches:
+                for part in window.add(batch):
+                    yield part
+        for part in window.rest():
+            yield part
+
+    async def _entries(
+        self, cls: type[Row], conversation: Stream[Batch, object], node: Node | None = None
+    ) -> AsyncGenerator[Row, None]:  # fmt: skip
+        async with aclosing(self._emitted(conversation)) as batches:
+            async for batch in batches:
+                for entry in decode(cls, batch.data, batch.end, node):
+                    yield entry
+
+    # -- the verbs
+
+    def dump(
+        self,
+        filter: Node | None = None,
+        *,
+        table: Table = "conntrack",
+        on_interrupt: OnInterrupt = "raise",
+    ) -> AsyncDump:
+        """Return the flows that meet ``filter``: see :meth:`pyconntrack.Conntrack.dump`."""
+        listing = operations.Listing(filter, table, on_interrupt)
+        return AsyncDump(self._entries(Flow, listing.conversation, listing.node), listing)
+
+    async def table(
+        self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
+    ) -> FlowTable:
+        """Return a table of what meets ``filter``; see :meth:`pyconntrack.Conntrack.table`."""
+        from ..columnar.flow_table import FlowTable
+
+        listing = operations.Listing(filter, "conntrack", on_interrupt)
+        builder = listing.builder(await self.count() if listing.node is None else 0)
+        async with aclosing(self._windows(listing.conversation, LISTING.window)) as windows:
+            async for window in windows:
+                builder.add(window.data, window.end)
+        return builder.table(FlowTable)
+
+    async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
+        """Return the flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""
+        return await self._call(operations.get(flow, zone))
+
+    async def create(self, flow: Flow) -> None:
+        """Create a flow: see :meth:`pyconntrack.Conntrack.create`."""
+        await self._call(operations.create(flow))
+
+    async def update(
+        self, flow: Flow | Tuple, *, zone: int | None = None, **changes: Unpack[Changes]
+    ) -> None:
+        """Change fields of a flow: see :meth:`pyconntrack.Conntrack.update`."""
+        await self._call(operations.update(flow, changes, zone))
+
+    async def delete(self, flow: Flow | Tuple, *, zone: int | None = None) -> None:
+        """Delete a flow: see :meth:`pyconntrack.Conntrack.delete`."""
+        await self._call(operations.delete(flow, zone))
+
+    async def delete_matching(self, filter: Node) -> list[Flow]:
+        """Delete all flows that meet ``filter``: see :meth:`pyconntrack.Conntrack.delete_matching`.
+
+        A task that is cancelled meanwhile has deleted some of them.
+        """
+        return await self._delete(operations.wanted_node(filter))
+
+    async def _delete(self, node: Node) -> list[Flow]:
+        gone: list[Flow] = []
+        async with aclosing(
+            self._windows(operations.deletion(node), FEW_CHANGED.window)
+        ) as windows:
+            async for window in windows:
+                gone += await self._call(operations.delete_window(window, node))
+        return gone
+
+    async def flush(self, family: int | str | None = None) -> None:
+        """Empty the table: see :meth:`pyconntrack.Conntrack.flush`."""
+        node = operations.family_node(family)
+        if node is None:
+            await self._call(operations.flush())
+        else:
+            await self._delete(node)
+
+    async def count(self) -> int:
+        """Return the number of flows in the table."""
+        return await self._call(operations.count())
+
+    async def stats(self) -> Stats:
+        """Return entries, limit, and the counters of each CPU."""
+        return await self._call(operations.stats())
+
+    async def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
+        """Create many flows: see :meth:`pyconntrack.Conntrack.load`."""
+        return [error async for error in self._emitted(load(flows, existing))]
+
+    def expectations(self) -> AsyncIterator[Expect]:
+        """Return the expectation table."""
+        return self._entries(Expect, operations.expectations())
+
+    async def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
+        """Return the expectation as it is now; KernelError with ENOENT where there is none."""
+        return await self._call(operations.get_expectation(expect, zone))
+
+    async def create_expectation(self, expect: Expect) -> None:
+        """Create an expectation: see :meth:`pyconntrack.Conntrack.create_expectation`."""
+        await self._call(operations.create_expectation(expect))
+
+    async def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
+        """Delete an expectation; KernelError with ENOENT where there is none."""
+        await self._call(operations.delete_expectation(expect, zone))
+
+    async def flush_expectations(self) -> None:
+        """Empty the expectation table."""
+        await self._call(operations.flush_expectations())
+
+    def events(
+        self,
+        groups: str | Iterable[str] = FLOW_GROUPS,
+        filter: Node | None = None,
+        *,
+        resync: bool = False,
+        rcvbuf: int = RCVBUF,
+        max_rcvbuf: int = MAX_RCVBUF,
+    ) -> AsyncEvents:
+        """Listen from now on: see :meth:`pyconntrack.Conntrack.events`."""
+        return self._listen(AsyncEvents, groups, filter, resync, rcvbuf, max_rcvbuf)

@@ -1,0 +1,153 @@
+"""The request about one entry: what names it, what it may carry, and what is wrong with it.
+
+Every function raises :class:`~pyconntrack.errors.RequestError` where the kernel would refuse the
+request, or take it for another.
+"""
+
+from __future__ import annotations
+
+from ..ctnetlink import constants as c
+from ..ctnetlink import requests, restore_rules
+from ..errors import RequestError
+from ..model import TUPLE_NAMES, Expect, Flow, Tuple
+from ..netlink.netns import sysctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeVar
+
+    from ..ctnetlink.requests import Request
+
+    E = TypeVar("E", Flow, Expect)
+
+#: protocols that every kernel finds ports in; without its tracker another one has none
+_WITH_PORTS = (c.IPPROTO_TCP, c.IPPROTO_UDP)
+#: bytes of an address that the protocol goes with
+_ICMP = {c.IPPROTO_ICMP: 4, c.IPPROTO_ICMPV6: 16}
+
+
+def entry_of(cls: type[E], target: object, zone: int | None) -> E:
+    """Return ``target``, a ``cls`` or its :class:`Tuple`, as a ``cls``; in ``zone`` if given."""
+    entry = cls(target) if isinstance(target, Tuple) else target
+    if not isinstance(entry, cls):
+        kind = "flow: a Flow" if cls is Flow else "expect: an Expect"
+        raise RequestError(f"{kind} or a Tuple is wanted, not {target!r}")
+    return entry if zone is None else entry.replace(zone=zone)
+
+
+def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
+    missing = [name for name in ("src", "dst", "proto") if prefix + name not in values]
+    if missing:
+        names = ", ".join(missing)
+        raise RequestError(f"{prefix.rstrip('_')}: a Tuple with src, dst and proto is wanted; "
+                           f"{names} is missing")  # fmt: skip
+    proto = values[prefix + "proto"]
+    ports = sum(prefix + name in values for name in ("sport", "dport"))
+    if ports == 1 or (not ports and proto in _WITH_PORTS):
+        raise RequestError(f"{prefix}sport, {prefix}dport: both ports are wanted for this protocol")
+    if proto in _ICMP:
+        if len(values[prefix + "src"]) != _ICMP[proto]:
+            raise RequestError(f"{prefix}proto: this protocol does not go with these addresses")
+        for name in ("icmp_type", "icmp_code", "icmp_id"):
+            if prefix + name not in values:
+                raise RequestError(f"{prefix}{name}: a number is wanted for this protocol")
+
+
+# -- flows --------------------------------------------------------------------------------------
+
+
+def _identity(flow: Flow) -> dict[str, Any]:
+    """Return the values that name a flow: a tuple, the zone and, where it is known, the id."""
+    values = flow._values()
+    prefix = "orig_" if "orig_src" in values else "reply_"
+    _check_tuple(values, prefix)
+    names = [prefix + name for name in TUPLE_NAMES]
+    if prefix + "zone" not in values:
+        names.append("zone")
+    return {name: values[name] for name in (*names, "id") if name in values}
+
+
+def lookup(flow: Flow) -> Request:
+    """Return the request that gets ``flow``."""
+    return requests.get(_identity(flow), flow.family)
+
+
+def deletion(flow: Flow) -> Request:
+    """Return the request that deletes ``flow``; with an id, no other that took its place."""
+    return requests.delete(_identity(flow), flow.family)
+
+
+def creation(flow: object) -> Request:
+    """Return the request that creates ``flow``; a direction that it lacks is the other's inverse.
+
+    A flow that the kernel reported becomes what it was, as far as a request can say it.
+    """
+    if not isinstance(flow, Flow):
+        raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
+    layout = flow._layout
+    values = restore_rules.creation(layout.raw(flow.message), sysctl)
+    if creation not in layout.writers:
+        for prefix in ("orig_", "reply_"):
+            _check_tuple(values, prefix)
+        layout.writers[creation] = True
+    if "timeout" not in values:
+        raise RequestError("timeout: seconds are wanted to create a flow")
+    return requests.create(values, flow.family)
+
+
+def update(flow: Flow, changes: Mapping[str, Any]) -> Request:
+    """Return the request that makes ``changes``, or gives every changeable field of ``flow``."""
+    changeable = restore_rules.CHANGEABLE
+    for name in changes:
+        if name not in changeable:
+            raise RequestError(f"{name}: the kernel changes only {', '.join(changeable)}")
+    if changes:
+        values = Flow(family=flow.family, **changes)._values()
+    else:
+        values = {name: v for name, v in flow._values().items() if name in changeable}
+        if flow.fixed_timeout:
+            values.pop("timeout", None)  # the kernel refuses to change it
+    if "status" in values:
+        values["status"] |= (flow.status or 0) & restore_rules.KEPT_STATUS | c.IPS_CONFIRMED
+    for name in restore_rules.MASKED & values.keys():
+        values[name] = restore_rules.masked_flags(values[name])
+    if not values:
+        raise RequestError("changes: at least one field to change is wanted")
+    identity = _identity(flow)
+    identity.pop("id", None)  # which the kernel does not heed in an update
+    return requests.update({**identity, **values}, flow.family)
+
+
+# -- expectations -------------------------------------------------------------------------------
+
+
+def _expect_identity(expect: Expect) -> dict[str, Any]:
+    """Return the values that name an expectation: its tuple, zone and id."""
+    values = expect._values()
+    _check_tuple(values, "tuple_")
+    names = [name for name in values if name.startswith("tuple_") or name in ("zone", "id")]
+    return {name: values[name] for name in names}
+
+
+def expect_lookup(expect: Expect) -> Request:
+    """Return the request that gets ``expect``."""
+    return requests.expect_get(_expect_identity(expect), expect.family)
+
+
+def expect_deletion(expect: Expect) -> Request:
+    """Return the request that deletes ``expect``."""
+    return requests.expect_delete(_expect_identity(expect), expect.family)
+
+
+def expect_creation(expect: object) -> Request:
+    """Return the request that creates ``expect``, of a master connection that exists."""
+    if not isinstance(expect, Expect):
+        raise RequestError(f"expect: an Expect is wanted, not {expect!r}")
+    values = expect._values()
+    for prefix in ("tuple_", "mask_", "master_"):
+        _check_tuple(values, prefix)
+    values.pop("id", None)
+    if "timeout" not in values:
+        raise RequestError("timeout: seconds are wanted to create an expectation")
+    return requests.expect_create(values, expect.family)

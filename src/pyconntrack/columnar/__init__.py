@@ -1,0 +1,1 @@
+"""Batches of messages as numpy arrays; the only package that imports numpy."""

@@ -1,0 +1,251 @@
+"""The pieces of :mod:`pyconntrack.formats.segments` as columns: the text of thousands of messages
+at once.
+
+Each variable field becomes a *lane*: one text a row, from tables (65,536 entries for two octets of
+an address or for a port), with its length.  The lengths add up to where each row and each lane
+begins in the output; then the lanes are scattered there, one fancy assignment a lane, from left
+to right.  An item is as wide as its widest value, and what a shorter value leaves behind it is
+overwritten by the lanes and literals to its right.  Behind the last lane that would be the next
+row, so the literal that rows begin with is written last of all.  Rows of different shapes
+interleave at no price, in the kernel's order.
+
+Measured on the plain text line: 300 ns a row, against 450 for fixed columns padded with NUL and
+squeezed by ``bytes.translate`` (each gap costs a mispredicted branch or two).
+
+A field that has one value in the whole batch costs nothing: it is literal text.  What
+:func:`pyconntrack.formats.segments.compile_line` gives line by line is the definition of what is
+right.  Values never contain NUL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..formats.segments import compile_line
+from ..thresholds import FEW
+from .columns import Group
+from .digits import Values
+from .lanes import Lane, Lengths, steps_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..ctnetlink.layout import Layout
+    from ..formats.segments import Piece
+    from .columns import Bytes, Ints
+    from .lanes import Step
+
+_Scratch = dict[tuple[bytes, np.dtype[Any]], tuple[Values, Values]]
+#: messages formatted at once: enough of each shape to pay for numpy's calls
+BLOCK = 8192
+#: plans (one a layout) and prepared literals kept
+PLANS, LITERALS = 4096, 256
+
+
+class Bulk:
+    """Formats batches of messages; `pieces_of` says what a line of a layout is made of.
+
+    The texts come in the kernel's order, each with a newline.  Keeps scratch room: one thread at
+    a time.
+    """
+
+    __slots__ = ("_pieces_of", "_plans", "_scratch")
+
+    def __init__(self, pieces_of: Callable[[Layout], list[Piece]]) -> None:
+        self._pieces_of = pieces_of
+        self._plans: dict[Layout, _Plan] = {}
+        self._scratch: _Scratch = {}
+
+    def render(self, shapes: list[Group], places_wanted: int) -> tuple[bytes, int]:
+        """The lines of groups of one batch of so many messages, in its order; their number."""
+        if not shapes:
+            return b"", 0
+        count = sum(map(len, shapes))
+        texts: list[tuple[Ints, _Text]] = []
+        lines: list[tuple[int, bytes]] = []
+        widths = np.zeros(places_wanted, np.int64)
+        for group in shapes:
+            plan = self._plan(group.layout)
+            if len(group) < FEW:
+                found = plan.lines(group)
+                lines += zip(group.index.tolist(), found, strict=True)
+                widths[group.index] = [len(line) for line in found]
+            else:
+                text = plan.text(group)
+                texts.append((group.index, text))
+        safe = min([len(text.lead) for _, text in texts], default=0)
+        padded = False
+        for index, text in texts:
+            if text.spill > safe:
+                text.pad(text.spill)
+                padded = True
+            widths[index] = text.lengths
+        ends = np.cumsum(widths)
+        begins = ends - widths
+        total = int(ends[-1])
+        flat = np.empty(total + max([text.spill for _, text in texts], default=0) + 8, np.uint8)
+        places = [begins[index] for index, _ in texts]
+        for place, (_, text) in zip(places, texts, strict=True):
+            text.write(flat, place.copy(), self._scratch)
+        for place, (_, text) in zip(places, texts, strict=True):
+            _write_literal(flat, place, 0, text.lead)
+        if lines:
+            view = memoryview(flat.data)
+            for number, line in lines:
+                begin = int(begins[number])
+                view[begin : begin + len(line)] = line
+        whole = flat[:total].tobytes()
+        return whole.translate(None, b"\0") if padded else whole, count
+
+    def _plan(self, layout: Layout) -> _Plan:
+        plan = self._plans.get(layout)
+        if plan is None:
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            plan = self._plans[layout] = _Plan(self._pieces_of(layout), layout)
+        return plan
+
+
+class _Plan:
+    """How the lines of one layout are made, row by row and as columns."""
+
+    __slots__ = ("_layout", "_line", "_pieces", "_steps")
+
+    def __init__(self, pieces: list[Piece], layout: Layout) -> None:
+        self._pieces, self._layout = pieces, layout
+        self._line: Callable[[tuple[Any, ...]], str] | None = None
+        self._steps: list[Step] = []
+
+    def lines(self, group: Group) -> list[bytes]:
+        """The lines of a few rows."""
+        line = self._line
+        if line is None:
+            line = self._line = compile_line(self._pieces, self._layout)
+        unpack = self._layout.struct.unpack
+        return [(line(unpack(message)) + "\n").encode() for message in group.messages()]
+
+    def text(self, group: Group) -> _Text:
+        """The lines of many rows, ready to be written."""
+        if not self._steps:
+            self._steps = steps_of(self._pieces, self._layout)
+        text = _Text(len(group))
+        for step in self._steps:
+            text.add((step,) if isinstance(step, bytes) else step(group))
+        text.end()
+        return text
+
+
+class _Text:
+    """Lines about to be written: literals and lanes in turn.
+
+    `lead`: the literal that each row begins with; `lengths`: of the rows, (n,); `spill`: how many
+    bytes behind its own end a row may write at most.
+    """
+
+    __slots__ = ("_lanes", "_tail", "lead", "lengths", "spill")
+
+    def __init__(self, count: int) -> None:
+        self.lead = self._tail = b""
+        self.lengths: Lengths = np.zeros(count, np.int64)
+        self.spill = 0
+        self._lanes: list[tuple[bytes, Values, Lengths]] = []
+
+    def add(self, lanes: Iterable[Lane]) -> None:
+        """Add lanes and literals."""
+        for lane in lanes:
+            if isinstance(lane, bytes):
+                self._tail += lane
+                continue
+            literal, self._tail = self._tail, b""
+            if not self._lanes:
+                self.lead, literal = literal, b""
+            values, lengths = lane
+            self._lanes.append((literal, values, lengths))
+            self.spill = max(self.spill - len(literal), values.itemsize)
+            self.lengths += lengths
+
+    def end(self) -> None:
+        """Take what was added last as the end of each row."""
+        literal = self._tail
+        if not self._lanes:
+            self.lead, literal = literal, b""
+        self._tail = literal
+        self.spill = max(self.spill - len(literal), 0)
+        self.lengths += len(self.lead) + sum(len(lane[0]) for lane in self._lanes) + len(literal)
+
+    def pad(self, count: int) -> None:
+        """`count` NUL bytes behind each row, for it to write on."""
+        self._tail += b"\0" * count
+        self.lengths += count
+        self.spill = max(self.spill - count, 0)
+
+    def write(self, flat: Bytes, place: Lengths, scratch: _Scratch) -> None:
+        """Writes all but `lead` for the rows that begin at `place`, which is used up."""
+        count = len(place)
+        data = flat.data
+        at = len(self.lead)
+        for literal, values, lengths in self._lanes:
+            size = values.itemsize
+            if literal:  # in front of the values, so that both are one item
+                key = (literal, values.dtype)
+                room = scratch.get(key)
+                if room is None or len(room[0]) < count:
+                    if len(scratch) >= LITERALS:
+                        scratch.clear()
+                    room = scratch[key] = _room(literal, values.dtype, max(count, BLOCK))
+                room[1][:count] = values
+                values = room[0][:count]
+                size += len(literal)
+            items: Values = np.ndarray((len(flat) - at - size + 1,), values.dtype, data, at, (1,))
+            items[place] = values
+            place += lengths
+            at += len(literal)
+        _write_literal(flat, place, at, self._tail)
+
+
+def _room(literal: bytes, dtype: np.dtype[Any], count: int) -> tuple[Values, Values]:
+    """Room for a literal and a value in turn: (both as one item, the values)."""
+    whole = len(literal) + dtype.itemsize
+    matrix = np.empty((count, whole), np.uint8)
+    matrix[:, : len(literal)] = np.frombuffer(literal, np.uint8)
+    values: Values = np.ndarray((count,), dtype, matrix.data, len(literal), (whole,))
+    return matrix.view(np.dtype((np.void, whole)))[:, 0], values
+
+
+def _write_literal(flat: Bytes, place: Lengths, at: int, literal: bytes) -> None:
+    if literal:
+        item = np.dtype((np.void, len(literal)))
+        items: Values = np.ndarray((len(flat) - at - len(literal) + 1,), item, flat.data, at, (1,))
+        items[place] = np.frombuffer(literal, item)
+
+
+def joined(
+    parts: Iterable[tuple[Ints, list[Lane]]], count: int, behind: bytes = b""
+) -> tuple[bytes, Lengths]:
+    """The texts of `count` rows one behind the other, and their lengths, shape (count,).
+
+    `parts`: for some rows, by ascending number, their lanes; each text ends in `behind`.  A row
+    that is in none has no text.
+    """
+    texts = []
+    lengths = np.zeros(count, np.int64)
+    widths = np.zeros(count, np.int64)
+    for index, lanes in parts:
+        text = _Text(len(index))
+        text.add([*lanes, behind])
+        text.end()
+        lengths[index] = text.lengths
+        text.pad(text.spill)
+        widths[index] = text.lengths
+        texts.append((index, text))
+    ends = np.cumsum(widths)
+    flat = np.empty((int(ends[-1]) if count else 0) + 8, np.uint8)
+    begins = ends - widths
+    scratch: _Scratch = {}
+    for index, text in texts:
+        place = begins[index]
+        _write_literal(flat, place, 0, text.lead)
+        text.write(flat, place, scratch)
+    return flat[:-8].tobytes().translate(None, b"\0"), lengths

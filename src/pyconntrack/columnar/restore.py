@@ -1,0 +1,365 @@
+"""Large files of ``-R``: lines by the block, as columns.
+
+Lines of one shape (see :mod:`pyconntrack.formats.templates`) differ in numbers and addresses
+only.  A block of bytes is cut at blanks, commas, dots and newlines; of lines with equally many
+pieces, those whose constant bytes equal a shape's are encoded together.  Whatever is unusual in any
+way (a second blank, a quote, an octal number...) fails the comparison and is encoded line by line.
+
+Imports numpy: only for files that pay for it.
+"""
+
+from __future__ import annotations
+
+import sys
+from _socket import AF_INET6, inet_pton
+
+import numpy as np
+
+from ..formats.templates import NUMBER, SIX
+from ..netlink.constants import NLM_F_ACK
+from ..netlink.conversation import BATCH_BYTES, BATCH_MESSAGES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from ..formats.templates import Encoder, Shape, Shapes
+
+    Ints = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+    #: a batch of creations or the words of a command, its last or only line, how many creations
+    Step = tuple[bytes | memoryview | list[str], int, int]
+
+#: room around a block, so that words may be read across its ends; the longest line of a shape
+_BEFORE, _BEHIND, _LONGEST_LINE = 32, 4096, 2048
+#: shapes kept, and how many more a block may bring; fewer alike lines are not worth a comparison
+_LIMIT, _NEW, _FEW = 256, 16, 24
+#: messages of a shape that are looked for in a block
+_MESSAGES = 64
+#: pieces of a line of a shape at most
+_PIECES = 256
+_FLAGS = 6 if sys.byteorder == "little" else 7
+
+#: malloc.h; the largest threshold that glibc takes
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT = -1, -3, 32 << 20
+
+_U = np.uint64
+#: the smallest number of so many digits without a leading zero; no number has 0 or more than 19
+_SMALLEST = np.array([1 << 63, 0, *(10**n for n in range(1, 19)), 1 << 63], np.uint64)
+_LONGEST = len(_SMALLEST) - 1
+
+
+class Columns:
+    """A shape whose lines are read as columns: its constant bytes, and where its pieces vary.
+
+    A varying piece: which piece, and how many constant bytes it has before and behind its value.
+    """
+
+    __slots__ = ("_numbers", "_runs", "_six", "shape")
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        line = shape.sample
+        cuts = [-1, *(at for at, char in enumerate(line + "\n") if char in " ,.\n")]
+        numbers: list[tuple[int, int, int]] = []
+        self._six: list[tuple[int, int, int]] = []
+        spans = []
+        for token in shape.tokens:
+            begin = token.begin
+            for part in line[token.begin : token.end].split("."):
+                end = begin + len(part)
+                piece = next(n for n, cut in enumerate(cuts) if cut >= end) - 1
+                place = piece, begin - cuts[piece] - 1, cuts[piece + 1] - end
+                (self._six if token.kind == SIX else numbers).append(place)
+                spans.append((place, begin, end))
+                begin = end + 1
+        if len({place[0] for place, _, _ in spans}) < len(spans):
+            raise ValueError("two values in one piece")
+        self._numbers = [np.array(column, np.int64) for column in zip(*numbers, strict=True)]
+        self._runs = _runs(line + "\n", spans)
+
+    def match(self, words: Words, cuts: Ints, heads: Ints) -> NDArray[np.bool_]:
+        """Return which lines have the constant bytes of this shape.
+
+        ``heads``: which of ``cuts`` stands before each line's first piece.
+        """
+        good = np.ones(len(heads), bool)
+        for piece, behind, chunks in self._runs:
+            at = cuts[heads + piece] - behind
+            for offset, mask, value in chunks:
+                got = words[at + offset].view("<u8")
+                good &= (got if mask is None else got & mask) == value
+            if not good.any():
+                break
+        return good
+
+    def values(
+        self, words: Words, text: bytes, cuts: Ints, heads: Ints
+    ) -> tuple[NDArray[np.bool_], list[Any]]:
+        """Return which of the matching lines have plain values, and the column of each value."""
+        plain = np.ones(len(heads), bool)
+        if self._numbers:
+            pieces, before, behind = self._numbers
+            where = heads[:, None] + pieces
+            ends = cuts[where + 1] - behind
+            numbers, good = _decimal(words, ends, ends - cuts[where] - 1 - before)
+            plain &= np.logical_and.reduce(good, axis=1)
+        out: list[Any] = []
+        column = 0
+        six = iter(self._six)
+        for kind in self.shape.kinds:
+            if kind == SIX:
+                piece, ahead, after = next(six)
+                begins = cuts[heads + piece] + 1 + ahead
+                out.append(_six(text, begins, cuts[heads + piece + 1] - after, plain))
+            elif kind == NUMBER:
+                out.append(numbers[:, column])
+                column += 1
+            else:
+                parts = numbers[:, column : column + 4]
+                plain &= parts.max(axis=1, initial=0) <= 255
+                high = parts[:, 0] << _U(8) | parts[:, 1]
+                out.append((high << _U(8) | parts[:, 2]) << _U(8) | parts[:, 3])
+                column += 4
+        return plain, out
+
+    def encode(
+        self, values: list[Any], parts: list[tuple[Ints, Encoder]], numbers: Ints
+    ) -> tuple[Ints, NDArray[Any]]:
+        """Return those lines of ``parts`` that have values within their limits, and their messages.
+
+        ``parts``: lines and their encoder, all of one layout; ``numbers``: those of all lines.
+        """
+        encoder = parts[0][1]
+        wholes = np.frombuffer(b"".join([other.whole for _, other in parts]), np.uint8)
+        which = np.repeat(np.arange(len(parts)), [len(lines) for lines, _ in parts])
+        lines = np.concatenate([some for some, _ in parts])
+        rows = wholes.reshape(len(parts), -1)[which]
+        rows[:, 8:12].view(np.uint32)[:, 0] = numbers[lines]
+        good = np.ones(len(lines), bool)
+        for value in encoder.varying:
+            column = values[value.at][lines]
+            if value.kind == NUMBER:
+                good &= column <= _U(value.high)
+                if value.low:
+                    good &= column >= _U(value.low)
+            form = "V16" if value.kind == SIX else f">u{value.size}"
+            for offset in value.places:
+                rows[:, offset : offset + value.size].view(form)[:, 0] = column
+        return (lines, rows) if good.all() else (lines[good], rows[good])
+
+
+def _runs(
+    line: str, spans: list[tuple[tuple[int, int, int], int, int]]
+) -> list[tuple[int, int, list[Any]]]:
+    """Return the constant bytes between values: the cut that each begins at, by how many bytes
+    before it, and (offset, mask, value) of the words that compare it; the most telling first."""
+    runs = []
+    behind, piece, suffix = 0, 0, -1
+    for (next_piece, _, after), begin, end in [*spans, ((0, 0, 0), len(line), 0)]:
+        constant = line[behind:begin].encode()
+        chunks: list[Any] = []
+        for at in range(0, len(constant), 8):
+            part = constant[at : at + 8]
+            if len(part) < 8 and at:
+                at = len(constant) - 8  # the last word overlaps the one before
+                part = constant[at:]
+            mask = None if len(part) == 8 else _U((1 << 8 * len(part)) - 1)
+            chunks.append((at, mask, _U(int.from_bytes(part, "little"))))
+        if constant != b"\n":  # the end of the line is where it is by construction
+            runs.append((len(constant), piece, suffix, chunks))
+        behind, piece, suffix = end, next_piece + 1, after
+    runs.sort(key=lambda run: -run[0])
+    return [(piece, suffix, chunks) for _, piece, suffix, chunks in runs]
+
+
+def _decimal(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.bool_]]:
+    """Return the numbers that end at ``ends``, and which of them are plain: digits, no leading
+    zero."""
+    sizes = np.clip(sizes, 0, _LONGEST)
+    values, good = _eight(words, ends, np.clip(sizes, 1, 8))
+    for more in range(8, _LONGEST, 8):
+        long = np.nonzero(sizes > more)
+        if len(long[0]):
+            high, fine = _eight(words, ends[long] - more, np.minimum(sizes[long] - more, 8))
+            values[long] += high * _U(10**more)
+            good[long] &= fine
+    good &= values >= _SMALLEST[sizes]
+    return values, good
+
+
+def _eight(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.bool_]]:
+    """Return the numbers of 1 to 8 characters, all digits of a number in one word."""
+    shift = _U(64) - (sizes.view(np.uint64) << _U(3))
+    word = words[ends - 8].view("<u8") ^ _U(0x3030303030303030)
+    word >>= shift
+    word <<= shift
+    good = ((word + _U(0x7676767676767676)) | word) & _U(0x8080808080808080) == 0
+    word = word * _U(10) + (word >> _U(8))
+    even = (word & _U(0x000000FF000000FF)) * _U(0x000F424000000064)
+    odd = (word >> _U(16) & _U(0x000000FF000000FF)) * _U(0x0000271000000001)
+    return (even + odd) >> _U(32), good
+
+
+def _six(text: bytes, begins: Ints, ends: Ints, plain: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the IPv6 addresses from ``begins`` to ``ends``; clear ``plain`` where none is."""
+    parts = []
+    for n, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
+        try:
+            parts.append(inet_pton(AF_INET6, text[begin:end].decode("ascii")))
+        except (OSError, ValueError):
+            parts.append(bytes(16))
+            plain[n] = False
+    return np.frombuffer(b"".join(parts), "V16")
+
+
+def _encoders(shape: Shape, values: list[Any], lines: Ints) -> list[list[tuple[Ints, Encoder]]]:
+    """Return which of the lines have the constants of which encoder, those of one layout
+    together."""
+    found: dict[Any, list[tuple[Ints, Encoder]]] = {}
+    for _ in range(_MESSAGES):
+        if shape.constants is None or not len(lines):
+            break
+        key = tuple([int(values[at][lines[0]]) for at in shape.constants])
+        same = np.ones(len(lines), bool)
+        for at, constant in zip(shape.constants, key, strict=True):
+            same &= values[at][lines] == constant
+        encoder = shape.encoders.get(key)
+        if encoder is not None:
+            found.setdefault(encoder.layout, []).append((lines[same], encoder))
+        lines = lines[~same]
+    return list(found.values())
+
+
+class Blocks:
+    """The columns of the ``shapes`` met so far, and the way of a block to batches.
+
+    ``slow`` encodes one line (number, raw bytes): a message, a command's words, or None for
+    nothing.
+    """
+
+    def __init__(
+        self, shapes: Shapes, slow: Callable[[int, bytes], bytes | list[str] | None]
+    ) -> None:
+        self._shapes, self._slow = shapes, slow
+        self._columns: dict[int, list[Columns]] = {}
+
+    def steps(self, number: int, data: bytes) -> Iterator[Step]:
+        """Yield what whole lines, the first of which is line ``number``, mean."""
+        if not data:
+            return
+        text = b"\n" * _BEFORE + data + bytes(_BEHIND)
+        buffer = np.frombuffer(text, np.uint8)
+        # overlapping words: one at each byte
+        words: Any = np.ndarray((len(text) - 7,), "V8", text, 0, (1,))
+        body = buffer[_BEFORE - 1 : -_BEHIND]
+        cuts = np.flatnonzero((body == 32) | (body == 46) | (body == 44) | (body == 10))
+        cuts += _BEFORE - 1
+        heads = np.flatnonzero(buffer[cuts] == 10)
+        stops = cuts[heads[1:]]
+        starts = cuts[heads[:-1]] + 1
+        pieces = np.diff(heads)
+        heads = heads[:-1]
+        sizes = np.zeros(len(heads), np.int64)
+        made: list[tuple[Ints, NDArray[Any]]] = []
+        new = _NEW
+        counts = np.bincount(np.minimum(pieces, _PIECES))
+        for count in np.flatnonzero(counts[:_PIECES] >= _FEW).tolist():
+            left = np.flatnonzero(pieces == count)
+            known = self._columns.setdefault(count, [])
+            at = 0
+            while len(left) >= _FEW:
+                if at == len(known):
+                    if not new or sum(map(len, self._columns.values())) >= _LIMIT:
+                        break
+                    new -= 1
+                    columns = self._new(text[starts[left[0]] : stops[left[0]]])
+                    if columns is None:
+                        left = left[1:]
+                        continue
+                    known.append(columns)
+                columns = known[at]
+                at += 1
+                fits = columns.match(words, cuts, heads[left])
+                lines = left[fits]
+                if not len(lines):
+                    continue
+                left = left[~fits]
+                plain, values = columns.values(words, text, cuts, heads[lines])
+                for parts in _encoders(columns.shape, values, np.flatnonzero(plain)):
+                    some, rows = columns.encode(values, parts, lines + number)
+                    sizes[lines[some]] = rows.shape[1]
+                    made.append((lines[some], rows))
+        yield from self._assemble(number, text, starts, stops, sizes, made)
+
+    def _new(self, raw: bytes) -> Columns | None:
+        try:
+            line = raw.decode("ascii")
+            shape = self._shapes.find(line) if len(line) < _LONGEST_LINE else None
+            return Columns(shape) if shape is not None else None
+        except ValueError:
+            return None
+
+    def _assemble(
+        self, number: int, text: bytes, starts: Ints, stops: Ints, sizes: Ints,
+        made: list[tuple[Ints, NDArray[Any]]],
+    ) -> Iterator[Step]:  # fmt: skip
+        """Put the messages in the order of the lines, with those of the parser between."""
+        singles: list[tuple[int, bytes]] = []
+        commands: list[tuple[int, list[str]]] = []
+        for line in np.flatnonzero(sizes == 0).tolist():
+            slow = self._slow(number + line, text[starts[line] : stops[line]])
+            if isinstance(slow, bytes):
+                singles.append((line, slow))
+                sizes[line] = len(slow)
+            elif slow is not None:
+                commands.append((line, slow))
+        ends = np.cumsum(sizes)
+        places = ends - sizes
+        out = bytearray(int(ends[-1]))
+        for lines, rows in made:
+            length = rows.shape[1]
+            slots: Any = np.ndarray((len(out) - length + 1,), f"V{length}", out, 0, (1,))
+            slots[places[lines]] = rows.view(f"V{length}")[:, 0]
+        for line, encoded in singles:
+            out[places[line] : ends[line]] = encoded
+        begin = 0
+        for line, parts in [*commands, (len(sizes), None)]:
+            yield from _batches(number, begin, line, sizes, places, out)
+            if parts is not None:
+                yield parts, number + line, 0
+            begin = line + 1
+
+
+def _batches(
+    number: int, begin: int, end: int, sizes: Ints, places: Ints, out: bytearray
+) -> Iterator[Step]:
+    """Yield the batches of the lines from ``begin`` to ``end``."""
+    lines = np.flatnonzero(sizes[begin:end]) + begin
+    at = places[lines]
+    view = memoryview(out)
+    first = 0
+    while first < len(lines):
+        full = int(np.searchsorted(at, at[first] + BATCH_BYTES))
+        stop = min(first + BATCH_MESSAGES, full, len(lines))
+        last = lines[stop - 1]
+        where = int(places[last])
+        out[where + _FLAGS] |= NLM_F_ACK
+        batch = view[int(at[first]) : where + int(sizes[last])]
+        yield batch, number + int(last), stop - first
+        first = stop
+
+
+def keep_memory() -> None:
+    """Have malloc keep what a block needs for the next one: giving it back costs 0.2 us a line."""
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return  # not glibc
+    mallopt(_M_TRIM_THRESHOLD, _KEPT)
+    mallopt(_M_MMAP_THRESHOLD, _KEPT)

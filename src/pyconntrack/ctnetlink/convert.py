@@ -1,0 +1,197 @@
+"""One value of one field: from what a user writes to what the wire carries, and back.
+
+An error names the field and what would be right.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_pton
+
+from ..errors import RequestError
+from ..netlink.attributes import text
+from . import vocabulary
+from .field_names import FIELDS
+from .kinds import (
+    BYTES,
+    HOST32,
+    IPV4,
+    IPV6,
+    LABEL_BYTES,
+    LABELS,
+    TEXT,
+    U32,
+    address,
+    bits_of,
+    label_bitmap,
+    label_numbers,
+)  # fmt: skip
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from .kinds import Kind
+    from .schema import Attr
+
+_LONGEST = 4096  # characters of a text; the kernel's own are much shorter
+#: id of a vocabulary -> word in capitals -> number
+_NUMBERS = {
+    id(row.words): {word.upper(): number for number, word in row.words.items()}
+    for fields in FIELDS.values()
+    for rows in fields.values()
+    for row in rows
+    if row.words is not None
+}
+
+
+def shown(value: object) -> str:
+    """Return ``value`` as a message shows it, cut where it is long."""
+    text = repr(value) if not isinstance(value, (str, bytes)) else repr(value[:60])
+    return text if len(text) <= 60 else text[:60] + "..."
+
+
+# -- to the wire --------------------------------------------------------------------------------
+
+
+def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
+    """Return the raw value of a user's; raise RequestError, which names the field and what would
+    be right."""
+    kind = rows[0].kind
+    if kind.number:
+        if value.__class__ is int and 0 <= value <= kind.limit:
+            return value
+        return _number(rows, name, value)
+    return _FORMS[kind][0](value, name)
+
+
+def _text(value: Any, name: str) -> str:
+    if isinstance(value, str) and "\0" not in value and len(value) <= _LONGEST:
+        try:
+            value.encode()
+            return value
+        except UnicodeEncodeError:  # a lone surrogate
+            pass
+    raise RequestError(f"{name}: a text is wanted, not {shown(value)}")
+
+
+def _bytes(value: Any, name: str) -> bytes:
+    try:
+        if isinstance(value, (bytes, bytearray, str)):
+            return bytes.fromhex(value) if isinstance(value, str) else bytes(value)
+    except ValueError:
+        pass
+    raise RequestError(f"{name}: bytes or hexadecimal text are wanted, not {shown(value)}")
+
+
+def _number(rows: tuple[Attr, ...], name: str, value: Any) -> int:
+    words = rows[0].words
+    if words is not None and not isinstance(value, int):
+        return _number_of_words(words, name, value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise RequestError(f"{name}: a whole number is wanted, not {shown(value)}")
+    limit = max(row.kind.limit for row in rows)
+    if not 0 <= value <= limit:
+        raise RequestError(f"{name}: {value} is not in 0..{limit}")
+    return value
+
+
+def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
+    if isinstance(value, str):
+        number = _NUMBERS[id(words)].get(value.upper())
+        if number is not None:
+            return number
+        raise RequestError(f"{name}: {shown(value)} is none of {', '.join(words.values())}")
+    if words not in vocabulary.FLAGS or not hasattr(value, "__iter__"):
+        known = ", ".join(words.values())
+        raise RequestError(f"{name}: a number or one of {known} is wanted, not {shown(value)}")
+    total = 0
+    for word in value:
+        if isinstance(word, int) and not isinstance(word, bool) and 0 <= word <= U32.limit:
+            total |= word
+        elif isinstance(word, str):
+            total |= _number_of_words(words, name, word)
+        else:
+            raise RequestError(f"{name}: {shown(word)} is none of {', '.join(words.values())}")
+    return total
+
+
+def packed(value: object, name: str) -> bytes:
+    """Return an address packed, from text, packed bytes or an ``ipaddress`` value."""
+    if isinstance(value, str):
+        family = AF_INET6 if ":" in value else AF_INET
+        try:
+            return inet_pton(family, value)
+        except (OSError, ValueError):
+            pass
+    else:
+        raw = getattr(value, "packed", value)
+        if isinstance(raw, bytes) and len(raw) in (4, 16):
+            return raw
+    raise RequestError(f"{name}: an IPv4 or IPv6 address is wanted, not {shown(value)}")
+
+
+def family_number(value: Any) -> int:
+    """Return a layer 3 family, from its number or word; 0 for None."""
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        for number, word in vocabulary.FAMILY.items():
+            if value.lower() == word:
+                return number
+        raise RequestError(
+            f"family: {shown(value)} is none of {', '.join(vocabulary.FAMILY.values())}"
+        )
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or value not in (0, *vocabulary.FAMILY)
+    ):
+        raise RequestError(f"family: {shown(value)} is none of 2 (ipv4), 10 (ipv6)")
+    return value
+
+
+def _label_bytes(value: Any, name: str) -> bytes:
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value)
+    try:
+        bits = list(value)
+    except TypeError:
+        bits = [None]
+    for bit in bits:
+        if not isinstance(bit, int) or isinstance(bit, bool) or not 0 <= bit < 8 * LABEL_BYTES:
+            raise RequestError(f"{name}: label numbers 0..{8 * LABEL_BYTES - 1} are wanted, "
+                               f"not {shown(value)}")  # fmt: skip
+    return label_bitmap(bits)
+
+
+# -- from the wire ------------------------------------------------------------------------------
+
+
+def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
+    """Return the words of the bits set in ``value``; a bit without a word stays a number."""
+    return [words.get(1 << bit, 1 << bit) for bit in bits_of(value)]
+
+
+def json_converter(row: Attr) -> Callable[[Any], Any] | None:
+    """Return what makes the JSON value of a field of its raw value; None: it is the raw value."""
+    words = row.words
+    if not row.kind.number:
+        return _FORMS[row.kind][1]
+    if words is None:
+        return None
+    if words in vocabulary.FLAGS:
+        return lambda value: words_of(words, value)
+    return lambda value: words.get(value, value)
+
+
+#: kind -> what makes the raw value of a user's (with the field's name), and the JSON value of a
+#: raw one; numbers have vocabularies instead
+_FORMS: dict[Kind, tuple[Callable[[Any, str], Any], Callable[[Any], Any]]] = {
+    IPV4: (packed, address),
+    IPV6: (packed, address),
+    TEXT: (_text, text),
+    LABELS: (_label_bytes, label_numbers),
+    BYTES: (_bytes, bytes.hex),
+    HOST32: (_bytes, bytes.hex),
+}

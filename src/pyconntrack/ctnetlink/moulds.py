@@ -1,0 +1,107 @@
+"""Moulds: from checked values to the message that carries them, packed at once.
+
+The first message with certain fields is written attribute by attribute.  It then is a mould for
+all that have the same fields and sizes: their values are packed at once, and all between them is
+the mould's.  Where the values lie its layout says, or, for lines of ``-R``, trials.
+
+The values were checked before (:mod:`.convert`, or the command's parser).
+"""
+
+from __future__ import annotations
+
+from _operator import itemgetter
+from struct import error as StructError
+
+from ..errors import RequestError
+from ..netlink.messages import message as frame
+from .encode import encode
+from .kinds import address
+from .layout import find, rows_of
+from .vocabulary import FAMILY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from struct import Struct
+    from typing import Any
+
+    from .layout import Layout
+
+#: moulds kept; each order of the fields and each size of a text has one
+LIMIT = 1024
+_moulds: dict[tuple[Any, ...], tuple[Mould, Layout]] = {}
+
+
+class Mould:
+    """A message but for the fields that ``struct`` packs; ``order``: which value each field has."""
+
+    __slots__ = ("_constant", "_order", "_pack")
+
+    def __init__(self, message: bytes, struct: Struct, order: Sequence[int]) -> None:
+        # itemgetter() makes no tuple of a single item
+        self._order = itemgetter(*order) if len(order) > 1 else lambda got: [got[n] for n in order]
+        self._pack = struct.pack
+        packed = struct.pack(*struct.unpack(message))
+        self._constant = int.from_bytes(message) ^ int.from_bytes(packed)
+
+    def fill(self, values: Sequence[Any]) -> int:
+        """Return the message with ``values``, as a number; raise struct.error where one does not
+        fit."""
+        return int.from_bytes(self._pack(*self._order(values))) | self._constant
+
+
+def make(
+    kind: int, values: dict[str, Any], family: int, prefix: str = ""
+) -> tuple[bytes, Layout]:  # fmt: skip
+    """Return a message of type ``kind`` with ``values`` (``prefix`` + name: raw value), and its
+    layout.
+
+    A ``family`` of 0 is that of the addresses.  Raises RequestError where they are of another one.
+    """
+    sizes = []
+    for name, value in values.items():
+        if value.__class__ is str:
+            values[name] = value = value.encode() + b"\0"
+        if value.__class__ is bytes:
+            sizes.append(len(value))
+    key = (kind, family, *values, *sizes)
+    known = _moulds.get(key)
+    if known is None:
+        message, layout = _message(kind, values, family, prefix)
+        fields = [prefix + name for name in values]
+        order = [fields.index(name) for name in layout.names]
+        if len(_moulds) >= LIMIT:
+            _moulds.clear()
+        known = _moulds[key] = Mould(message, layout.struct, order), layout
+    mould, layout = known
+    try:
+        whole = mould.fill(tuple(values.values()))
+    except StructError:  # a number that does not fit: it names the field
+        return _message(kind, values, family, prefix)
+    message = whole.to_bytes(layout.length)
+    if whole & layout.mask != layout.template:  # another protocol
+        names, layout = layout.names, find(message)
+        if layout.names != names:  # which gives the attributes another meaning
+            message, layout = _message(kind, values, family, prefix)
+    return message, layout
+
+
+def _message(
+    kind: int, values: dict[str, Any], family: int, prefix: str
+) -> tuple[bytes, Layout]:  # fmt: skip
+    family = _family(values, family)
+    named = {prefix + name: value for name, value in values.items()}
+    message = frame(kind, 0, 0, family, encode(rows_of(kind), named, family))
+    return message, find(message)
+
+
+def _family(values: dict[str, Any], family: int) -> int:
+    """Return the family of all addresses."""
+    for name, value in values.items():
+        if isinstance(value, bytes) and name.endswith(("src", "dst", "addr")):
+            here = 2 if len(value) == 4 else 10
+            if family not in (0, here):
+                words = FAMILY.get(family, f"family {family}")
+                raise RequestError(f"{name}: {address(value)} is not an {words} address")
+            family = here
+    return family

@@ -1,0 +1,297 @@
+"""All of ctnetlink's attributes: one row each, from which everything else is derived.
+
+No output order, texts or quirks: a callable in here would be the first sign of rot.
+
+A field's public name is the names on the way to it, joined by ``_``; a nest with the name "" adds
+nothing.  Two rows of a nest may share a name where the kernel carries one thing in two ways (IPv4
+and IPv6 addresses, 32 and 64 bit counters): the sender takes the first that fits.  `only` binds a
+row to a layer 3 family; `uses`: which messages the kernel takes or gives it in (of a nest, with all
+that is in it).  `shape`: the value decides how the rest reads, so it counts as part of a message's
+shape (:mod:`pyconntrack.ctnetlink.layout`).  Rows of one number that name `protocols` are the
+meanings of one attribute: the tuple's protocol decides which of them it has.
+
+Source: linux/netfilter/nfnetlink_conntrack.h; the policies in nf_conntrack_netlink.c.
+"""
+
+from __future__ import annotations
+
+from . import vocabulary
+from .constants import (
+    AF_INET,
+    AF_INET6,
+    IPPROTO_DCCP,
+    IPPROTO_GRE,
+    IPPROTO_SCTP,
+    IPPROTO_TCP,
+    IPPROTO_UDP,
+    IPPROTO_UDPLITE,
+)
+from .kinds import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT, U8, U16, U32, U64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .kinds import Kind
+
+
+#: `uses` of a row: the kernel reports it of an entry, a creation may set it, an update change it
+REPORT, CREATE, CHANGE = 1, 2, 4
+
+
+class Attr:
+    """A leaf: `number` and `cta` (kernel name), public `name`, `kind`, `words` of its values.
+
+    `masked`: in a request the low byte of the value is the mask of its high byte.
+    """
+
+    __slots__ = (
+        "cta", "kind", "masked", "name", "number", "only", "protocols", "shape", "uses", "words",
+    )  # fmt: skip
+
+    number: int
+    name: str
+    cta: str
+    kind: Kind
+    words: Mapping[int, str] | None
+    only: int
+    shape: bool
+    protocols: tuple[int | None, ...]
+    masked: bool
+    uses: int
+
+    def __init__(
+        self, number: int, cta: str, name: str, kind: Kind,
+        words: Mapping[int, str] | None = None, *, only: int = 0,
+        protocols: tuple[int | None, ...] = (), shape: bool = False,
+        uses: int = REPORT | CREATE | CHANGE, masked: bool = False,
+    ) -> None:  # fmt: skip
+        self.number, self.cta, self.name, self.kind = number, cta, name, kind
+        self.words, self.only, self.protocols, self.shape = words, only, protocols, shape
+        self.uses, self.masked = uses, masked
+
+
+class Nest:
+    """A nest: `number` and `cta`, the `name` that its fields begin with, its `rows` by number."""
+
+    __slots__ = ("cta", "name", "number", "rows", "uses")
+
+    number: int
+    name: str
+    cta: str
+    rows: Rows
+    uses: int
+
+    def __init__(
+        self, number: int, cta: str, name: str, rows: Rows, *, uses: int = REPORT | CREATE | CHANGE
+    ) -> None:
+        self.number, self.cta, self.name, self.rows, self.uses = number, cta, name, rows, uses
+
+
+Row = Attr | Nest
+#: by attribute number; a further meaning of a number by (number, the protocol that has it)
+Rows = dict[int | tuple[int, int | None], Row]
+
+
+def _rows(*rows: Row) -> Rows:
+    found: Rows = {}
+    for row in rows:
+        if row.number in found and isinstance(row, Attr):
+            found[row.number, row.protocols[0]] = row
+        else:
+            found[row.number] = row
+    return found
+
+
+#: protocols whose tuples have ports (nf_ct_port_tuple_to_nlattr); None: where none is named
+PORTS = (None, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE)
+#: field of a tuple -> where its value stands in the tuple of the answer
+TURNED = {
+    "src": "dst", "dst": "src", "sport": "dport", "dport": "sport",
+    "srckey": "dstkey", "dstkey": "srckey",
+}  # fmt: skip
+
+TUPLE = _rows(
+    Nest(1, "CTA_TUPLE_IP", "", _rows(
+        Attr(1, "CTA_IP_V4_SRC", "src", IPV4, only=AF_INET),
+        Attr(2, "CTA_IP_V4_DST", "dst", IPV4, only=AF_INET),
+        Attr(3, "CTA_IP_V6_SRC", "src", IPV6, only=AF_INET6),
+        Attr(4, "CTA_IP_V6_DST", "dst", IPV6, only=AF_INET6),
+    )),
+    Nest(2, "CTA_TUPLE_PROTO", "", _rows(
+        Attr(1, "CTA_PROTO_NUM", "proto", U8, vocabulary.PROTO, shape=True),
+        Attr(2, "CTA_PROTO_SRC_PORT", "sport", U16, protocols=PORTS),
+        Attr(3, "CTA_PROTO_DST_PORT", "dport", U16, protocols=PORTS),
+        Attr(2, "CTA_PROTO_SRC_PORT", "srckey", U16, protocols=(IPPROTO_GRE,)),
+        Attr(3, "CTA_PROTO_DST_PORT", "dstkey", U16, protocols=(IPPROTO_GRE,)),
+        Attr(4, "CTA_PROTO_ICMP_ID", "icmp_id", U16, only=AF_INET),
+        Attr(5, "CTA_PROTO_ICMP_TYPE", "icmp_type", U8, only=AF_INET),
+        Attr(6, "CTA_PROTO_ICMP_CODE", "icmp_code", U8, only=AF_INET),
+        Attr(7, "CTA_PROTO_ICMPV6_ID", "icmp_id", U16, only=AF_INET6),
+        Attr(8, "CTA_PROTO_ICMPV6_TYPE", "icmp_type", U8, only=AF_INET6),
+        Attr(9, "CTA_PROTO_ICMPV6_CODE", "icmp_code", U8, only=AF_INET6),
+    )),
+    Attr(3, "CTA_TUPLE_ZONE", "zone", U16),
+)  # fmt: skip
+
+COUNTERS = _rows(
+    Attr(1, "CTA_COUNTERS_PACKETS", "packets", U64),
+    Attr(2, "CTA_COUNTERS_BYTES", "bytes", U64),
+    Attr(3, "CTA_COUNTERS32_PACKETS", "packets", U32),
+    Attr(4, "CTA_COUNTERS32_BYTES", "bytes", U32),
+)
+
+SEQADJ = _rows(
+    Attr(1, "CTA_SEQADJ_CORRECTION_POS", "correction_pos", U32),
+    Attr(2, "CTA_SEQADJ_OFFSET_BEFORE", "offset_before", U32),
+    Attr(3, "CTA_SEQADJ_OFFSET_AFTER", "offset_after", U32),
+)
+
+NAT = _rows(
+    Attr(1, "CTA_NAT_V4_MINIP", "min_addr", IPV4, only=AF_INET),
+    Attr(2, "CTA_NAT_V4_MAXIP", "max_addr", IPV4, only=AF_INET),
+    Nest(3, "CTA_NAT_PROTO", "", _rows(
+        Attr(1, "CTA_PROTONAT_PORT_MIN", "min_port", U16),
+        Attr(2, "CTA_PROTONAT_PORT_MAX", "max_port", U16),
+    )),
+    Attr(4, "CTA_NAT_V6_MINIP", "min_addr", IPV6, only=AF_INET6),
+    Attr(5, "CTA_NAT_V6_MAXIP", "max_addr", IPV6, only=AF_INET6),
+)  # fmt: skip
+
+CONNTRACK = _rows(
+    Nest(1, "CTA_TUPLE_ORIG", "orig", TUPLE, uses=REPORT | CREATE),
+    Nest(2, "CTA_TUPLE_REPLY", "reply", TUPLE, uses=REPORT | CREATE),
+    Attr(3, "CTA_STATUS", "status", U32, vocabulary.STATUS),
+    Nest(4, "CTA_PROTOINFO", "", _rows(
+        Nest(1, "CTA_PROTOINFO_TCP", "tcp", _rows(
+            Attr(1, "CTA_PROTOINFO_TCP_STATE", "state", U8, vocabulary.TCP_STATE),
+            Attr(2, "CTA_PROTOINFO_TCP_WSCALE_ORIGINAL", "wscale_orig", U8),
+            Attr(3, "CTA_PROTOINFO_TCP_WSCALE_REPLY", "wscale_reply", U8),
+            # struct nf_ct_tcp_flags: the flags in the high byte, their mask in the low one
+            Attr(4, "CTA_PROTOINFO_TCP_FLAGS_ORIGINAL", "flags_orig", U16, masked=True),
+            Attr(5, "CTA_PROTOINFO_TCP_FLAGS_REPLY", "flags_reply", U16, masked=True),
+        )),
+        Nest(2, "CTA_PROTOINFO_DCCP", "dccp", _rows(
+            Attr(1, "CTA_PROTOINFO_DCCP_STATE", "state", U8, vocabulary.DCCP_STATE),
+            Attr(2, "CTA_PROTOINFO_DCCP_ROLE", "role", U8, vocabulary.DCCP_ROLE),
+            Attr(3, "CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ", "handshake_seq", U64),
+        )),
+        Nest(3, "CTA_PROTOINFO_SCTP", "sctp", _rows(
+            Attr(1, "CTA_PROTOINFO_SCTP_STATE", "state", U8, vocabulary.SCTP_STATE),
+            Attr(2, "CTA_PROTOINFO_SCTP_VTAG_ORIGINAL", "vtag_orig", U32),
+            Attr(3, "CTA_PROTOINFO_SCTP_VTAG_REPLY", "vtag_reply", U32),
+        )),
+    )),
+    Nest(5, "CTA_HELP", "", _rows(
+        Attr(1, "CTA_HELP_NAME", "helper", TEXT),
+        Attr(2, "CTA_HELP_INFO", "helper_info", BYTES),
+    )),
+    Nest(6, "CTA_NAT_SRC", "src_nat", NAT, uses=CREATE),
+    Attr(7, "CTA_TIMEOUT", "timeout", U32),
+    Attr(8, "CTA_MARK", "mark", U32),
+    Nest(9, "CTA_COUNTERS_ORIG", "orig", COUNTERS, uses=REPORT),
+    Nest(10, "CTA_COUNTERS_REPLY", "reply", COUNTERS, uses=REPORT),
+    Attr(11, "CTA_USE", "use", U32, uses=REPORT),
+    Attr(12, "CTA_ID", "id", U32, uses=REPORT),
+    Nest(13, "CTA_NAT_DST", "dst_nat", NAT, uses=CREATE),
+    Nest(14, "CTA_TUPLE_MASTER", "master", TUPLE, uses=REPORT | CREATE),
+    Nest(15, "CTA_SEQ_ADJ_ORIG", "orig_seqadj", SEQADJ),
+    Nest(16, "CTA_SEQ_ADJ_REPLY", "reply_seqadj", SEQADJ),
+    Attr(17, "CTA_SECMARK", "secmark", U32, uses=REPORT),
+    Attr(18, "CTA_ZONE", "zone", U16, uses=REPORT | CREATE),
+    Nest(19, "CTA_SECCTX", "", _rows(
+        Attr(1, "CTA_SECCTX_NAME", "secctx", TEXT),
+    ), uses=REPORT),
+    Nest(20, "CTA_TIMESTAMP", "timestamp", _rows(
+        Attr(1, "CTA_TIMESTAMP_START", "start", U64),
+        Attr(2, "CTA_TIMESTAMP_STOP", "stop", U64),
+    ), uses=REPORT),
+    Attr(21, "CTA_MARK_MASK", "mark_mask", U32, uses=CHANGE),
+    Attr(22, "CTA_LABELS", "labels", LABELS),
+    Attr(23, "CTA_LABELS_MASK", "labels_mask", LABELS, uses=CHANGE),
+    Nest(24, "CTA_SYNPROXY", "synproxy", _rows(
+        Attr(1, "CTA_SYNPROXY_ISN", "isn", U32),
+        Attr(2, "CTA_SYNPROXY_ITS", "its", U32),
+        Attr(3, "CTA_SYNPROXY_TSOFF", "tsoff", U32),
+    )),
+    Nest(25, "CTA_FILTER", "filter", _rows(
+        Attr(1, "CTA_FILTER_ORIG_FLAGS", "orig_flags", HOST32),
+        Attr(2, "CTA_FILTER_REPLY_FLAGS", "reply_flags", HOST32),
+    ), uses=0),
+    Attr(26, "CTA_STATUS_MASK", "status_mask", U32, uses=0),
+    Attr(27, "CTA_TIMESTAMP_EVENT", "timestamp_event", U64, uses=REPORT),
+)  # fmt: skip
+
+EXPECT = _rows(
+    Nest(1, "CTA_EXPECT_MASTER", "master", TUPLE),
+    Nest(2, "CTA_EXPECT_TUPLE", "tuple", TUPLE),
+    Nest(3, "CTA_EXPECT_MASK", "mask", TUPLE),
+    Attr(4, "CTA_EXPECT_TIMEOUT", "timeout", U32),
+    Attr(5, "CTA_EXPECT_ID", "id", U32),
+    Attr(6, "CTA_EXPECT_HELP_NAME", "helper", TEXT),
+    Attr(7, "CTA_EXPECT_ZONE", "zone", U16),
+    Attr(8, "CTA_EXPECT_FLAGS", "flags", U32, vocabulary.EXPECT_FLAGS),
+    Attr(9, "CTA_EXPECT_CLASS", "class", U32),
+    Nest(10, "CTA_EXPECT_NAT", "nat", _rows(
+        Attr(1, "CTA_EXPECT_NAT_DIR", "dir", U32),
+        Nest(2, "CTA_EXPECT_NAT_TUPLE", "tuple", TUPLE),
+    )),
+    Attr(11, "CTA_EXPECT_FN", "fn", TEXT),
+)  # fmt: skip
+
+STATS_CPU = _rows(
+    Attr(1, "CTA_STATS_SEARCHED", "searched", U32),
+    Attr(2, "CTA_STATS_FOUND", "found", U32),
+    Attr(3, "CTA_STATS_NEW", "new", U32),
+    Attr(4, "CTA_STATS_INVALID", "invalid", U32),
+    Attr(5, "CTA_STATS_IGNORE", "ignore", U32),
+    Attr(6, "CTA_STATS_DELETE", "delete", U32),
+    Attr(7, "CTA_STATS_DELETE_LIST", "delete_list", U32),
+    Attr(8, "CTA_STATS_INSERT", "insert", U32),
+    Attr(9, "CTA_STATS_INSERT_FAILED", "insert_failed", U32),
+    Attr(10, "CTA_STATS_DROP", "drop", U32),
+    Attr(11, "CTA_STATS_EARLY_DROP", "early_drop", U32),
+    Attr(12, "CTA_STATS_ERROR", "error", U32),
+    Attr(13, "CTA_STATS_SEARCH_RESTART", "search_restart", U32),
+    Attr(14, "CTA_STATS_CLASH_RESOLVE", "clash_resolve", U32),
+    Attr(15, "CTA_STATS_CHAIN_TOOLONG", "chain_toolong", U32),
+)
+
+STATS_GLOBAL = _rows(
+    Attr(1, "CTA_STATS_GLOBAL_ENTRIES", "entries", U32),
+    Attr(2, "CTA_STATS_GLOBAL_MAX_ENTRIES", "max_entries", U32),
+)
+
+STATS_EXP_CPU = _rows(
+    Attr(1, "CTA_STATS_EXP_NEW", "new", U32),
+    Attr(2, "CTA_STATS_EXP_CREATE", "create", U32),
+    Attr(3, "CTA_STATS_EXP_DELETE", "delete", U32),
+)
+
+
+def leaves(rows: Rows, prefix: str = "", part: str = "") -> Iterator[tuple[str, str, Attr]]:
+    """Yield (public name, tuple or counters that it lies in or "", row) of every leaf, in order."""
+    for row in rows.values():
+        if isinstance(row, Attr):
+            yield prefix + row.name, part, row
+        else:
+            name = prefix + row.name + "_" if row.name else prefix
+            inner = name[:-1] if row.rows is TUPLE or row.rows is COUNTERS else part
+            yield from leaves(row.rows, name, inner)
+
+
+def names(rows: Rows, uses: int) -> tuple[str, ...]:
+    """Return the public names of the leaves whose outermost row has all of ``uses``, in order."""
+    return tuple(dict.fromkeys(
+        name
+        for number, row in rows.items()
+        if row.uses & uses == uses
+        for name, _, _ in leaves({number: row})
+    ))  # fmt: skip
+
+
+def groups(rows: Rows, uses: int) -> Iterator[str]:
+    """Yield the names of the nests that have all of ``uses``, outer nests first."""
+    for row in rows.values():
+        if isinstance(row, Nest) and row.uses & uses == uses:
+            yield from [row.name] if row.name else groups(row.rows, uses)

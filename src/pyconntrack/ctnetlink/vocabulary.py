@@ -1,0 +1,57 @@
+"""Words for numbers: protocols, states, status and expectation flags, in the kernel's spelling."""
+
+from .constants import (
+    AF_INET,
+    AF_INET6,
+)
+
+FAMILY = {AF_INET: "ipv4", AF_INET6: "ipv6"}
+
+PROTO = {
+    1: "icmp",
+    6: "tcp",
+    17: "udp",
+    33: "dccp",
+    47: "gre",
+    58: "icmpv6",
+    132: "sctp",
+    136: "udplite",
+}
+
+#: enum ip_conntrack_status, bit value -> word
+STATUS = {1 << bit: word for bit, word in enumerate((
+    "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED", "SRC_NAT", "DST_NAT", "SEQ_ADJUST",
+    "SRC_NAT_DONE", "DST_NAT_DONE", "DYING", "FIXED_TIMEOUT", "TEMPLATE", "UNTRACKED", "HELPER",
+    "OFFLOAD", "HW_OFFLOAD",
+))}  # fmt: skip
+
+#: ``UNSET`` of conntrack(8): none of the bits that ``-o save`` of it names
+UNSET = 0x1 | 0x2 | 0x4 | 0x400
+
+#: enum tcp_conntrack
+TCP_STATE: dict[int, str] = dict(enumerate((
+    "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
+    "TIME_WAIT", "CLOSE", "SYN_SENT2",
+)))  # fmt: skip
+
+#: enum sctp_conntrack
+SCTP_STATE: dict[int, str] = dict(enumerate((
+    "NONE", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT",
+    "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT", "HEARTBEAT_ACKED",
+)))  # fmt: skip
+
+#: enum ct_dccp_states
+DCCP_STATE: dict[int, str] = dict(enumerate((
+    "NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE",
+    "INVALID",
+)))  # fmt: skip
+DCCP_ROLE = {0: "CLIENT", 1: "SERVER"}
+
+#: field -> its vocabulary, of the protocols that have a state
+STATES = {"tcp_state": TCP_STATE, "sctp_state": SCTP_STATE, "dccp_state": DCCP_STATE}
+
+#: NF_CT_EXPECT_*
+EXPECT_FLAGS = {0x1: "PERMANENT", 0x2: "INACTIVE", 0x4: "USERSPACE"}
+
+#: the vocabularies of bits, of which a field has any number
+FLAGS = (STATUS, EXPECT_FLAGS)

@@ -1,0 +1,184 @@
+"""Predicates from keywords: ``Filter(orig_src="10.0.0.0/8", proto="tcp", status="!ASSURED")``."""
+
+from __future__ import annotations
+
+from .ctnetlink.kinds import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
+from .ctnetlink.predicates import And, Bits, In, Label, Net, Node, Or, Text, equals, or_zero
+from .ctnetlink.schema import CONNTRACK, EXPECT
+from .ctnetlink.vocabulary import FAMILY, FLAGS, UNSET
+from .errors import RequestError
+from .model import FIELDS, packed, to_raw
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Unpack
+
+    from .model.declarations import FilterFields
+
+#: words for bits that are not set
+_CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}
+#: shorter names that people use
+_ALIASES = {"proto": "orig_proto", "state": "tcp_state"}
+_NAMES = {**FIELDS[id(EXPECT)], **FIELDS[id(CONNTRACK)]}
+#: numbers that the kernel leaves out of a message where they are zero
+_ZERO_IS_ABSENT = ("mark", "zone", "orig_zone", "reply_zone")
+
+
+class Filter(And):
+    """Which entries are wanted: all of the keywords must hold.
+
+    A keyword is the schema name of a field, or ``proto`` (of the original tuple), ``state`` (of
+    TCP), ``family`` (2, 10, ``"ipv4"``, ``"ipv6"``), ``label`` (a number that must be set).
+
+    - An address is text, optionally with a prefix (``"10.0.0.0/8"``), or an ``ipaddress`` value.
+    - A number is itself, its word where it has one, or ``range(1024, 2048)``.
+    - ``mark`` may be ``(value, mask)``, and so may any other number.
+    - ``status`` and ``flags`` take words; ``"!WORD"`` is a bit that must not be set; a list of
+      words means all of them.  ``"UNREPLIED"`` is ``"!SEEN_REPLY"``; ``"UNSET"`` is none of
+      SEEN_REPLY, ASSURED, EXPECTED and FIXED_TIMEOUT.
+    - Elsewhere a list, a set or another iterable means any of its items.
+
+    A comparison with a field that an entry lacks is false; but a ``mark`` or ``zone`` of 0 holds
+    where there is none.  Combine filters with ``&``, ``|`` and ``~``.  Raises
+    :class:`~pyconntrack.RequestError` naming the field.
+
+    The kernel narrows a dump where it can; each entry is decided again here.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, **keywords: Unpack[FilterFields]) -> None:
+        super().__init__(
+            [_node(name, value) for name, value in keywords.items() if value is not None]
+        )
+
+    @staticmethod
+    def where(text: str) -> Node:
+        """Return the predicate of a text such as ``"proto == tcp and orig_dport in 80,443"``."""
+        from . import where
+
+        node: Node = where.parse(text)
+        return node
+
+    def __repr__(self) -> str:
+        return f"Filter({', '.join(map(repr, self.nodes))})"
+
+
+def as_node(value: object) -> Node | None:
+    """Return the predicate of a caller's filter; :class:`RequestError` for what is none."""
+    if isinstance(value, Filter):
+        return And(value.nodes)
+    if value is None or isinstance(value, Node):
+        return value
+    raise RequestError(f"filter: a Filter is wanted, not {value!r}")
+
+
+def _node(keyword: str, value: Any) -> Node:
+    name = _ALIASES.get(keyword, keyword)
+    if name == "family":
+        for number, word in FAMILY.items():
+            if value in (number, word) and not isinstance(value, bool):
+                return equals("family", number)
+        raise RequestError(f"family: {value!r} is none of 2 (ipv4), 10 (ipv6)")
+    if name == "label":
+        return _any([_label(each) for each in _items(value)])
+    if name not in _NAMES:
+        raise RequestError(f"no such field: {keyword}")
+    row = _NAMES[name][0]
+    if row.words in FLAGS:
+        return _flags(name, value)
+    if row.kind in (IPV4, IPV6):
+        return Net(name, *[_network(each, keyword) for each in _items(value)])
+    if row.kind is TEXT:
+        return Text(name, *[str(to_raw(_NAMES[name], keyword, each)) for each in _items(value)])
+    if not row.kind.number:
+        raise RequestError(f"{keyword}: no filter for this field" + (
+            "; label=NUMBER is one" if row.kind is LABELS else ""))  # fmt: skip
+    if isinstance(value, tuple):
+        if len(value) != 2:
+            raise RequestError(f"{keyword}: (value, mask) is wanted, not {value!r}")
+        want, mask = (to_raw(_NAMES[name], keyword, each) for each in value)
+        _check_mask(keyword, want, mask)
+        return _or_absent(name, Bits(name, mask, want), want)
+    return _any([_number(name, keyword, each) for each in _items(value)])
+
+
+def _check_mask(keyword: str, want: int, mask: int) -> None:
+    if want & ~mask:
+        raise RequestError(f"{keyword}: {want:#x} has bits outside its mask {mask:#x}")
+
+
+def _items(value: Any) -> list[Any]:
+    """Return the items of any iterable but a text, an address, a range or a network."""
+    one = isinstance(value, (str, bytes, range)) or hasattr(value, "network_address")
+    return [value] if one or not hasattr(value, "__iter__") else list(value)
+
+
+def _any(nodes: list[Node]) -> Node:
+    return nodes[0] if len(nodes) == 1 else Or(nodes)
+
+
+def _number(name: str, keyword: str, value: Any) -> Node:
+    rows = _NAMES[name]
+    ends = (value, value)
+    if isinstance(value, range):
+        if value.step != 1 or not value:
+            raise RequestError(f"{keyword}: a range of step 1 is wanted, not {value!r}")
+        ends = (value.start, value.stop - 1)
+    low, high = (to_raw(rows, keyword, end) for end in ends)
+    if name == "mark" and not isinstance(value, range):
+        return _or_absent(name, Bits(name, rows[0].kind.limit, low), low)
+    return _or_absent(name, In(name, (low, high)), low)
+
+
+def _or_absent(name: str, node: Node, value: int) -> Node:
+    return node if value or name not in _ZERO_IS_ABSENT else or_zero(name, node)
+
+
+def _label(value: Any) -> Node:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 8 * LABEL_BYTES:
+        raise RequestError(f"label: a number 0..127 is wanted, not {value!r}")
+    return Label(value)
+
+
+def _flags(name: str, value: Any) -> Node:
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value):
+        want, mask = value
+        _check_mask(name, want, mask)
+        return Bits(name, mask, want)
+    mask = want = 0
+    for each in _items(value):
+        negated = isinstance(each, str) and each.startswith("!")
+        word = each.removeprefix("!") if isinstance(each, str) else each
+        if name == "status" and isinstance(word, str) and word.upper() in _CONTRARY:
+            if negated and word.upper() == "UNSET":
+                raise RequestError("status: `!UNSET' is any of several: combine filters with |")
+            word, negated = _CONTRARY[word.upper()], not negated
+        bit = to_raw(_NAMES[name], name, word)
+        if not bit:
+            raise RequestError(f"{name}: {word!r} is no bit; (0, mask) is none of those in a mask")
+        if mask & bit and bool(want & bit) is negated:
+            raise RequestError(f"{name}: {word} is both wanted and not wanted")
+        mask |= bit
+        want |= 0 if negated else bit
+    if not mask:
+        raise RequestError(f"{name}: at least one word is wanted, not {value!r}")
+    return Bits(name, mask, want)
+
+
+def _network(value: Any, keyword: str) -> tuple[bytes, bytes]:
+    bits: Any = None
+    if isinstance(value, str) and "/" in value:
+        value, _, bits = value.partition("/")
+    elif hasattr(value, "network_address"):
+        value, bits = value.network_address, value.prefixlen
+    address = packed(value, keyword)
+    width = 8 * len(address)
+    try:
+        length = width if bits is None else int(bits)
+    except ValueError:
+        length = -1
+    if not 0 <= length <= width:
+        raise RequestError(f"{keyword}: a prefix length 0..{width} is wanted, not {bits!r}")
+    mask = ((1 << width) - (1 << width - length)).to_bytes(len(address))
+    return address, mask

@@ -1,0 +1,66 @@
+"""``-o csv``: a header, then a line an entry, with the same columns whatever the entry has.
+
+An absent value is an empty cell.  The columns are the names of the schema, of all that a listing
+or an event can hold.
+"""
+
+from __future__ import annotations
+
+from ..ctnetlink.schema import CONNTRACK, EXPECT, REPORT, names
+from ..ctnetlink.vocabulary import FAMILY
+from .json import now, value
+from .segments import Call, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..ctnetlink.layout import Layout
+    from .segments import Piece
+
+
+def columns(*, expect: bool = False) -> list[str]:
+    """The columns of a document, without ``event`` and ``time``."""
+    return ["family", *names(EXPECT if expect else CONNTRACK, REPORT)]
+
+
+def head(*, expect: bool, event: bool) -> bytes:
+    """The header line."""
+    names = (["event", "time"] if event else []) + columns(expect=expect)
+    return (",".join(names) + "\n").encode()
+
+
+def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece]:
+    """The cells of an entry."""
+    out: list[Piece] = []
+    if event:
+        out += [event, ",", Call(now), ","]
+    for number, name in enumerate(columns(expect=expect)):
+        if number:
+            out.append(",")
+        if name == "family" or name in layout.slots:
+            out += cell(layout, [name])
+    return out
+
+
+def _text(raw: bytes) -> str:
+    """Return a string of the kernel as a cell (RFC 4180)."""
+    text = shown(raw)
+    if any(char in text for char in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def cell(
+    layout: Layout, names: Sequence[str], string: Callable[[bytes], str] = _text
+) -> list[Piece]:
+    """Return the value of the field ``names``, or the sum of several; none is an empty cell.
+
+    ``string``: what makes the text of a string of the kernel.
+    """
+    if len(names) > 1:
+        return [Call(lambda *values: str(sum(values)), *names)]
+    if "family" in names:
+        return [FAMILY.get(layout.family, str(layout.family))]
+    return [piece for name in names
+            for piece in value(layout, name, "", string, "|".join, nameless=False)]  # fmt: skip

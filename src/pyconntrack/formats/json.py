@@ -1,0 +1,139 @@
+"""``-o json`` and ``-o ndjson``: an object an entry, derived from the schema.
+
+Numbers are numbers, addresses and words strings, flags lists of words, and what is absent is
+absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an expectation's
+``tuple``, ``mask`` and ``nat_tuple``) are objects.  The JSON Schema ships as
+``pyconntrack/schema.json``; SCHEMA counts up when a reader would have to change.
+"""
+
+from __future__ import annotations
+
+from ..ctnetlink.kinds import IPV4, IPV6, LABELS, TEXT, bits_of, label_numbers
+from ..ctnetlink.schema import CONNTRACK, EXPECT, leaves
+from ..ctnetlink.vocabulary import FAMILY, FLAGS
+from ..netlink.attributes import text
+from .segments import Addr, Call, Made, Num, Word
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..ctnetlink.layout import Layout
+    from .segments import Piece
+
+SCHEMA = "pyconntrack/1"
+#: field -> the object it is a member of, or ""
+OBJECT = {name: part for rows in (CONNTRACK, EXPECT) for name, part, _ in leaves(rows)}
+
+
+def flow(layout: Layout, event: str = "") -> list[Piece]:
+    """The object of a flow or an expectation; an event has ``event`` and ``time`` (ns) too."""
+    members: list[list[Piece]] = []
+    if event:
+        members.append([f'"event":"{event}"'])
+        stamped = "timestamp_event" in layout.slots
+        members.append(['"time":', Num("timestamp_event") if stamped else Call(now)])
+    if layout.family in FAMILY:
+        members.append([f'"family":"{FAMILY[layout.family]}"'])
+    objects: dict[str, list[list[Piece]]] = {}
+    for name in layout.slots:
+        prefix = OBJECT[name]
+        piece = value(layout, name, '"', _text, _array, nameless=True)
+        if prefix:
+            if prefix not in objects:
+                objects[prefix] = []
+                members.append([prefix])
+            objects[prefix].append([f'"{name[len(prefix) + 1 :]}":', *piece])
+        else:
+            members.append([f'"{name}":', *piece])
+    if layout.unknown:
+        members.append(['"unknown":[', *_unknown(layout), "]"])
+    out: list[Piece] = ["{"]
+    for number, member in enumerate(members):
+        if number:
+            out.append(",")
+        if len(member) == 1 and member[0] in objects:
+            prefix = str(member[0])
+            out.append(f'"{prefix}":{{')
+            for at, inner in enumerate(objects[prefix]):
+                out += [",", *inner] if at else inner
+            out.append("}")
+        else:
+            out += member
+    out.append("}")
+    return out
+
+
+def _unknown(layout: Layout) -> list[Piece]:
+    """Return the attributes that the schema does not know: where they lie, and their bytes."""
+    out: list[Piece] = []
+    for name, (path, _) in layout.unknown.items():
+        numbers = ",".join(map(str, path))
+        out += ["," if out else "", f'{{"path":[{numbers}],"data":"', Call(bytes.hex, name), '"}']
+    return out
+
+
+def value(
+    layout: Layout, name: str, quote: str, string: Callable[[bytes], str],
+    many: Callable[[Iterable[str]], str], *, nameless: bool,
+) -> list[Piece]:  # fmt: skip
+    """Return the value of the field `name`.
+
+    `quote`: what words, addresses and bytes stand between; `string`: what makes the text of a
+    string of the kernel, `many` that of flags or labels; `nameless`: show flags without a word.
+    """
+    slot = layout.slots[name]
+    words = {number: f"{quote}{word}{quote}" for number, word in (slot.attr.words or {}).items()}
+    if slot.attr.words in FLAGS:
+        return [Made(lambda bits: many([
+            words.get(1 << bit, str(1 << bit))
+            for bit in bits_of(bits)
+            if nameless or 1 << bit in words
+        ]), name)]  # fmt: skip
+    if slot.attr.shape:
+        return [words.get(layout.shape[name], str(layout.shape[name]))]
+    if slot.kind.number:
+        return [Word(name, words) if words else Num(name)]
+    if slot.kind in (IPV4, IPV6):
+        return [quote, Addr(name), quote]
+    if slot.kind is TEXT:
+        return [Call(string, name)]
+    if slot.kind is LABELS:
+        return [Call(lambda raw: many(map(str, label_numbers(raw))), name)]
+    return [quote, Call(bytes.hex, name), quote]
+
+
+def string(text: str) -> str:
+    """Return `text` as a JSON string, with what does not print escaped."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    if not text.isprintable():
+        text = "".join([char if char.isprintable() else _escape(char) for char in text])
+    return f'"{text}"'
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join([f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)])
+
+
+def _text(raw: bytes) -> str:
+    return string(text(raw))
+
+
+def _array(texts: Iterable[str]) -> str:
+    return f"[{','.join(texts)}]"
+
+
+def now() -> str:
+    """This moment in nanoseconds since the epoch."""
+    from time import time_ns
+
+    return str(time_ns())
+
+
+def head(what: str) -> bytes:
+    """The beginning of the one document; `what` is flows, expectations or events."""
+    return f'{{"schema":"{SCHEMA}","{what}":[\n'.encode()
+
+
+FOOT = b"]}\n"

@@ -1,0 +1,85 @@
+"""The formats by name: for each, its pieces, and what frames and separates the entries."""
+
+from __future__ import annotations
+
+from . import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ..ctnetlink.layout import Layout
+    from .segments import Piece
+
+#: the words of -o that choose a document format; at most one at a time
+DOCUMENTS = ("xml", "save", "json", "ndjson", "csv")
+_SAVE_COMMANDS = {"": "-A", "new": "-A", "update": "-U", "destroy": "-D"}
+
+
+class Writer:
+    """Formats entries of one table by the words of ``-o``.
+
+    `head` and `foot` frame the document, `separator` stands before each entry but the first;
+    `framed`: the frame is there even around nothing.  `labels`: the names of labels; None where
+    they are not shown.  `event`: "" for a listing, else new, update
+    or destroy.
+    """
+
+    __slots__ = ("command", "expect", "foot", "format", "framed", "head", "labels", "options",
+                 "separator")  # fmt: skip
+
+    def __init__(
+        self, options: Collection[str], labels: Mapping[int, str] | None, *, expect: bool = False,
+        command: str = "-A", events: bool = False,
+    ) -> None:  # fmt: skip
+        self.options = frozenset(options)
+        self.labels = labels
+        self.expect = expect
+        self.command = command
+        chosen = [word for word in DOCUMENTS if word in self.options]
+        self.format = chosen[0] if chosen else "text"
+        self.head = self.foot = b""
+        self.separator = ""
+        if self.format == "xml":
+            from .xml import HEAD
+
+            root = b"expect" if expect else b"conntrack"
+            self.head, self.foot = HEAD + b"<%s>\n" % root, b"</%s>\n" % root
+        elif self.format == "json":
+            from .json import FOOT, head
+
+            what = "events" if events else "expectations" if expect else "flows"
+            self.head, self.foot, self.separator = head(what), FOOT, ","
+        elif self.format == "csv":
+            from .csv import head as csv_head
+
+            self.head = csv_head(expect=expect, event=events)
+        self.framed = self.format in ("json", "csv")
+
+    def pieces(self, layout: Layout, event: str = "") -> list[Piece]:
+        """The pieces of a line without its newline."""
+        if self.format == "xml":
+            from . import xml
+
+            if self.expect:
+                return xml.expect(layout, self.options, event)
+            return xml.flow(layout, self.options, self.labels, event)
+        if self.format in ("json", "ndjson"):
+            from . import json
+
+            return [self.separator, *json.flow(layout, event)]
+        if self.format == "csv":
+            from . import csv
+
+            return csv.flow(layout, event, expect=self.expect)
+        if self.format == "save" and not self.expect:
+            from . import save
+
+            command = _SAVE_COMMANDS[event] if event else self.command
+            return save.flow(layout, command, self.labels or {})
+        out = text.expect(layout) if self.expect else text.flow(layout, self.options, self.labels)
+        if "timestamp" in self.options and self.expect and not event:
+            from .segments import Call
+
+            out.insert(0, Call(text.now))
+        return out

@@ -1,0 +1,237 @@
+"""What a line of output is made of, and how a list of pieces becomes text.
+
+A writer turns a layout into a list of pieces, once; :func:`compile_line` makes of it one f-string
+that formats a message's raw values.  :mod:`pyconntrack.columnar.render` renders the same
+pieces for thousands of messages at once, to the same bytes.
+"""
+
+from __future__ import annotations
+
+from _socket import inet_ntoa
+
+from ..ctnetlink.kinds import TEXT, address, label_numbers
+from ..escape import printable
+from ..netlink.attributes import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from ..ctnetlink.layout import Layout
+
+
+class Num:
+    """A number by a ``%`` conversion such as ``%d`` or ``0x%x`` or ``%u``."""
+
+    __slots__ = ("field", "spec")
+
+    def __init__(self, field: str, spec: str = "%d") -> None:
+        self.field, self.spec = field, spec
+
+
+class Addr:
+    """An address of 4 or 16 bytes as text."""
+
+    __slots__ = ("field",)
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+
+class Word:
+    """A number by a table of words; `other` is the ``%`` conversion of one not in the table."""
+
+    __slots__ = ("field", "other", "words")
+
+    def __init__(self, field: str, words: Mapping[int, str], other: str = "%d") -> None:
+        self.field, self.words, self.other = field, words, other
+
+    def text(self, value: int) -> str:
+        """Return the text of one value."""
+        return self.words[value] if value in self.words else self.other % value
+
+
+class Flag:
+    """`text` where ``(value & mask) == want``, else `other`."""
+
+    __slots__ = ("field", "mask", "other", "text", "want")
+
+    def __init__(self, field: str, mask: int, want: int, text: str, other: str = "") -> None:
+        self.field, self.mask, self.want, self.text, self.other = field, mask, want, text, other
+
+
+class Call:
+    """Text by a function of some raw values; the slow way, for what is rare."""
+
+    __slots__ = ("fields", "function")
+
+    def __init__(self, function: Callable[..., str], *fields: str) -> None:
+        self.fields, self.function = fields, function
+
+
+class Age:
+    """The whole seconds from the time `start` to the time `stop`, or to now; fields in ns."""
+
+    __slots__ = ("start", "stop")
+
+    def __init__(self, start: str, stop: str | None = None) -> None:
+        self.start, self.stop = start, stop
+
+
+class Made:
+    """Text of one number, in whole `unit`, by a pure function called once for each value."""
+
+    __slots__ = ("field", "make", "unit")
+
+    def __init__(self, make: Callable[[int], str], field: str, unit: int = 1) -> None:
+        self.field, self.make, self.unit = field, make, unit
+
+
+Piece = str | Num | Addr | Word | Flag | Call | Age | Made
+
+
+def shown(raw: bytes) -> str:
+    """Return a string of the kernel as people are shown it."""
+    return printable(text(raw))
+
+
+def named(before: str, behind: str, fields: str) -> dict[str, tuple[str, str]]:
+    """Return what stands before and behind the values of `fields`, separated by blanks.
+
+    ``"icmp_id=id"`` is field icmp_id by the name id, for which ``{}`` stands.
+    """
+    pairs = (field.partition("=") for field in fields.split())
+    return {
+        name: (before.format(other or name), behind.format(other or name))
+        for name, _, other in pairs
+    }
+
+
+def present(
+    layout: Layout, fields: Mapping[str, tuple[str, str]], prefix: str = "", spec: str = "%d",
+    string: Callable[[bytes], str] = shown,
+) -> list[Piece]:  # fmt: skip
+    """Return the values of those `fields` that `layout` has, as a message may lack any.
+
+    `fields`: field name behind `prefix` -> what stands before and behind its value; `spec`: the
+    conversion of numbers; `string`: what makes the text of a string of the kernel.
+    """
+    out: list[Piece] = []
+    for name, (before, behind) in fields.items():
+        name = prefix + name
+        slot = layout.slots.get(name)
+        if slot is not None:
+            value: Piece = Addr(name)
+            if slot.kind.number:
+                value = Num(name, spec)
+            elif slot.kind is TEXT:
+                value = Call(string, name)
+            out += [before, value, behind]
+    return out
+
+
+def flags(words: Mapping[int, str], value: int, between: str = ",") -> str:
+    """Return the words of the bits set in `value`; a bit without a word is left out."""
+    return between.join([word for bit, word in words.items() if value & bit])
+
+
+def label_names(
+    names: Mapping[int, str], before: str = "", between: str = ",", behind: str = ""
+) -> Callable[[bytes], str]:
+    """Return what makes of a bitmap the `names` of its labels; a bit without a name is left out.
+
+    `before` and `behind` stand around them where there are any.
+    """
+
+    def text(raw: bytes) -> str:
+        found = between.join([names[bit] for bit in label_numbers(raw) if bit in names])
+        return before + found + behind if found else ""
+
+    return text
+
+
+def age(start: int, stop: int | None = None) -> str:
+    """The text of an :class:`Age`; none is below zero."""
+    if stop is None:
+        from time import time_ns
+
+        stop = time_ns()
+    return str((stop - start) // 1_000_000_000 if stop > start else 0)
+
+
+class _Memo(dict[object, str]):
+    """Texts by value, each made once: a look-up then costs no Python call."""
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[[Any], str]) -> None:
+        self.make = make
+
+    def __missing__(self, value: Any) -> str:
+        if len(self) >= _MEMO:
+            self.clear()
+        text = self[value] = self.make(value)
+        return text
+
+
+#: texts that a memo keeps
+_MEMO = 16384
+#: addresses come again and again, in one line and in the next: by their bytes
+_IPV4, _IPV6 = _Memo(inet_ntoa), _Memo(address)
+
+
+def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ...]], str]:
+    """A function from the raw values of a message of `layout` to its text.
+
+    The pieces become one f-string: a line then costs half of what a loop over them would.  Names
+    and constants of its source are ours; no value of a message gets into it.
+    """
+    index = {name: f"raw[{number}]" for number, name in enumerate(layout.names)}
+    source: list[str] = []
+    known: dict[str, Any] = {"__builtins__": {}}
+    for number, piece in enumerate(_joined(pieces)):
+        if isinstance(piece, str):
+            source.append(repr(piece))
+            continue
+        name = f"f{number}"
+        if isinstance(piece, Call):
+            known[name] = piece.function
+            value = f"{name}({', '.join(index[field] for field in piece.fields)})"
+        elif isinstance(piece, Age):
+            known[name] = age
+            value = f"{name}({index[piece.start]}, {index[piece.stop] if piece.stop else None})"
+        else:
+            value = index[piece.field]
+            if isinstance(piece, Addr):
+                known[name] = _IPV4 if layout.slots[piece.field].size == 4 else _IPV6
+                value = f"{name}[{value}]"
+            elif isinstance(piece, Made):
+                known[name] = _Memo(piece.make)
+                value = f"{name}[{value}{f' // {piece.unit}' if piece.unit != 1 else ''}]"
+            elif isinstance(piece, Num) and piece.spec != "%d":
+                known[name] = piece.spec
+                value = f"{name} % {value}"
+        source.append(f"f'{{{value}}}'")
+    text = " ".join(source) or "''"
+    function: Callable[[tuple[Any, ...]], str] = eval(f"lambda raw: {text}", known)
+    return function
+
+
+def _joined(pieces: list[Piece]) -> Iterator[str | Num | Addr | Call | Age | Made]:
+    """`pieces` with words made once for each value, and flags of one field in a row as one."""
+    flags: list[Flag] = []
+    for piece in [*pieces, ""]:
+        if flags and not (isinstance(piece, Flag) and piece.field == flags[0].field):
+            yield Made(_flags(flags), flags[0].field)
+            flags = []
+        if isinstance(piece, Flag):
+            flags.append(piece)
+        elif isinstance(piece, Word):
+            yield Made(piece.text, piece.field)
+        else:
+            yield piece
+
+
+def _flags(pieces: list[Flag]) -> Callable[[int], str]:
+    return lambda value: "".join([p.text if value & p.mask == p.want else p.other for p in pieces])

@@ -1,0 +1,442 @@
+"""Lines of ``-R`` by shape: a line like one that was encoded before is encoded without its meaning.
+
+The lines of a shape are the same bytes but for numbers and addresses.  What these mean is found by
+trial, not written down: a number of a sample is replaced, the line is encoded anew by its reader,
+and the bytes of the message that change as the number did are its places.  A number that changes
+none (a counter) only has to be one; a number that changes the message in another way (an ICMP
+type, flags) is a constant of the message.  So this knows no option and no field, and serves the
+save format and NDJSON alike.  What was found is believed when it foretells the messages of other
+made-up lines: all numbers different, all the same, the smallest, the largest.
+
+Large files go through :mod:`pyconntrack.columnar.restore`, which takes shapes and encoders from
+here.
+"""
+
+from __future__ import annotations
+
+from _operator import itemgetter
+from _socket import AF_INET, AF_INET6, inet_pton
+
+from ..ctnetlink.layout import struct_of
+from ..ctnetlink.moulds import Mould
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterator, Sequence
+    from typing import Any
+
+    #: what encodes one line by its meaning: its message, or None where there is none
+    Reader = Callable[[str], bytes | None]
+
+NUMBER, FOUR, SIX = "%d", "%s", "%s "
+#: what stands around a value; the quote and colon behind a JSON name go before
+_AROUND = bytes.maketrans(b'{}[],"', b"      ")
+#: lines of a shape differ in these at most: the rest is a quick look at which shape it is
+_VARYING = b"0123456789abcdef.:"
+#: the largest values tried of a number, with the bytes of its place.  One byte may choose how
+#: others are read (a protocol, a type), so it varies only as far as every value is tried
+_HIGHS = {2**32 - 1: 4, 2**16 - 1: 2, 2**31 - 1: 4, 15: 1, 14: 1}
+_SMALL = 15
+#: the largest value of a number that is ignored: any with 19 digits
+_IGNORED = 10**19 - 1
+_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+#: bytes before a value that say what it is
+_BEFORE = 10
+#: values tried at once at most, and those of a byte among them: each has bytes of its own
+_TOGETHER, _BYTES = 0x38, 5
+_FAMILY = {FOUR: AF_INET, SIX: AF_INET6}
+_ADDRESS = {FOUR: 4, SIX: 16}
+#: shapes kept, and messages of a shape; what a file brings beyond is read line by line
+_LIMIT, _MESSAGES = 1024, 256
+#: lines with constants of their own, in a shape that is known, before they are worth trials
+_FURTHER = 4
+#: shapes kept that a quick look does not tell from each other
+_ALIKE = 8
+
+
+class Token:
+    """A number or an address of a line: its ``kind``, and where it stands in the text."""
+
+    __slots__ = ("begin", "end", "kind", "word")
+
+    def __init__(self, kind: str, begin: int, end: int, word: int) -> None:
+        self.kind, self.begin, self.end, self.word = kind, begin, end, word
+
+
+def _spaced(line: str) -> str:
+    """Return an ASCII line with blanks for what stands around its values."""
+    if '"' not in line:
+        return line
+    return line.encode().replace(b'":', b'" ').translate(_AROUND).decode("ascii")
+
+
+def _tokens(line: str) -> Iterator[Token]:
+    """Yield the numbers and addresses of a line that are written plainly."""
+    text = _spaced(line)
+    end = 0
+    for number, word in enumerate(text.split()):
+        begin = text.index(word, end)
+        end = begin + len(word)
+        kind = _kind(word)
+        if kind:
+            yield Token(kind, begin, end, number)
+
+
+def _kind(word: str) -> str:
+    if word.isdigit():
+        return NUMBER if word == "0" or (word[0] != "0" and len(word) < 20) else ""
+    for kind, family, mark, other in ((FOUR, AF_INET, ".", ":"), (SIX, AF_INET6, ":", ".")):
+        if mark in word and other not in word:
+            try:
+                inet_pton(family, word)
+            except (OSError, ValueError):
+                return ""
+            return kind
+    return ""
+
+
+class Varying:
+    """A value that varies: which of the line's, its limits, and its places in the message.
+
+    ``places``: offsets, each of ``size`` bytes in network byte order; none where it is ignored.
+    """
+
+    __slots__ = ("at", "high", "kind", "low", "places", "size")
+
+    def __init__(self, at: int, kind: str, high: int = 0) -> None:
+        self.at, self.kind, self.low, self.high = at, kind, 0, high
+        self.size = _HIGHS.get(high, 8) if kind == NUMBER else _ADDRESS[kind]
+        self.places: list[int] = []
+
+    def copy(self) -> Varying:
+        """Return the same value, for other messages."""
+        found = Varying(self.at, self.kind, self.high)
+        found.places = self.places
+        return found
+
+    def uniform(self, byte: int) -> int | str:
+        """Return a value whose bytes are all the same."""
+        if self.kind == NUMBER:
+            return int.from_bytes([byte] * self.size)
+        return ".".join([str(byte)] * 4) if self.kind == FOUR else ":".join([f"{byte:x}" * 2] * 8)
+
+
+class Encoder:
+    """The messages of the lines of a shape with the same constants."""
+
+    __slots__ = ("_addresses", "_bounds", "_mould", "layout", "varying", "whole")
+
+    def __init__(self, whole: bytes, varying: list[Varying]) -> None:
+        self.whole, self.varying = whole, varying
+        #: equal where messages differ in constants only
+        self.layout = len(whole), *[(v.at, v.low, v.high, tuple(v.places)) for v in varying]
+        # the sequence number, in host byte order, comes behind the values
+        fields = [(8, "4s", -1)]
+        for value in varying:
+            code = _CODES[value.size] if value.kind == NUMBER else f"{value.size}s"
+            fields += [(offset, code, value.at) for offset in value.places]
+        fields.sort()
+        packer = struct_of([(offset, code) for offset, code, _ in fields], len(whole))
+        self._mould = Mould(whole, packer, [at for _, _, at in fields])
+        self._addresses = [(v.at, _FAMILY[v.kind]) for v in varying if v.kind != NUMBER]
+        # what struct does not check
+        self._bounds = [
+            (v.at, v.low, v.high)
+            for v in varying
+            if v.kind == NUMBER and (v.low or not v.places or v.high + 1 != 256**v.size)
+        ]
+
+    def encode(self, values: list[Any], seq: bytes) -> bytes | None:
+        """Return the message of a line with these values (numbers, addresses as text); None, or
+        OSError, ValueError or struct.error, where one does not fit."""
+        for at, low, high in self._bounds:
+            if not low <= values[at] <= high:
+                return None
+        values = [*values, seq]
+        for at, family in self._addresses:
+            values[at] = inet_pton(family, values[at])
+        return self._mould.fill(values).to_bytes(len(self.whole))
+
+
+class Shape:
+    """What the lines of a shape have in common, and the messages found of them so far.
+
+    ``text``: the line as a ``%`` template of its values; ``sample``, ``tokens``: one such line.
+    """
+
+    __slots__ = (
+        "_parsers", "_pick", "_seen", "before", "constants", "encoders", "kinds", "sample", "text",
+        "tokens",
+    )  # fmt: skip
+
+    def __init__(self, line: str, tokens: list[Token]) -> None:
+        self.sample, self.tokens = line, tokens
+        #: what stands before each value, for the most part its name
+        self.before: list[str] = []
+        pieces, behind = [], 0
+        for token in tokens:
+            before = line[behind : token.begin]
+            pieces += [before.replace("%", "%%"), token.kind[:2]]
+            self.before.append(before[-_BEFORE:])
+            behind = token.end
+        self.text = "".join([*pieces, line[behind:].replace("%", "%%")])
+        self.kinds = [token.kind for token in tokens]
+        self._pick = itemgetter(*[token.word for token in tokens])
+        self._parsers: list[Any] = [int if t.kind == NUMBER else str for t in tokens]
+        #: which values are constants of a message; None before the first was found
+        self.constants: list[int] | None = None
+        self.encoders: dict[tuple[int, ...], Encoder | None] = {}
+        #: by constants: how many lines were left to the reader, and how many are worth trials
+        self._seen: dict[tuple[int, ...], list[int]] = {}
+
+    def values(self, words: list[str], line: str) -> list[Any] | None:
+        """Return the values of a line of this shape, and None or ValueError of any other."""
+        picked = self._pick(words)
+        values = [parse(word) for parse, word in zip(self._parsers, picked, strict=True)]
+        return values if self.text % tuple(values) == line else None
+
+    def key(self, values: Sequence[Any]) -> tuple[int, ...]:
+        """Return the constants among ``values``, by which :attr:`encoders` are kept."""
+        return tuple([values[at] for at in self.constants or ()])
+
+    def due(self, key: tuple[int, ...]) -> bool:
+        """Count a line with these constants that is left to the reader; return whether trials are
+        worth it now."""
+        if len(self._seen) >= _MESSAGES:
+            return False
+        # trials take a few lines' time for each value, and fewer for a further message
+        seen = self._seen.setdefault(key, [0, _FURTHER if self.encoders else len(self.tokens)])
+        seen[0] += 1
+        if seen[0] < seen[1]:
+            return False
+        seen[:] = 0, seen[1] * 2
+        return True
+
+    def learn(self, values: list[Any], reader: Reader, highs: dict[str, int]) -> bool:
+        """Find the message of lines like that with ``values``; return whether there is one.
+
+        ``highs``: the largest value of a number by the text before it, as found in other shapes.
+        """
+        whole = reader(self.text % tuple(values))
+        found = None
+        if whole is not None and len(whole) % 4 == 0:
+            trial = _Trial(self, values, whole, reader)
+            near = next(filter(None, self.encoders.values()), None)
+            if near is not None:
+                same = [value.copy() for value in near.varying]
+                found = trial.proven(same, highs, further=True)
+            # what other shapes say of limits may not be so here
+            found = found or trial.encoder(highs) or trial.encoder({})
+        varying = {value.at for value in found.varying} if found is not None else set()
+        constants = [at for at in range(len(values)) if at not in varying]
+        if self.constants is None:
+            if found is None:
+                return False
+            self.constants = constants
+        elif self.constants != constants:
+            found = None
+        self.encoders[self.key(values)] = found
+        return found is not None
+
+
+class _Trial:
+    """Trials of one line: what its message is, and becomes with other values."""
+
+    __slots__ = ("_base", "_reader", "_shape", "_whole")
+
+    def __init__(self, shape: Shape, base: list[Any], whole: bytes, reader: Reader) -> None:
+        self._shape, self._base, self._whole, self._reader = shape, base, whole, reader
+
+    def _message(self, values: Sequence[Any]) -> bytes | None:
+        return self._reader(self._shape.text % tuple(values))
+
+    def encoder(self, highs: dict[str, int]) -> Encoder | None:
+        """Return what encodes lines like this; ``highs``: see :meth:`Shape.learn`."""
+        values = []
+        for at, kind in enumerate(self._shape.kinds):
+            before = self._shape.before[at]
+            if kind == NUMBER and before not in highs:
+                if len(highs) >= _LIMIT:
+                    return None
+                highs[before] = self._high(at)
+            high = highs[before] if kind == NUMBER else 0
+            if kind != NUMBER or (high and self._base[at] <= high):
+                values.append(Varying(at, kind, high))
+        if not self._placed(values):
+            for value in [*values]:
+                if not self._placed([value]):
+                    values.remove(value)
+                    highs[self._shape.before[value.at]] = 0
+        return self.proven(values, highs)
+
+    def _high(self, at: int) -> int:
+        """Return the largest value that a number may have; 0 if none was found."""
+        for high in _HIGHS:
+            message = self._with({at: high})
+            if message is not None:
+                ignored = message == self._whole and self._with({at: _IGNORED}) is not None
+                return _IGNORED if ignored else high
+        return 0
+
+    def _with(self, changes: dict[int, Any]) -> bytes | None:
+        """Return the message with other values, where its length stays."""
+        message = self._message([changes.get(at, value) for at, value in enumerate(self._base)])
+        return message if message is not None and len(message) == len(self._whole) else None
+
+    def _placed(self, values: list[Varying]) -> bool:
+        """Find the places of values that are changed at once; return False where the message
+        changes in any other way."""
+        owners: dict[tuple[int, int], Varying] = {}
+        small = 0
+        for number, value in enumerate(values):
+            value.places = []
+            if value.size > 1:
+                owners[0x10 + number, 0x48 + number] = value
+            else:
+                owners[2 + small, 10 + small] = value
+                small += 1
+        if small > _BYTES or len(values) > _TOGETHER:
+            return False
+        one = self._with({v.at: v.uniform(byte) for (byte, _), v in owners.items()})
+        other = self._with({v.at: v.uniform(byte) for (_, byte), v in owners.items()})
+        if one is None or other is None:
+            return False
+        at = 0
+        while at < len(one):
+            if one[at] == other[at]:
+                at += 1
+                continue
+            found = owners.get((one[at], other[at]))
+            if found is None or any(
+                message[at : at + found.size] != message[at : at + 1] * found.size
+                for message in (one, other)
+            ):
+                return False
+            found.places.append(at)
+            at += found.size
+        return True
+
+    def proven(
+        self, varying: list[Varying], highs: dict[str, int], *, further: bool = False
+    ) -> Encoder | None:
+        """Return the encoder with these values, if it foretells the messages of other lines.
+
+        A number that it does not is a constant.  ``further``: they were proven for other constants.
+        """
+        tokens = self._shape.tokens
+        numbers = [value for value in varying if value.kind == NUMBER]
+        if not len(numbers) < len(varying) == len(numbers) + sum(t.kind != NUMBER for t in tokens):
+            return None  # an address is no constant that many lines share
+        found = Encoder(self._whole, varying)
+        if not self._foretells(found, self._base, self._whole):
+            return self._without(numbers, found, highs, dict(enumerate(self._base)))
+        if not self._agree(found, {value.at: 0 for value in numbers}):
+            for value in numbers:
+                value.low = 0 if self._agree(found, {value.at: 0}) else 1
+            found = Encoder(self._whole, varying)
+        for number, some in enumerate(_samples(numbers, further)):
+            changes: dict[int, Any] = {}
+            for value in varying:
+                if value.kind == NUMBER:
+                    changes[value.at] = min(max(some[value.at], value.low), value.high)
+                else:  # all the same, all different, or none
+                    changes[value.at] = _address(value.kind, (1, value.at + 1, 0)[number % 3])
+            if not self._agree(found, changes):
+                return self._without(numbers, found, highs, changes)
+        return found
+
+    def _without(
+        self, numbers: list[Varying], found: Encoder, highs: dict[str, int], changes: dict[int, Any]
+    ) -> Encoder | None:
+        """Return the encoder without the values that alone make an unforeseen message."""
+        wrong = [v for v in numbers if not self._agree(found, {v.at: changes[v.at]}, {v})]
+        for value in wrong:
+            highs[self._shape.before[value.at]] = 0
+        return self.proven([v for v in found.varying if v not in wrong], highs) if wrong else None
+
+    def _agree(
+        self, found: Encoder, changes: dict[int, Any], alone: Container[Varying] = ()
+    ) -> bool:
+        if alone:
+            found = Encoder(self._whole, [value for value in found.varying if value in alone])
+        values = [changes.get(at, value) for at, value in enumerate(self._base)]
+        return self._foretells(found, values, self._message(values))
+
+    @staticmethod
+    def _foretells(found: Encoder, values: list[Any], message: bytes | None) -> bool:
+        try:
+            return message is not None and message == found.encode(values, message[8:12])
+        except Exception:  # struct.error has no name of its own without importing more
+            return False
+
+
+def _samples(numbers: list[Varying], further: bool) -> Iterator[dict[int, int]]:
+    """Yield numbers that may be read otherwise than most: the largest, all different, all the
+    same and small, those with a single byte that is not zero; ``further``: a few of them."""
+    yield {value.at: value.high for value in numbers}
+    yield {v.at: (v.high // 3 + 11 * n) % (v.high + 1) for n, v in enumerate(numbers)}
+    small = not further and any(value.size == 1 for value in numbers)
+    for same in range(1, _SMALL + 1 if small else 2):
+        yield {value.at: same for value in numbers}
+    for byte in range(1, 1 if further else 4):
+        yield {value.at: 0x5A << 8 * (byte % value.size) for value in numbers}
+
+
+def _address(kind: str, number: int) -> str:
+    if not number:
+        return "0.0.0.0" if kind == FOUR else "::"
+    return f"10.{number}.0.9" if kind == FOUR else f"2001:db8::{number:x}:9"
+
+
+def _likeness(line: str) -> tuple[bytes, int]:
+    return line.encode().translate(None, _VARYING), line.count(".")
+
+
+class Shapes:
+    """The shapes met so far.  ``reader`` encodes a line by its meaning."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._shapes: dict[tuple[bytes, int], list[Shape]] = {}
+        self._highs: dict[str, int] = {}
+
+    def encode(self, line: str, seq: bytes) -> bytes | None:
+        """Return the message of a line; None where it is left to the reader."""
+        known = self._shapes.get(_likeness(line), ())
+        words = _spaced(line).split() if known else []
+        for shape in known:
+            try:
+                values = shape.values(words, line)
+                if values is None:
+                    continue
+                key = shape.key(values)
+                encoder = shape.encoders.get(key)
+                if encoder is not None:
+                    return encoder.encode(values, seq)
+            except Exception:  # struct.error has no name of its own without importing more
+                continue
+            if shape.due(key) and shape.learn(values, self._reader, self._highs):
+                return self.encode(line, seq)
+            return None
+        if len(known) < _ALIKE and line.isascii():
+            self.find(line)
+        return None
+
+    def find(self, line: str) -> Shape | None:
+        """Return the shape of a line, a new one if need be; None where there are too many, or
+        nothing of the line varies."""
+        tokens = list(_tokens(line))
+        if len(tokens) < 2:
+            return None
+        found = Shape(line, tokens)
+        known = self._shapes.get(_likeness(line), [])
+        for shape in known:
+            if shape.text == found.text and shape.kinds == found.kinds:
+                return shape
+        if len(known) >= _ALIKE:
+            return None
+        if sum(map(len, self._shapes.values())) >= _LIMIT:  # what lives on is found anew
+            self._shapes.clear()
+            self._highs.clear()
+        self._shapes[_likeness(line)] = [*known, found]
+        return found

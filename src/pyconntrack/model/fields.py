@@ -1,0 +1,169 @@
+"""What all values have in common: a proven message, and reading fields out of it.
+
+A value keeps the kernel's bytes and their layout; a field is read when somebody asks for it.  So
+a dump costs little an entry, and whatever a newer kernel adds is kept.
+"""
+
+from __future__ import annotations
+
+from ..ctnetlink.field_names import flatten
+from ..ctnetlink.kinds import (
+    BYTES,
+    HOST32,
+    IPV4,
+    IPV6,
+    LABELS,
+    TEXT,
+    U8,
+    U16,
+    U32,
+    U64,
+    address,
+    label_numbers,
+)
+from ..ctnetlink.layout import find
+from ..netlink.attributes import text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol, Self, TypeVar
+
+    from ..ctnetlink.kinds import Kind
+    from ..ctnetlink.layout import Layout
+    from ..ctnetlink.schema import Rows
+
+    T_co = TypeVar("T_co", covariant=True)
+
+    class Reads(Protocol[T_co]):
+        """A descriptor, by the type that it reads."""
+
+        name: str
+
+        def read(self, raw: bytes, /) -> T_co:
+            """Return the value of the bytes of a field."""
+
+
+class Value:
+    """A message, its layout, and what its fields' names begin with."""
+
+    __slots__ = ("_layout", "_message")
+
+    _layout: Layout
+    _message: bytes
+    _prefix = ""
+
+    @classmethod
+    def from_message(cls, message: bytes) -> Self:
+        """Return the value of a netlink message, from its nlmsghdr on; DecodeError if broken."""
+        self = cls.__new__(cls)
+        self._layout = find(message)
+        self._message = message
+        return self
+
+    @property
+    def message(self) -> bytes:
+        """The netlink message that this value is made of."""
+        return self._message
+
+    @property
+    def family(self) -> int:
+        """The layer 3 family: 2 (AF_INET) or 10 (AF_INET6); 0 where it does not matter."""
+        return self._layout.family
+
+    def raw(self, name: str) -> bytes | None:
+        """Return the bytes of field ``name`` as the kernel sent them; None where it is absent."""
+        slot = self._layout.slots.get(self._prefix + name)
+        if slot is None:
+            return None
+        return self._message[slot.offset : slot.offset + slot.size]
+
+    def _values(self) -> dict[str, Any]:
+        """Return the raw value of each field by its name."""
+        return self._layout.values(self._message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self).from_message, (self._message,))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Named:
+    """A descriptor of the field or group of fields ``name``."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str = "") -> None:
+        self.name: str = name
+
+
+class Field(Named):
+    """A field of a message; None where it is absent."""
+
+    __slots__ = ()
+
+    def __get__(self: Reads[T_co], value: Value | None, owner: type | None = None) -> T_co | None:
+        if value is None:
+            return self  # type: ignore[return-value]
+        slot = value._layout.slots.get(value._prefix + self.name)
+        if slot is None:
+            return None
+        return self.read(value._message[slot.offset : slot.offset + slot.size])
+
+
+class Number(Field):
+    """A numeric field of a message; None where it is absent."""
+
+    __slots__ = ()
+    read: staticmethod[[bytes], int] = staticmethod(int.from_bytes)
+
+
+class Octets(Field):
+    """A field of bytes; None where it is absent."""
+
+    __slots__ = ()
+    read: staticmethod[[bytes], bytes] = staticmethod(bytes)
+
+
+class Address(Field):
+    """An address as text; None where it is absent."""
+
+    __slots__ = ()
+    read: staticmethod[[bytes], str] = staticmethod(address)
+
+
+class String(Field):
+    """A text of the kernel; None where it is absent."""
+
+    __slots__ = ()
+    read: staticmethod[[bytes], str] = staticmethod(text)
+
+
+class Labels(Field):
+    """The numbers of the labels that are set; None where the field is absent."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def read(raw: bytes) -> tuple[int, ...]:
+        """Return the numbers of the labels in a bitmap."""
+        return tuple(label_numbers(raw))
+
+
+#: kind of a row -> what reads its value
+READERS: dict[Kind, type[Field]] = {
+    **dict.fromkeys((U8, U16, U32, U64), Number),
+    **dict.fromkeys((IPV4, IPV6), Address),
+    **dict.fromkeys((BYTES, HOST32), Octets),
+    TEXT: String,
+    LABELS: Labels,
+}
+
+
+def attach(cls: type[Value], rows: Rows) -> None:
+    """Give ``cls`` an attribute for each field of ``rows``, as declarations.pyi declares it."""
+    for name, (row, *_) in flatten(rows).items():
+        setattr(cls, f"{name}_" if name == "class" else name, READERS[row.kind](name))

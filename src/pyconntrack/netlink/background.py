@@ -1,0 +1,107 @@
+"""Receiving a dump beside the caller's work: a thread takes the next datagrams meanwhile.
+
+The kernel makes a datagram of a dump when the one before is taken, so what is bounded here bounds
+how old an entry is when the caller sees it: see :mod:`pyconntrack.thresholds`.  recvmsg lets
+go of the interpreter's lock, so on two cores the kernel's work and ours overlap.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+
+from .conversation import DoneAt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .driver import Link
+
+
+def worth_it() -> bool:
+    """Return whether a second thread or process can run beside this one."""
+    return len(os.sched_getaffinity(0)) > 1
+
+
+class Receiver:
+    """A link for dumps: :meth:`send` a request, then :meth:`recv` until the dump ends.
+
+    At most ``ahead`` datagrams wait.  Sending returns at once: the kernel walks through its whole
+    table within it, where few entries match.  On one core, and where no thread is to be had, it
+    sends and receives by itself.
+    """
+
+    __slots__ = ("_ahead", "_closed", "_ended", "_link", "_news", "_room", "_threaded",
+                 "_waiting")  # fmt: skip
+
+    def __init__(self, link: Link, ahead: int) -> None:
+        self._link, self._ahead = link, ahead
+        self._waiting: list[bytes | BaseException] = []
+        self._closed = self._threaded = False
+        #: free: there is news, there is room again, there is no thread.  Each of the first two
+        #: is released by one side and acquired by the other, which then looks for itself
+        self._news, self._room, self._ended = (_thread.allocate_lock() for _ in range(3))
+
+    def send(self, data: bytes) -> None:
+        """Send the request of a dump, when the last one has ended, and begin to receive."""
+        done_at = DoneAt(int.from_bytes(data[8:12], sys.byteorder))
+        if worth_it():
+            begun = _thread.allocate_lock()
+            begun.acquire()
+            self._ended.acquire()
+            try:
+                _thread.start_new_thread(self._run, (data, done_at, begun))
+            except RuntimeError:  # a limit of processes
+                self._ended.release()
+            else:
+                self._threaded = True
+                begun.acquire()  # lets go of the interpreter's lock, so that the thread begins
+                return
+        self._threaded = False
+        self._link.send(data)
+
+    def _run(self, data: bytes, done_at: DoneAt, begun: _thread.LockType) -> None:
+        waiting, link, limit = self._waiting, self._link, self._ahead
+        begun.release()
+        try:
+            link.send(data)
+            over = False
+            while not over:
+                while len(waiting) >= limit and not self._closed:
+                    self._room.acquire()
+                if self._closed:
+                    break
+                part = link.recv()
+                over = done_at(part) is not None
+                waiting.append(part)
+                # a switch between the threads for several datagrams, where many may wait
+                if (over or len(waiting) > limit >> 3) and self._news.locked():
+                    self._news.release()
+        except BaseException as error:
+            waiting.append(error)
+        finally:
+            self._ended.release()
+            if self._news.locked():
+                self._news.release()
+
+    def recv(self) -> bytes:
+        """Return the next datagram; raise what sending or receiving raised."""
+        if not self._threaded:
+            return self._link.recv()
+        waiting = self._waiting
+        while not waiting:
+            self._news.acquire()
+        part = waiting.pop(0)
+        if len(waiting) <= self._ahead >> 1 and self._room.locked():
+            self._room.release()
+        if isinstance(part, BaseException):
+            raise part
+        return part
+
+    def close(self) -> None:
+        """End the thread, which is in the middle of a dump at most; the link stays open."""
+        self._closed = True
+        if self._room.locked():
+            self._room.release()
+        with self._ended:
+            pass

@@ -1,0 +1,32 @@
+"""Kernel constants of AF_NETLINK and nfnetlink, in the kernel's own spelling.
+
+Sources: linux/netlink.h, linux/netfilter/nfnetlink.h.
+"""
+
+NETLINK_NETFILTER = 12
+SOL_NETLINK = 270
+NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP = 1, 2
+NETLINK_CAP_ACK = 10
+NETLINK_EXT_ACK = 11
+SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_MEMINFO = 26, 33, 55
+
+# struct nlmsghdr
+NLMSG_HDRLEN = 16
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_MULTI, NLM_F_ACK, NLM_F_DUMP_INTR = 0x01, 0x02, 0x04, 0x10
+NLM_F_ROOT, NLM_F_MATCH = 0x100, 0x200
+NLM_F_DUMP = NLM_F_ROOT | NLM_F_MATCH
+NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x200, 0x400, 0x800
+NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
+
+# extended acknowledgements
+NLMSGERR_ATTR_MSG = 1
+
+# struct nlattr
+NLA_HDRLEN = 4
+NLA_F_NESTED = 0x8000
+NLA_TYPE_MASK = 0x3FFF
+
+# struct nfgenmsg
+NFGENMSG_LEN = 4
+NFNETLINK_V0 = 0

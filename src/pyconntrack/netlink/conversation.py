@@ -1,0 +1,316 @@
+"""Conversations with the kernel, without I/O: generators that the drivers run.
+
+A conversation yields *bytes* to have them sent and :data:`RECV` to be sent the next datagram; a
+stream yields besides what is for the caller (a :class:`Batch` of a dump).  The return value is the
+result.  They are composed by ``yield from``, and run by :mod:`.driver`, which waits, and by
+:mod:`pyconntrack.client.listener`, which does not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from struct import Struct
+
+from ..errors import DecodeError, DumpInterrupted, kernel_error
+from .constants import (
+    NLM_F_ACK,
+    NLM_F_ACK_TLVS,
+    NLM_F_DUMP,
+    NLM_F_DUMP_INTR,
+    NLM_F_MULTI,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    NLMSG_HDRLEN,
+)
+from .messages import read_errno, read_ext_ack, split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from typing import Final, Literal, Protocol, TypeVar
+
+    E = TypeVar("E")
+    T = TypeVar("T")
+    Effect = bytes | Literal["recv"]
+    #: what sends, receives, and has a ``T`` for its result
+    Conversation = Generator[Effect, bytes, T]
+    #: a conversation that emits each ``E`` to its caller
+    Stream = Generator[Effect | E, bytes, T]
+
+    class Request(Protocol):
+        """What becomes a message when it is given a number."""
+
+        def message(self, seq: int, flags: int = 0, /) -> bytes:
+            """Return the message with number ``seq`` and ``flags`` beside its own."""
+
+
+#: the effect "give me the next datagram"
+RECV: Final = "recv"
+#: messages and bytes of one send: 64 to 1,024 are alike, and 256 errors fit the receive buffer
+BATCH_MESSAGES = 256
+BATCH_BYTES = 128 * 1024
+
+_DONE = Struct("=HHI")
+#: the flags that the message may carry besides
+_VARIANTS = (0, NLM_F_DUMP_INTR, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR | NLM_F_ACK_TLVS)
+_LAST = {kind.to_bytes(2, sys.byteorder) for kind in (NLMSG_ERROR, NLMSG_DONE)}
+_DONE_TAIL = 256
+
+
+class Batch:
+    """A part of a dump: the messages in ``data[:end]``, back to back, all proven to be framed."""
+
+    __slots__ = ("data", "end")
+
+    data: bytes
+    end: int
+
+    def __init__(self, data: bytes, end: int) -> None:
+        self.data, self.end = data, end
+
+
+class Failure:
+    """One refused request of a batch: its ``index``, the kernel's ``errno`` and ``ext_ack``."""
+
+    __slots__ = ("errno", "ext_ack", "index")
+
+    index: int
+    errno: int
+    ext_ack: str
+
+    def __init__(self, index: int, errno: int, ext_ack: str) -> None:
+        self.index, self.errno, self.ext_ack = index, errno, ext_ack
+
+
+def sequence() -> int:
+    """Return a first sequence number: random, so that no payload can imitate a frame of ours."""
+    return int.from_bytes(os.urandom(4)) >> 1 | 1
+
+
+def gather(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Join batches until there are ``size`` bytes; the last may be smaller.
+
+    What was received before ``batches`` raises an error comes before it.
+    """
+    window = Window(size)
+    try:
+        for part in batches:
+            yield from window.add(part)
+    except Exception:
+        yield from window.rest()
+        raise
+    yield from window.rest()
+
+
+class Window:
+    """The batches of one window of ``size`` bytes: what :func:`gather` is made of."""
+
+    __slots__ = ("_parts", "_size", "_wanted")
+
+    def __init__(self, size: int) -> None:
+        self._wanted = size
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: Batch) -> Iterator[Batch]:
+        """Add one batch; yield all that was added where that is enough."""
+        self._parts.append(part.data[: part.end])
+        self._size += part.end
+        if self._size >= self._wanted:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[Batch]:
+        """Yield what was added since the last window was full, if anything was."""
+        if self._parts:
+            joined = Batch(b"".join(self._parts), self._size)
+            self._parts, self._size = [], 0
+            yield joined
+
+
+def dump(
+    request: Request, operation: str, *, on_interrupt: str = "raise"
+) -> Stream[Batch, bool]:  # fmt: skip
+    """Emit a :class:`Batch` for each datagram of a dump; return whether it was interrupted.
+
+    ``on_interrupt``: "raise" (:class:`DumpInterrupted`, at the end) or "accept".
+    Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
+    """
+    answer = Answer(request, operation)
+    while (batch := (yield from answer.next())) is not None:
+        yield batch
+    if answer.interrupted and on_interrupt == "raise":
+        raise DumpInterrupted(f"{operation}: the table changed meanwhile")
+    return answer.interrupted
+
+
+class Answer:
+    """What the kernel answers a dump ``request`` with, batch by batch.
+
+    ``interrupted``: whether the table changed meanwhile (NLM_F_DUMP_INTR), known at the end.
+    """
+
+    __slots__ = ("_done_at", "_operation", "_request", "_rest", "interrupted")
+
+    def __init__(self, request: Request, operation: str) -> None:
+        self._request, self._operation = request, operation
+        self._done_at: DoneAt | None = None
+        self._rest = b""  # what ends the dump, behind the last batch
+        self.interrupted: bool = False
+
+    def next(self) -> Conversation[Batch | None]:
+        """Return the next batch, a datagram; None at the end.
+
+        The first call sends the request.  Raises :class:`~pyconntrack.errors.KernelError` for a
+        refusal, after the last batch.
+        """
+        if self._done_at is None:
+            seq = sequence()
+            self._done_at = DoneAt(seq)
+            yield self._request.message(seq, NLM_F_DUMP)
+        if not self._rest:
+            data = yield RECV
+            end = self._done_at(data)
+            if end is None:
+                return Batch(data, len(data))
+            self._rest = data[end:]
+            if end:
+                return Batch(data[:end], end)
+        _, length, kind, flags, _ = next(split(self._rest))
+        errno = read_errno(self._rest, 0, length)
+        if errno:
+            ext_ack = read_ext_ack(self._rest, 0, length, flags, kind == NLMSG_DONE)
+            raise kernel_error(errno, self._operation, ext_ack)
+        self.interrupted = bool(flags & NLM_F_DUMP_INTR)
+        return None
+
+    def whole(self) -> Conversation[list[Batch]]:
+        """Return all batches."""
+        batches: list[Batch] = []
+        while (batch := (yield from self.next())) is not None:
+            batches.append(batch)
+        return batches
+
+
+class DoneAt:
+    """Find the message that ends the dump with sequence number ``seq``.
+
+    Only the first message and the tail are looked at: a DONE follows the last message of a dump,
+    or comes alone, and ``seq`` is not to be guessed by who writes payloads.
+    """
+
+    __slots__ = ("_marks",)
+
+    def __init__(self, seq: int) -> None:
+        self._marks = [_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq) for flags in _VARIANTS]
+
+    def __call__(self, data: bytes | memoryview) -> int | None:
+        """Return where it begins in the datagram ``data``; None where it is not there.
+
+        Raises :class:`~pyconntrack.errors.DecodeError` for a datagram without a header.
+        """
+        if len(data) < NLMSG_HDRLEN:
+            raise DecodeError(f"a datagram of {len(data)} bytes")
+        if bytes(data[4:6]) in _LAST:
+            return 0
+        tail = bytes(data[-_DONE_TAIL:])
+        for mark in self._marks:
+            at = tail.rfind(mark)
+            if at >= 4:
+                return len(data) - len(tail) + at - 4
+        return None
+
+
+def ask(request: Request, operation: str) -> Conversation[list[bytes]]:
+    """Send one request; return the messages that the kernel answered with.
+
+    Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
+    """
+    seq = sequence()
+    yield request.message(seq, NLM_F_ACK)
+    answers: list[bytes] = []
+    while True:
+        data = yield RECV
+        for pos, length, kind, flags, number in split(data):
+            if number != seq:
+                continue  # the tail of an earlier conversation that was given up
+            if kind == NLMSG_ERROR:
+                if failure := refused(data, pos, length, flags, 0):
+                    raise kernel_error(failure.errno, operation, failure.ext_ack)
+                return answers
+            if kind == NLMSG_DONE:
+                return answers
+            answers.append(data[pos : pos + length])
+
+
+def batch(
+    requests: Sequence[Request],
+) -> Conversation[tuple[list[Failure], list[tuple[int, bytes]]]]:
+    """Send many requests, hundreds at once; return (failures, answers).
+
+    ``failures``: a :class:`Failure` for each refused request; ``answers``: (index, message) of
+    what the kernel sent back.  Only the last request of a send asks for an acknowledgement: the
+    kernel works in order, so whatever drew no error by then was done.
+    """
+    failures: list[Failure] = []
+    answers: list[tuple[int, bytes]] = []
+    seq = sequence() & 0x3FFFFFFF
+    for data, last, _ in sends(one.message(number) for number, one in enumerate(requests, seq)):
+        failures += yield from sent(data, last, seq, answers)
+    return failures, answers
+
+
+def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failure | None:
+    """Return the failure that an NLMSG_ERROR message reports; None for an acknowledgement."""
+    errno = read_errno(data, pos, length)
+    if not errno:
+        return None
+    return Failure(index, errno, read_ext_ack(data, pos, length, flags, done=False))
+
+
+def sends(messages: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the data of each send of ``messages``, whose last one then asks for an
+    acknowledgement, the sequence number of that one, and how many messages it has."""
+    parts: list[bytes] = []
+    size = 0
+    for part in messages:
+        if len(parts) == BATCH_MESSAGES or size >= BATCH_BYTES:
+            yield _acknowledged(parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part)
+    if parts:
+        yield _acknowledged(parts)
+
+
+def _acknowledged(parts: list[bytes]) -> tuple[bytes, int, int]:
+    last = parts[-1]
+    flags = int.from_bytes(last[6:8], sys.byteorder) | NLM_F_ACK
+    parts[-1] = last[:6] + flags.to_bytes(2, sys.byteorder) + last[8:]
+    return b"".join(parts), int.from_bytes(last[8:12], sys.byteorder), len(parts)
+
+
+def sent(
+    data: bytes, last: int, first: int = 0, answers: list[tuple[int, bytes]] | None = None
+) -> Conversation[list[Failure]]:
+    """Send ready messages at once; return a :class:`Failure` for each refused one.
+
+    The last message has the number ``last``, and it alone asks for an acknowledgement.  Each
+    ``index`` is a number counted from ``first``.  Add (index, message) of what the kernel sent
+    back to ``answers``.
+    """
+    yield data
+    failures: list[Failure] = []
+    sentinel = False
+    while not sentinel:
+        answer = yield RECV
+        for pos, length, kind, flags, number in split(answer):
+            if not first <= number <= last:
+                continue
+            if kind == NLMSG_ERROR:
+                if failure := refused(answer, pos, length, flags, number - first):
+                    failures.append(failure)
+                sentinel |= number == last
+            elif answers is not None:
+                answers.append((number - first, answer[pos : pos + length]))
+    return failures

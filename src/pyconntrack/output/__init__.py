@@ -1,1 +1,0 @@
-"""Writers: each format is an ordered table of pieces (:mod:`.pieces`), compiled per layout."""

@@ -1,1 +1,0 @@
-"""The netlink wire: constants, message frames and attributes, and nothing that knows conntrack."""
