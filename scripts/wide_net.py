@@ -1,4 +1,4 @@
-"""Record what a conntrack(8) does with thousands of command lines, for tests/test_wide_net.py.
+"""Record what a conntrack(8) does with thousands of command lines, for tests/cli/test_recorded.py.
 
 Each as root in a fresh network namespace (``unshare -n``), from the root of the project:
 
