@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: module and function of each verb
 _FLOWS = {
     "list": ("list", "show"), "get": ("single", "get"), "create": ("single", "create"),
-    "add": ("single", "add"), "update": ("change", "update"), "delete": ("change", "delete"),
+    "add": ("single", "add"), "update": ("update", "update"), "delete": ("delete", "delete"),
     "flush": ("single", "flush"), "count": ("counters", "count"), "stats": ("counters", "stats"),
     "event": ("events", "watch"), "load": ("restore", "load"),
 }  # fmt: skip

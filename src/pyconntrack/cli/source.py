@@ -13,6 +13,7 @@ from ..thresholds import (
     CHANGED_BYTES,
     FEW_CHANGED,
     FEW_LISTED,
+    HIDDEN,
     MANY,
     MANY_BYTES,
     MANY_CHANGED,
@@ -67,9 +68,21 @@ def dumps(
         request = ask.dump(command.table, family or command.family, payload, zero=zero)
         # an update, which heeds no id, wants its entries young: as columns from the first one on
         many = size >= least and (not payload or command.verb == "update")
-        if many and use is CHANGE and available():
-            from ..columnar import selection  # noqa: F401 - before the first entry is seen, which must not age
-        yield Entries(request, use if many or size >= MANY else few), 0 if many else worth
+        if many and use is CHANGE:
+            _columns()  # before the first entry is seen, which must not age
+        entries = Entries(request, use if many or size >= MANY else few)
+        if size >= HIDDEN and use is CHANGE:
+            many = _columns()
+        yield entries, 0 if many else worth
+
+
+def _columns() -> bool:
+    """Import what columns need; return whether they can be used."""
+    if not available():
+        return False
+    from ..columnar import selection  # noqa: F401
+
+    return True
 
 
 def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:

@@ -76,7 +76,7 @@ def flush(runner: Runner, command: Command) -> int:
     """-F: empties the table."""
     if command.family or "undo" in command.opts or "dry_run" in command.opts:
         # a kernel without the flush of one family would empty the whole table
-        from .change import flush as run
+        from .delete import flush as run
 
         return run(runner, command)
     call(runner.transport, converse(ask.flush(), "flushing"))

@@ -1,9 +1,4 @@
-"""-D, -U and the careful -F: find entries, then a request for each, many to a send.
-
-An entry that vanished meanwhile is no error, a refusal is reported.  The table is gone through
-window by window: each is found, written to the undo file and changed before the next, so memory
-does not grow with the table, and little time passes between seeing an entry and changing it.
-"""
+"""-U: changes all flows that match, and shows them as they are then."""
 
 from __future__ import annotations
 
@@ -16,33 +11,25 @@ from ...ctnetlink.moulds import make
 from ...ctnetlink.schema import CONNTRACK
 from ...netlink.conversation import batch
 from ...netlink.driver import call
-from ...netlink.socket import Transport
-from ...thresholds import CHANGE, GETS, LISTING
+from ...thresholds import GETS, LISTING
 from ..attributes import changes
-from ..console import complain, failure
-from ..filters import predicate
-from ..progress import Progress
-from ..selection import Document, Messages, of_messages, select, selections, writer_of
+from ..change import Change
+from ..console import complain
+from ..selection import Document, Messages, of_messages, select, writer_of
 from ..source import Entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
     from typing import Any
 
     from ...columnar.selection import Columns, Keys
     from ...ctnetlink.layout import Layout
-    from ...netlink.conversation import Failure
-    from ..filter_file import Lines
     from ..parser import Command
     from ..program import Runner
     from ..selection import Selection
-    from ..undo import WayBack
 
     Item = tuple[Layout, bytes]
 
-#: options of -F that have it report entries
-_CAREFUL = {"undo", "dry_run"}
 #: fields that an update changes, by option, each with those that must come along
 _FIELDS = {
     "timeout": ("timeout",), "mark": ("mark",), "tcp_state": ("tcp_state",),
@@ -52,134 +39,9 @@ _FIELDS = {
 }  # fmt: skip
 
 
-class _Change:
-    """One command's change: its socket, what the kernel refused, how many entries were done."""
-
-    def __init__(self, runner: Runner, command: Command) -> None:
-        self.runner, self.command = runner, command
-        self.errors: dict[str, int] = {}
-        wanted = "progress" in command.opts
-        self.progress = Progress(wanted, shared=runner.out.terminal)
-        self.undo: WayBack | None = None
-        self._transport: Transport | None = None
-
-    @property
-    def transport(self) -> Transport:
-        """The socket of the changes, opened for the first."""
-        if self._transport is None:
-            self._transport = Transport(rcvbuf=4 << 20)
-        return self._transport
-
-    def windows(self, lines: Lines | None = None) -> Iterator[Selection]:
-        """Return the entries that the command is about."""
-        node = predicate(self.command)
-        return selections(self.runner, self.command, node, CHANGE, lines, self.progress)
-
-    def keep(self, chosen: Selection) -> bool:
-        """Write the way back of what is about to be changed; False where nothing may be."""
-        text = self.undo.keep(chosen) if self.undo is not None else ""
-        if text:
-            self.errors[text] = 1
-        return not text
-
-    def done(
-        self, chosen: Selection, failures: list[tuple[int, Failure]], passed: Collection[int] = ()
-    ) -> Selection:
-        """Return the entries that were changed; count what the kernel refused.
-
-        A vanished entry is no error, nor is what draws an errno of ``passed``.
-        """
-        for _, bad in failures:
-            if bad.errno != errno.ENOENT and bad.errno not in passed:
-                text = failure(bad.errno, bad.ext_ack)
-                self.errors[text] = self.errors.get(text, 0) + 1
-        return chosen.without([place for place, _ in failures])
-
-    def close(self) -> None:
-        """End the progress and close the socket."""
-        self.progress.close()
-        if self._transport is not None:
-            self._transport.close()
-
-    def finish(self, count: int, what: str, *, none: int = 1) -> int:
-        """Report errors and the summary; return the exit code, ``none`` where nothing matched."""
-        self.close()
-        for text, number in self.errors.items():
-            complain(text if number == 1 else f"{text} ({number} entries)")
-        if count or not self.errors:
-            self.runner.summary(count, what)
-        return 1 if self.errors else 0 if count else none
-
-
-# ---- deleting -----------------------------------------------------------------------------------
-
-
-def delete(runner: Runner, command: Command) -> int:
-    """-D: all flows that match, each by its tuple and id."""
-    lines = None
-    if "from_file" in command.opts:
-        from ..filter_file import Lines
-
-        lines = Lines.read(str(command.opts["from_file"]))
-    return _delete(_Change(runner, command), lines, none=1)
-
-
-def flush(runner: Runner, command: Command) -> int:
-    """-F of one family, with --undo or --dry-run: the entries that are found, one by one."""
-    return _delete(_Change(runner, command), None, none=0)
-
-
-def _delete(change: _Change, lines: Lines | None, *, none: int) -> int:
-    opts = change.command.opts
-    document = Document(change.runner.out, writer_of(change.command, "-D"))
-    dry = "dry_run" in opts
-    expectations = None
-    if "undo" in opts and not dry:
-        from .. import undo
-
-        change.undo = undo.WayBack(str(opts["undo"]), undo.deleted())
-        expectations = undo.Expectations(change.transport)
-    # -F prints no entries unless it is to say what it would do
-    shown = dry or change.command.verb == "delete"
-    kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
-    count = 0
-    for part in change.windows(lines):
-        if dry:
-            done = part
-        elif change.keep(part):
-            done = change.done(part, call(change.transport, part.requests(kind)))
-        else:
-            break
-        if lines is not None:
-            lines.count(done.hits)
-        if expectations is not None:
-            expectations.add(done)
-        if shown:
-            document.add(done)
-        count += done.count
-    if shown:
-        document.close()
-    would = "would be deleted (nothing was changed)"
-    what = f"flow entries {would if dry else 'have been deleted'}"
-    if expectations is not None and (lost := expectations.lost()):
-        complain(f"WARNING: {lost} expectations ended with their masters; "
-                 "--undo does not hold them")  # fmt: skip
-    if change.command.verb == "flush" and not change.errors and not opts.keys() & _CAREFUL:
-        change.close()
-        complain("connection tracking table has been emptied.")
-        return 0
-    code = change.finish(count, what, none=none)
-    if lines is not None:
-        lines.report("would be deleted" if dry else "deleted")
-    return code
-
-
-# ---- updating -----------------------------------------------------------------------------------
-
-
 def update(runner: Runner, command: Command) -> int:
     """-U: changes all flows that match, and shows them as they are then."""
-    change = _Change(runner, command)
+    change = Change(runner, command)
     document = Document(runner.out, writer_of(command))
     if "dry_run" in command.opts:
         for part in change.windows():
@@ -277,7 +139,7 @@ def _relabelled(was: bytes, labels: bytes, mask: bytes) -> bytes | None:
 class _Shown:
     """Shows updated entries as they are now: each asked for anew, or many by a second dump."""
 
-    def __init__(self, change: _Change, document: Document) -> None:
+    def __init__(self, change: Change, document: Document) -> None:
         self._change, self._document = change, document
         self._messages: list[Messages] = []
         self._columns: list[Columns] = []
