@@ -269,15 +269,17 @@ STATS_EXP_CPU = _rows(
 )
 
 
-def leaves(rows: Rows, prefix: str = "", part: str = "") -> Iterator[tuple[str, str, Attr]]:
-    """Yield (public name, tuple or counters that it lies in or "", row) of every leaf, in order."""
+def leaves(rows: Rows, prefix: str = "", part: str = "") -> list[tuple[str, str, Attr]]:
+    """Return (public name, tuple or counters that it lies in or "", row) of each leaf, in order."""
+    found: list[tuple[str, str, Attr]] = []
     for row in rows.values():
         if isinstance(row, Attr):
-            yield prefix + row.name, part, row
+            found.append((prefix + row.name, part, row))
         else:
             name = prefix + row.name + "_" if row.name else prefix
             inner = name[:-1] if row.rows is TUPLE or row.rows is COUNTERS else part
-            yield from leaves(row.rows, name, inner)
+            found += leaves(row.rows, name, inner)
+    return found
 
 
 def names(rows: Rows, uses: int) -> tuple[str, ...]:
