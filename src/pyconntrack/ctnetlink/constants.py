@@ -1,7 +1,7 @@
 """Kernel constants of ctnetlink, in the kernel's own spelling.
 
 Sources: linux/netfilter/nfnetlink_conntrack.h, linux/netfilter/nf_conntrack_common.h.  Attribute
-numbers are not here: they stand once, in :mod:`.schema`.
+numbers are in :mod:`.schema` only.
 """
 
 AF_INET, AF_INET6 = 2, 10
@@ -33,10 +33,10 @@ CTA_FILTER_F_ICMP_TYPE, CTA_FILTER_F_ICMP_CODE, CTA_FILTER_F_ICMP_ID = 64, 128, 
 
 
 def ct_msg(kind: int) -> int:
-    """The nlmsg_type of a conntrack message (``IPCTNL_MSG_CT_*``)."""
+    """Return the nlmsg_type of a conntrack message (``IPCTNL_MSG_CT_*``)."""
     return NFNL_SUBSYS_CTNETLINK << 8 | kind
 
 
 def exp_msg(kind: int) -> int:
-    """The nlmsg_type of an expectation message (``IPCTNL_MSG_EXP_*``)."""
+    """Return the nlmsg_type of an expectation message (``IPCTNL_MSG_EXP_*``)."""
     return NFNL_SUBSYS_CTNETLINK_EXP << 8 | kind

@@ -1,6 +1,6 @@
-"""One value of one field: from what a user writes to what the wire carries, and back.
+"""Convert the value of a field from what a user writes to what the wire carries, and back.
 
-An error names the field and what would be right.
+Errors name the field and the values that are accepted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NUMBERS = {
 
 
 def shown(value: object) -> str:
-    """Return ``value`` as a message shows it, cut where it is long."""
+    """Return ``value`` as text for an error message, cut if it is long."""
     text = repr(value) if not isinstance(value, (str, bytes)) else repr(value[:60])
     return text if len(text) <= 60 else text[:60] + "..."
 
@@ -55,8 +55,7 @@ def shown(value: object) -> str:
 
 
 def to_raw(rows: tuple[Attr, ...], name: str, value: Any) -> Any:
-    """Return the raw value of a user's; raise RequestError, which names the field and what would
-    be right."""
+    """Return the raw value of a user's ``value``; raise RequestError if it does not fit."""
     kind = rows[0].kind
     if kind.number:
         if value.__class__ is int and 0 <= value <= kind.limit:
@@ -117,7 +116,7 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
 
 
 def packed(value: object, name: str) -> bytes:
-    """Return an address packed, from text, packed bytes or an ``ipaddress`` value."""
+    """Return a packed address from text, packed bytes or an ``ipaddress`` value."""
     if isinstance(value, str):
         family = AF_INET6 if ":" in value else AF_INET
         try:
@@ -132,7 +131,7 @@ def packed(value: object, name: str) -> bytes:
 
 
 def family_number(value: Any) -> int:
-    """Return a layer 3 family, from its number or word; 0 for None."""
+    """Return the number of a layer 3 family given by number or word; 0 for None."""
     if value is None:
         return 0
     if isinstance(value, str):
@@ -174,7 +173,7 @@ def words_of(words: Mapping[int, str], value: int) -> list[str | int]:
 
 
 def json_converter(row: Attr) -> Callable[[Any], Any] | None:
-    """Return what makes the JSON value of a field of its raw value; None: it is the raw value."""
+    """Return the function from raw to JSON values of a field; None if both are the same."""
     words = row.words
     if not row.kind.number:
         return _FORMS[row.kind][1]
@@ -185,8 +184,8 @@ def json_converter(row: Attr) -> Callable[[Any], Any] | None:
     return lambda value: words.get(value, value)
 
 
-#: kind -> what makes the raw value of a user's (with the field's name), and the JSON value of a
-#: raw one; numbers have vocabularies instead
+#: kind -> functions from a user's value (and the field's name) to the raw one, and from the raw
+#: value to JSON; numbers have vocabularies instead
 _FORMS: dict[Kind, tuple[Callable[[Any, str], Any], Callable[[Any], Any]]] = {
     IPV4: (packed, address),
     IPV6: (packed, address),

@@ -1,6 +1,6 @@
-"""Values to messages: attributes written in kernel order, by the rows of the schema.
+"""Encode values as attributes, in kernel order, by the rows of the schema.
 
-Addresses are packed bytes, texts str, the rest int; bytes of the right size are taken as they are.
+Numbers are int, texts str or bytes, addresses packed, all else bytes (HOST32 also int).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def encode(rows: Rows, values: Mapping[str, Any], family: int = 0) -> bytes:
-    """The attributes of `values` (field name -> raw value); None counts as absent.
+    """Return the attributes of ``values`` (field name -> raw value); None counts as absent.
 
-    `family` picks among rows bound to one.  Raises :class:`RequestError` for a value that does
-    not fit its row and for a name that no row has.
+    ``family`` selects among rows bound to one.  Raises :class:`RequestError` for a value that does
+    not fit its row and for an unknown name.
     """
     todo = {name: value for name, value in values.items() if value is not None}
     payload = _encode(rows, todo, family, "")
@@ -61,7 +61,7 @@ def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes
 
 
 def _instead(rows: Rows, row: Attr, protocol: int | None, prefix: str) -> str:
-    """Return what a tuple of `protocol` has where `row` is a field of other protocols."""
+    """Return, for an error message, what a tuple of ``protocol`` has instead of ``row``."""
     if protocol is None:
         return f"only together with {prefix}proto"
     word = vocabulary.PROTO.get(protocol, f"protocol {protocol}")
@@ -72,7 +72,7 @@ def _instead(rows: Rows, row: Attr, protocol: int | None, prefix: str) -> str:
 
 
 def pack(row: Attr, value: Any, name: str) -> bytes:
-    """The payload of one attribute; :class:`RequestError` names the field and what would fit."""
+    """Return the payload of one attribute; raise RequestError if ``value`` does not fit."""
     kind = row.kind
     if kind.number:
         if not isinstance(value, int):

@@ -1,19 +1,18 @@
-"""Event streams, without I/O: what an event is, and the conversation that loses count of none.
+"""Event streams, without I/O: the kinds of events, and a conversation that counts every loss.
 
-Once a netlink socket overflows, the kernel drops all that comes until the queue has been read to
-its end.  It raises ENOBUFS once, before the older events that still wait, and counts each event
+Once a netlink socket overflows, the kernel drops all further events until the queue has been read
+to its end.  It raises ENOBUFS once, before the older events that still wait, and counts each event
 that it drops (SO_MEMINFO).  So the counter is read whenever the queue has been read to its end,
-which is where the gap is, and each movement becomes an :class:`~pyconntrack.EventsLost`.  ENOBUFS
-without a movement is a loss of unknown number: the kernel had no memory to make the event of.
+which is where the gap is, and each increase becomes an :class:`~pyconntrack.EventsLost`.  ENOBUFS
+without an increase is a loss of unknown number: the kernel had no memory for the event.
 
-The effects, beside those of :mod:`pyconntrack.netlink.conversation`, which go to a socket of their
-own:
+The effects, in addition to those of :mod:`pyconntrack.netlink.conversation`, which use a socket of
+their own:
 
-- POLL: the next of the event socket, None where nothing waits, LOST where the kernel raised
-  ENOBUFS;
-- WAIT: something to read; answered with False, the stream ends;
-- DROPS: the socket's drop counter (32 bits, it may wrap);
-- :class:`Grow`: a larger receive buffer.
+- POLL: receive from the event socket; the answer is None if nothing waits, LOST after ENOBUFS;
+- WAIT: wait until there is something to read; the answer False ends the stream;
+- DROPS: read the socket's drop counter (32 bits, it may wrap);
+- :class:`Grow`: enlarge the receive buffer.
 
 Source: netlink_overrun, netlink_rcv_wake, netlink_set_err (net/netlink/af_netlink.c).
 """
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from ..netlink.socket import Transport
     from .predicates import Node
 
-    #: a conversation with an event socket, which emits each ``E`` and has a ``T`` for its result
+    #: a conversation with an event socket; it emits each ``E``, and its result is a ``T``
     Watch = Generator[Effect | Literal["poll", "wait", "drops"] | "Grow" | E, Any, T]
 
 POLL: Final = "poll"
@@ -51,12 +50,12 @@ GROUPS = {
     "exp_destroy": c.NFNLGRP_CONNTRACK_EXP_DESTROY,
 }
 FLOW_GROUPS = ("new", "update", "destroy")
-#: what a datagram that waits is charged with at least, in bytes (struct sk_buff and its data)
+#: the least that a waiting datagram takes of the buffer, in bytes (struct sk_buff and its data)
 _LEAST = 512
 
 
 class Grow:
-    """The effect "make the receive buffer ``size`` bytes"."""
+    """The effect that sets the receive buffer to ``size`` bytes."""
 
     __slots__ = ("size",)
 
@@ -65,7 +64,7 @@ class Grow:
 
 
 def kind_of(kind: int, flags: int) -> str:
-    """Return new, update or destroy, by the message type and the flags of an event."""
+    """Return "new", "update" or "destroy" for the message type and the flags of an event."""
     # IPCTNL_MSG_EXP_DELETE is the same number
     if kind & 0xFF == c.IPCTNL_MSG_CT_DELETE:
         return "destroy"
@@ -73,9 +72,9 @@ def kind_of(kind: int, flags: int) -> str:
 
 
 def messages(data: bytes) -> Iterator[tuple[bytes, str]]:
-    """Yield each event of a datagram: the message, and what :func:`kind_of` calls it.
+    """Yield each event of a datagram: the message and its :func:`kind_of`.
 
-    Raises :class:`DecodeError` where a length does not fit.
+    Raises :class:`DecodeError` if a length does not fit.
     """
     for pos, length, kind, flags, _ in split(data):
         if kind >= c.NFNL_SUBSYS_CTNETLINK << 8:
@@ -84,7 +83,7 @@ def messages(data: bytes) -> Iterator[tuple[bytes, str]]:
 
 
 def subscribe(transport: Transport, groups: Iterable[int], node: Node | None) -> None:
-    """Join ``groups``, on a socket that is spared what ``node`` surely is false of."""
+    """Join ``groups``; the kernel withholds events for which ``node`` is surely false."""
     if node is not None:
         from .socket_filter import program
 
@@ -94,12 +93,12 @@ def subscribe(transport: Transport, groups: Iterable[int], node: Node | None) ->
 
 
 class EventStream:
-    """The conversation with an event socket of which nothing was read so far.
+    """The conversation with a new event socket.
 
-    It emits what ``read`` makes of each answer to POLL, an :class:`~pyconntrack.EventsLost` for
-    each loss, and a :class:`DecodeError` in place of what cannot be read.  ``rcvbuf``: the size of
+    It emits the items of ``read`` for each answer to POLL, an :class:`~pyconntrack.EventsLost` for
+    each loss, and a :class:`DecodeError` in place of a malformed message.  ``rcvbuf``: the size of
     the receive buffer in bytes, doubled after each loss up to ``max_rcvbuf``.  ``exact``: whether
-    all that the socket is given is wanted; otherwise a count of losses is an upper bound.
+    every event of the socket is wanted; if not, a count of losses is an upper bound.
     """
 
     def __init__(
@@ -124,28 +123,28 @@ class EventStream:
                 return
 
     def begin(self) -> Watch[Any, None]:
-        """Do what comes before the first event."""
+        """Prepare, before the first event."""
         yield from ()
 
     def recover(self) -> Watch[Any, None]:
-        """Do what a loss asks for; all that waited before it has been read."""
+        """Recover from a loss; all that waited before it has been read."""
         yield from ()
 
     def waiting(self) -> int:
-        """Return how many datagrams can wait in the receive buffer at most."""
-        return 2 * self.rcvbuf // _LEAST + 1  # the kernel doubles what it is asked for
+        """Return the largest number of datagrams that fit the receive buffer."""
+        return 2 * self.rcvbuf // _LEAST + 1  # the kernel doubles the requested size
 
     def settle(self, ahead: int = -1) -> Watch[Any, bool]:
         """Read until nothing waits, or ``ahead`` datagrams; return whether any was lost.
 
-        After a loss all that waited before it has been read: it ends after as many datagrams as
-        there can have been, so that a loss is reported even where the queue is never empty.
+        After a loss it reads as many datagrams as can have waited before it, so that a loss is
+        reported even if the queue is never empty.
         """
         lost = False
         while ahead:
             data = yield POLL
             if data is LOST:
-                if lost:  # the gap before this one lies behind us
+                if lost:  # the gap before this one has been passed
                     yield from self.count()
                 lost = self.error = True
                 if self.rcvbuf < self.max_rcvbuf:
@@ -168,7 +167,7 @@ class EventStream:
         return (yield from self.count()) or lost
 
     def count(self) -> Watch[EventsLost, bool]:
-        """Report what was dropped since the last call; return whether anything was."""
+        """Report the events dropped since the last call; return whether there were any."""
         now = yield DROPS
         count, self.drops = (now - self.drops) & 0xFFFFFFFF, now
         if count:

@@ -1,4 +1,4 @@
-"""The schema by name: which fields there are, and which of them JSON keeps in objects."""
+"""The fields of the schema by name, and the JSON objects that hold them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def flatten(rows: Rows) -> dict[str, tuple[Attr, ...]]:
-    """Return the schema rows of ``rows`` that carry each public field name."""
+    """Return public field name -> the leaves of ``rows`` that carry it."""
     found: dict[str, tuple[Attr, ...]] = {}
     for name, _, row in leaves(rows):
         found[name] = (*found.get(name, ()), row)
@@ -19,7 +19,7 @@ def flatten(rows: Rows) -> dict[str, tuple[Attr, ...]]:
 
 #: id of the rows -> field name -> schema rows
 FIELDS = {id(rows): flatten(rows) for rows in (CONNTRACK, EXPECT, TUPLE)}
-#: what tells connections apart, in one direction: the order of Tuple's parameters
+#: the fields of a tuple, in the order of Tuple's parameters
 TUPLE_NAMES = tuple(FIELDS[id(TUPLE)])
 #: id of the rows -> field name -> the JSON object it lies in, or ""
 GROUPS = {

@@ -1,9 +1,9 @@
 """Entries as JSON: numbers as numbers, addresses and words as text.
 
-The fields of tuples and counters lie in objects of their own (``orig``, ``reply``, ``master``...),
-all others beside them under their schema names; absent is absent.
+Tuples and their counters are objects (``orig``, ``reply``, ``master``...); all other fields are
+members under their schema names; absent fields are left out.
 
-``conntrack -o json`` writes the same, and ``conntrack -R`` reads it.
+``conntrack -o json`` writes this form, and ``conntrack -R`` reads it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def plain(layout: Layout, message: bytes) -> dict[str, Any]:
-    """Return a proven message in its JSON form."""
+    """Return the JSON form of a proven message."""
     plan = layout.writers.get(plain)
     if plan is None:
         plan = layout.writers[plain] = _plan(layout)
@@ -66,10 +66,10 @@ def _plan(layout: Layout) -> tuple[dict[str, str], list[str], list[Any]]:
 
 
 class Reading:
-    """What a JSON form says of an entry.
+    """An entry as read from its JSON form.
 
-    ``values``: field name -> raw value; ``family``: 2, 10, or 0 where nothing says it;
-    ``unknown``: the attributes that the schema lacks; ``ignored``: the members that no field has.
+    ``values``: field name -> raw value; ``family``: 2, 10, or 0 if unknown; ``unknown``: attributes
+    that the schema lacks; ``ignored``: members that are no fields.
     """
 
     __slots__ = ("family", "ignored", "unknown", "values")
@@ -82,11 +82,11 @@ class Reading:
 
 
 def read(data: object, rows: Rows) -> Reading:
-    """Return what the JSON form ``data`` of an entry with the schema ``rows`` says.
+    """Return the entry with the schema ``rows`` whose JSON form is ``data``.
 
-    Words may be in any case, and numbers; a flag field a word, a number, or a list of both; null
-    counts as absent.  Raises RequestError for a value that does not fit and for a member that
-    looks like a known one misspelt; others that are not known are left out.
+    Words may be in any case, or numbers; a flag field may be a word, a number, or a list of both;
+    null counts as absent.  Raises RequestError for a value that does not fit and for a member that
+    resembles a known one; other unknown members are ignored.
     """
     if not isinstance(data, dict):
         raise RequestError(f"an object is wanted, not {shown(data)}")

@@ -1,4 +1,4 @@
-"""The kinds of value an attribute can carry: width, struct code, and how each is packed.
+"""The kinds of values of attributes: width, struct code, and how each is packed.
 
 All numbers of ctnetlink are in network byte order, except kind HOST32.
 """
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Kind:
     """A kind of value.
 
-    `size`: bytes on the wire, 0 where it varies; `code`: the struct code in a big-endian struct
-    ("" where the size varies: ``s`` then); `number`: whether the value is an int, from 0 to
-    `limit`.
+    ``size``: bytes on the wire, 0 where it varies; ``code``: the struct code in a big-endian struct
+    ("" where the size varies: ``s`` then); ``number``: whether the value is an int, from 0 to
+    ``limit``.
     """
 
     __slots__ = ("code", "limit", "name", "number", "size")
@@ -54,7 +54,7 @@ def address(raw: bytes) -> str:
 
 
 def bits_of(value: int) -> Iterator[int]:
-    """Yield the numbers of the bits that are set, from the lowest on."""
+    """Yield the numbers of the bits that are set, in ascending order."""
     while value:
         low = value & -value
         yield low.bit_length() - 1
@@ -65,19 +65,19 @@ LABEL_BYTES = 16  # NF_CT_LABELS_MAX_SIZE
 
 
 def label_place(number: int) -> tuple[int, int]:
-    """Return the byte of a bitmap on the wire (words of the host) and the bit that a label has."""
+    """Return (byte offset, bit) of a label in a bitmap on the wire (64 bit words of the host)."""
     byte, bit = divmod(number, 8)
     return byte if sys.byteorder == "little" else byte ^ 7, 1 << bit
 
 
 def label_numbers(raw: bytes) -> list[int]:
-    """Return the numbers of the labels that are set in a bitmap as it is on the wire."""
+    """Return the numbers of the labels that are set in a bitmap on the wire."""
     octets = [raw[label_place(number)[0]] for number in range(0, 8 * len(raw), 8)]
     return [*bits_of(int.from_bytes(octets, "little"))]
 
 
 def label_bitmap(numbers: Iterable[int], start: bytes = bytes(LABEL_BYTES)) -> bytes:
-    """Return ``start``, a bitmap as it is on the wire, with the labels ``numbers`` set."""
+    """Return ``start``, a bitmap on the wire, with the labels ``numbers`` set."""
     raw = bytearray(start)
     for number in numbers:
         byte, bit = label_place(number)

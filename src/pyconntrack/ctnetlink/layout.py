@@ -1,11 +1,11 @@
-"""Layouts: where each field of a message lies, found once a shape and proven for every message.
+"""Layouts: where each field of a message lies, found once per shape and proven for each message.
 
 A layout is a recorded walk over the attribute headers of one message.  Messages of the same type
 and length are candidates for it; the proof is that the header bytes (and the few values that the
-schema marks `shape`) equal the layout's, which checks all bounds at once.  A proven message is
-one precompiled ``struct`` away from its values.  There is no second decoder.
+schema marks ``shape``) equal the layout's, which checks all bounds at once.  A proven message is
+unpacked by one precompiled ``struct``.  There is no second decoder.
 
-Never imports numpy: :mod:`pyconntrack.columnar.columns` makes dtypes of what is stored here.
+Never imports numpy: :mod:`pyconntrack.columnar.columns` makes dtypes of layouts.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 #: where the attributes begin, counted from the nlmsghdr
 ATTRS = NLMSG_HDRLEN + NFGENMSG_LEN
-#: distinct shapes kept; helper names, labels and new kernels mint shapes
+#: shapes kept at most; helper names, labels and new kernels make new ones
 CACHE_LIMIT = 4096
 
 
 class Slot:
-    """Where a field lies: `offset` from the nlmsghdr, `size` in bytes, `kind`, schema row."""
+    """Where a field lies: ``offset`` from the nlmsghdr, ``size`` in bytes, ``kind``, schema row."""
 
     __slots__ = ("attr", "kind", "offset", "size")
 
@@ -60,12 +60,11 @@ class Slot:
 class Layout:
     """The shape of a message.
 
-    `slots`: name -> :class:`Slot`; `shape`: the values that are constants of it (``family``,
-    ``orig_proto``...); `unknown`: name -> (path of attribute numbers, slot) of attributes that the
-    schema does not know; `names`: of both, in kernel order, as `unpack` returns their values.
-    `spans`: (start, end) of each known attribute of the outermost level by its kernel name, header
-    included.
-    `writers` is scratch room for what others derive from a layout.
+    ``slots``: name -> :class:`Slot`; ``shape``: the values that are constants of it (``family``,
+    ``orig_proto``...); ``unknown``: name -> (path of attribute numbers, slot) of attributes that
+    the schema lacks; ``names``: of both, in message order, as ``unpack`` returns their values;
+    ``spans``: kernel name -> (start, end) of each known outermost attribute with its header;
+    ``writers``: a cache of what others derive from a layout.
     """
 
     __slots__ = (
@@ -126,22 +125,22 @@ class Layout:
                 self._walk(message, row.rows, name, (*path, number), at, at + size, mask)
 
     def slot(self, name: str) -> Slot:
-        """Return where the value ``name`` of `names` lies; KeyError where the shape lacks it."""
+        """Return where the value ``name`` of ``names`` lies; KeyError if the shape lacks it."""
         return self.slots.get(name) or self.unknown[name][1]
 
     def unpack(self, message: bytes) -> tuple[Any, ...]:
-        """The raw values of a proven message, in the order of `names`."""
+        """Return the raw values of a proven message, in the order of ``names``."""
         return self.struct.unpack(message)
 
     def raw(self, message: bytes) -> dict[str, Any]:
-        """Return the raw values of a proven message by field name, in kernel order."""
+        """Return field name -> raw value of a proven message, in message order."""
         raw = dict(zip(self.names, self.struct.unpack(message), strict=True))
         for name in self.unknown:
             del raw[name]
         return raw
 
     def values(self, message: bytes) -> dict[str, Any]:
-        """Return the values of a proven message by field name, texts decoded."""
+        """Return field name -> value of a proven message, texts decoded."""
         raw = self.raw(message)
         for name, slot in self.slots.items():
             if slot.kind is TEXT:
@@ -149,11 +148,11 @@ class Layout:
         return raw
 
     def part(self, names: Iterable[str]) -> Struct:
-        """What unpacks the fields `names` alone, which are in kernel order."""
+        """Return the struct that unpacks only the fields ``names``, which are in message order."""
         return _unpacker([self.slots[name] for name in names], self.length)
 
     def kept(self, message: bytes) -> tuple[tuple[tuple[int, ...], bytes], ...]:
-        """The unknown attributes of a proven message: (path of attribute numbers, payload)."""
+        """Return (path of attribute numbers, payload) of each unknown attribute of a message."""
         return tuple(
             (path, message[slot.offset : slot.offset + slot.size])
             for path, slot in self.unknown.values()
@@ -165,8 +164,10 @@ def _unpacker(slots: Iterable[Slot], length: int) -> Struct:
 
 
 def struct_of(fields: Iterable[tuple[int, str]], length: int) -> Struct:
-    """Return what packs ``fields``, (offset, struct code) in ascending order, in ``length`` bytes
-    in network byte order; zeros lie between them."""
+    """Return the struct of ``fields``, (offset, code) in ascending order, in ``length`` bytes.
+
+    It is in network byte order, with zeros between the fields.
+    """
     codes = [">"]
     end = 0
     for offset, code in fields:
@@ -177,14 +178,14 @@ def struct_of(fields: Iterable[tuple[int, str]], length: int) -> Struct:
 
 
 def rows_of(kind: int) -> Rows:
-    """The schema of a message type; DecodeError for one that is not ctnetlink's."""
+    """Return the schema of a message type; raise DecodeError if it is not ctnetlink's."""
     subsystem, message = kind >> 8, kind & 0xFF
     if subsystem == NFNL_SUBSYS_CTNETLINK:
         if message == IPCTNL_MSG_CT_GET_STATS_CPU:
             return STATS_CPU
         if message == IPCTNL_MSG_CT_GET_CTRZERO:
-            # what the kernel answers IPCTNL_MSG_EXP_GET_STATS_CPU with: the number is the same,
-            # the subsystem conntrack's; entries never come as this type
+            # the kernel's answer to IPCTNL_MSG_EXP_GET_STATS_CPU has the same number in the
+            # subsystem of conntrack; entries never come as this type
             return STATS_EXP_CPU
         return STATS_GLOBAL if message == IPCTNL_MSG_CT_GET_STATS else CONNTRACK
     if subsystem == NFNL_SUBSYS_CTNETLINK_EXP:
@@ -197,9 +198,9 @@ _cached = 0
 
 
 def find(message: bytes) -> Layout:
-    """The proven layout of a whole message (from its nlmsghdr on).
+    """Return the proven layout of a whole message (from its nlmsghdr on).
 
-    Raises :class:`DecodeError` where the message does not keep to the format.
+    Raises :class:`DecodeError` if the message is malformed.
     """
     global _cached
     if len(message) < ATTRS:

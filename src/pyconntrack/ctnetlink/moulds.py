@@ -1,10 +1,11 @@
-"""Moulds: from checked values to the message that carries them, packed at once.
+"""Moulds: pack checked values into a message at once.
 
-The first message with certain fields is written attribute by attribute.  It then is a mould for
-all that have the same fields and sizes: their values are packed at once, and all between them is
-the mould's.  Where the values lie its layout says, or, for lines of ``-R``, trials.
+The first message with certain fields is written attribute by attribute.  It is then the mould of
+all messages with the same fields and sizes: their values are packed at once, and all other bytes
+are the mould's.  The places of the values come from its layout, or from trials for lines of
+``-R``.
 
-The values were checked before (:mod:`.convert`, or the command's parser).
+The values are checked before (:mod:`.convert`, or the command's parser).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _moulds: dict[tuple[Any, ...], tuple[Mould, Layout]] = {}
 
 
 class Mould:
-    """A message but for the fields that ``struct`` packs; ``order``: which value each field has."""
+    """A message without the fields that ``struct`` packs; ``order``: the index of each value."""
 
     __slots__ = ("_constant", "_order", "_pack")
 
@@ -45,18 +46,17 @@ class Mould:
         self._constant = int.from_bytes(message) ^ int.from_bytes(packed)
 
     def fill(self, values: Sequence[Any]) -> int:
-        """Return the message with ``values``, as a number; raise struct.error where one does not
-        fit."""
+        """Return the message with ``values`` as a number; struct.error if one does not fit."""
         return int.from_bytes(self._pack(*self._order(values))) | self._constant
 
 
 def make(
     kind: int, values: dict[str, Any], family: int, prefix: str = ""
 ) -> tuple[bytes, Layout]:  # fmt: skip
-    """Return a message of type ``kind`` with ``values`` (``prefix`` + name: raw value), and its
-    layout.
+    """Return a message of type ``kind`` with ``values`` (name, without ``prefix``: raw value), and
+    its layout.
 
-    A ``family`` of 0 is that of the addresses.  Raises RequestError where they are of another one.
+    A ``family`` of 0 means that of the addresses.  Raises RequestError if addresses differ in it.
     """
     sizes = []
     for name, value in values.items():
@@ -76,12 +76,12 @@ def make(
     mould, layout = known
     try:
         whole = mould.fill(tuple(values.values()))
-    except StructError:  # a number that does not fit: it names the field
+    except StructError:  # a number does not fit: raise an error that names the field
         return _message(kind, values, family, prefix)
     message = whole.to_bytes(layout.length)
     if whole & layout.mask != layout.template:  # another protocol
         names, layout = layout.names, find(message)
-        if layout.names != names:  # which gives the attributes another meaning
+        if layout.names != names:  # its attributes have other meanings
             message, layout = _message(kind, values, family, prefix)
     return message, layout
 
@@ -96,7 +96,7 @@ def _message(
 
 
 def _family(values: dict[str, Any], family: int) -> int:
-    """Return the family of all addresses."""
+    """Return the family of all addresses, or ``family`` if there are none."""
     for name, value in values.items():
         if isinstance(value, bytes) and name.endswith(("src", "dst", "addr")):
             here = 2 if len(value) == 4 else 10

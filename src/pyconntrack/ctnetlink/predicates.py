@@ -1,9 +1,9 @@
-"""Predicates over messages: what the kernel can narrow, and the exact decision in user space.
+"""Predicates over messages: narrowed by the kernel, decided in user space.
 
 A predicate is a small tree of nodes.  :func:`bind` compiles it against a layout into a function of
 the raw values (:mod:`pyconntrack.columnar.columns` evaluates the same tree over whole columns), and
-:func:`push_down` says what of it the kernel can check.  The kernel only narrows: every entry that
-it returns is decided again here, so a kernel that ignores or loosens the filter changes nothing but
+:func:`push_down` returns what of it the kernel can check.  The kernel only narrows: every entry
+that it returns is decided again here, so a kernel that ignores or loosens the filter changes only
 the speed.
 
 A comparison with a field that an entry lacks is false.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Node:
-    """The base of all predicates; combine them with ``&``, ``|`` and ``~``."""
+    """The base of all predicates, which combine with ``&``, ``|`` and ``~``."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -53,7 +53,7 @@ class Node:
 
 
 class And(Node):
-    """All of `nodes`; of none: true."""
+    """All of ``nodes`` hold; true if there are none."""
 
     __slots__ = ("nodes",)
 
@@ -62,7 +62,7 @@ class And(Node):
 
 
 class Or(Node):
-    """Any of `nodes`; of none: false."""
+    """Any of ``nodes`` holds; false if there are none."""
 
     __slots__ = ("nodes",)
 
@@ -71,7 +71,7 @@ class Or(Node):
 
 
 class Not(Node):
-    """Not `node`."""
+    """``node`` does not hold."""
 
     __slots__ = ("node",)
 
@@ -80,7 +80,7 @@ class Not(Node):
 
 
 class In(Node):
-    """The sum of `fields` lies in one of `ranges` (low, high), both ends included."""
+    """The sum of ``fields`` lies in one of ``ranges`` (low, high), both ends included."""
 
     __slots__ = ("fields", "ranges")
 
@@ -90,13 +90,13 @@ class In(Node):
 
     @property
     def value(self) -> int | None:
-        """The one value that is wanted; None where others are, too."""
+        """Return the only value that matches, None if there are several."""
         low, high = self.ranges[0] if len(self.ranges) == 1 else (0, -1)
         return low if low == high else None
 
 
 class Net(Node):
-    """The address `field` lies in one of `networks` (packed address, packed mask)."""
+    """The address ``field`` lies in one of ``networks`` (packed address, packed mask)."""
 
     __slots__ = ("field", "networks")
 
@@ -121,7 +121,7 @@ class Bits(Node):
 
 
 class Differ(Node):
-    """The fields `a` and `b` are both there and not equal."""
+    """The fields ``a`` and ``b`` are both present and differ."""
 
     __slots__ = ("a", "b")
 
@@ -133,7 +133,7 @@ class Differ(Node):
 
 
 class Text(Node):
-    """The text `field` is one of `words`."""
+    """The text ``field`` is one of ``words``."""
 
     __slots__ = ("field", "words")
 
@@ -145,7 +145,7 @@ class Text(Node):
 
 
 class Label(Node):
-    """Label number `bit` is set in ``labels``."""
+    """Label number ``bit`` is set in ``labels``."""
 
     __slots__ = ("bit",)
 
@@ -154,33 +154,33 @@ class Label(Node):
 
 
 def equals(field: str, value: int) -> In:
-    """`field` equals `value`."""
+    """Return the predicate that ``field`` equals ``value``."""
     return In(field, (value, value))
 
 
 def host(field: str, address: bytes) -> Net:
-    """The address `field` equals `address`."""
+    """Return the predicate that the address ``field`` equals ``address``."""
     return Net(field, (address, b"\xff" * len(address)))
 
 
-#: number field -> the fields that stand in its place where an entry lacks it
+#: number field -> the fields that replace it in an entry that lacks it
 _INSTEAD = {"zone": ("orig_zone", "reply_zone"), "orig_zone": ("zone",), "reply_zone": ("zone",)}
 
 
 def or_zero(field: str, node: Node) -> Or:
-    """Return `node`, or the entries whose `field` is 0: the kernel leaves it out of them.
+    """Return the predicate of ``node`` or a ``field`` of 0, which the kernel leaves out.
 
-    The zone of an entry stands in ``zone``, or in ``orig_zone`` or ``reply_zone`` where it is in
-    one direction only: an entry is in zone 0 where it has none of those that apply.
+    The zone of an entry is in ``zone``, or in ``orig_zone`` or ``reply_zone`` if it applies to one
+    direction only; an entry without any that apply is in zone 0.
     """
     absent = (Not(In(name, (0, 0xFFFFFFFF))) for name in (field, *_INSTEAD.get(field, ())))
     return Or((node, And(absent)))
 
 
 def translated(near: str, far: str) -> And:
-    """Return the flows whose `near` end ("src" or "dst") shows as another at the `far` end.
+    """Return the predicate of flows whose ``near`` end ("src" or "dst") differs at the ``far`` end.
 
-    The bit alone is no proof: the kernel sets it where NAT rules left the flow as it was, too.
+    The status bit is no proof: the kernel also sets it if NAT rules left the flow unchanged.
     """
     bit = c.IPS_SRC_NAT_DONE if near == "src" else c.IPS_DST_NAT_DONE
     ends = (near, far), (f"{near[0]}port", f"{far[0]}port"), (f"{near}key", f"{far}key")
@@ -189,7 +189,7 @@ def translated(near: str, far: str) -> And:
 
 
 def bind(node: Node, layout: Layout) -> Test | bool:
-    """`node` against `layout`: a function of the raw values, or the answer if it is a constant."""
+    """Return ``node`` bound to ``layout``: a function of the raw values, or a constant answer."""
     if isinstance(node, And | Or):
         tests = [bind(inner, layout) for inner in node.nodes]
         return _join(tests, every=isinstance(node, And))
@@ -270,10 +270,10 @@ def _bind_net(node: Net, layout: Layout) -> Test | bool:
 
 
 class PushDown:
-    """What the kernel is asked to narrow.
+    """The filter of a dump request.
 
-    `family` of the dump; `values`: attributes of CTA_* fields; `terms`: the predicates that the
-    kernel checks.
+    ``family``: of the dump, 0 for all; ``values``: field name -> raw value; ``terms``: the
+    predicates that the kernel checks.
     """
 
     __slots__ = ("family", "terms", "values")
@@ -285,7 +285,7 @@ class PushDown:
 
     @property
     def payload(self) -> bytes:
-        """The attributes of the dump request."""
+        """Return the attributes of the dump request."""
         return encode(CONNTRACK, self.values, self.family)
 
 
@@ -303,11 +303,11 @@ _FLAGS = {
 
 
 def push_down(node: Node | None) -> PushDown:
-    """What of `node` the kernel can check (net/netfilter/nf_conntrack_netlink.c).
+    """Return what of ``node`` the kernel can check (net/netfilter/nf_conntrack_netlink.c).
 
-    Only terms that every match must meet.  Never IPv6 addresses: some kernels invert them, and a
-    re-check cannot bring back what did not come.  Ports only of TCP and UDP, tuple parts only
-    with the family known, one value each.
+    Only terms that every match must satisfy, with one value each; tuple parts only if the family is
+    known; ports only of TCP and UDP.  Never IPv6 addresses: some kernels invert the comparison,
+    and a second check cannot bring back entries that did not come.
     """
     down = PushDown()
     if node is None:
@@ -337,10 +337,10 @@ def push_down(node: Node | None) -> PushDown:
 
 
 def push_downs(node: Node | None) -> list[PushDown]:
-    """The dumps that together hold every match: one, or one a family.
+    """Return the dumps that together hold every match: one, or one per family.
 
-    The kernel compares parts of tuples only where the family is given, so a predicate with such
-    parts and no family is asked for IPv4 and IPv6 in turn: worth it for large tables.
+    The kernel compares parts of tuples only if the family is given, so a predicate with such parts
+    and no family takes a dump of IPv4 and one of IPv6, which pays off for large tables.
     """
     down = push_down(node)
     if node is None or down.family:
@@ -350,7 +350,7 @@ def push_downs(node: Node | None) -> list[PushDown]:
 
 
 def terms(node: Node) -> Iterator[Node]:
-    """The predicates that all must hold for `node` to hold."""
+    """Yield the predicates whose conjunction is ``node``."""
     if isinstance(node, And):
         for inner in node.nodes:
             yield from terms(inner)

@@ -1,4 +1,4 @@
-"""Verbs to requests: which message type, flags and payload each takes."""
+"""Requests: the message type, flags and payload of each verb."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .layout import Layout
 
-#: the attributes that name the very entry of a dumped message
+#: the attributes that identify the entry of a dumped message
 IDENTITY = ("CTA_TUPLE_ORIG", "CTA_ID", "CTA_ZONE")
 #: the message types of each table's dump
 _DUMPS = {
@@ -26,9 +26,9 @@ _DUMPS = {
 
 
 class Request:
-    """One message to be: type, flags beside NLM_F_REQUEST, layer 3 family, attributes.
+    """A message without sequence number: type, flags besides NLM_F_REQUEST, family, attributes.
 
-    ``warnings``: what was left out of the text that it was made of.
+    ``warnings``: what of its source text was left out.
     """
 
     __slots__ = ("family", "flags", "kind", "payload", "warnings")
@@ -44,7 +44,7 @@ class Request:
         self.warnings = []
 
     def message(self, seq: int, flags: int = 0) -> bytes:
-        """Return the message with number ``seq`` and NLM_F_REQUEST and ``flags`` beside its own."""
+        """Return the message with number ``seq``, NLM_F_REQUEST, its own flags and ``flags``."""
         flags |= self.flags | nl.NLM_F_REQUEST
         return message(self.kind, flags, seq, self.family, self.payload)
 
@@ -52,7 +52,7 @@ class Request:
 def dump(
     table: str = "conntrack", family: int = 0, payload: bytes = b"", *, zero: bool = False
 ) -> Request:
-    """Ask for all entries of a table; ``zero`` sets the counters of "conntrack" to zero, too."""
+    """Return the dump of a table; with ``zero`` it also resets the counters of "conntrack"."""
     kind = _DUMPS[table]
     if zero and kind == c.ct_msg(c.IPCTNL_MSG_CT_GET):
         kind = c.ct_msg(c.IPCTNL_MSG_CT_GET_CTRZERO)
@@ -60,7 +60,7 @@ def dump(
 
 
 def _flow(values: Mapping[str, Any], family: int) -> bytes:
-    # imported here: a listing asks before it imports what the answer needs
+    # imported here: a listing sends its request before it imports what the answer needs
     from .layout import ATTRS
     from .moulds import make
 
@@ -76,20 +76,20 @@ def _expect(values: Mapping[str, Any], family: int) -> bytes:
 
 
 def get(values: Mapping[str, Any], family: int) -> Request:
-    """One flow, by one of its tuples (and zone)."""
+    """Return the request for one flow, by one of its tuples (and zone)."""
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET), 0, family, _flow(values, family))
 
 
 def create(values: Mapping[str, Any], family: int) -> Request:
-    """A new flow; EEXIST where there is one already."""
+    """Return the request that creates a flow; it fails with EEXIST if the flow exists."""
     flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), flags, family, _flow(values, family))
 
 
 def add(values: Mapping[str, Any], family: int) -> Request:
-    """A new flow; where there is one already, :mod:`.restoration` renews it.
+    """Return the request that creates a flow, or has :mod:`.restoration` renew it if it exists.
 
-    ctnetlink ignores NLM_F_APPEND, which says so.
+    NLM_F_APPEND marks it; ctnetlink ignores that flag.
     """
     request = create(values, family)
     request.flags |= nl.NLM_F_APPEND
@@ -97,66 +97,74 @@ def add(values: Mapping[str, Any], family: int) -> Request:
 
 
 def update(values: Mapping[str, Any], family: int) -> Request:
-    """A change of a flow that exists; ENOENT where it does not."""
+    """Return the request that changes a flow; it fails with ENOENT if there is none."""
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_NEW), 0, family, _flow(values, family))
 
 
 def delete(values: Mapping[str, Any], family: int) -> Request:
-    """Deletes one flow.  `values` must hold a tuple: without one the kernel would flush."""
+    """Return the request that deletes one flow.
+
+    Raises RequestError if ``values`` hold no tuple: without one the kernel would flush.
+    """
     if not (values.get("orig_src") or values.get("reply_src")):
         raise RequestError("a delete request needs a tuple")
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, _flow(values, family))
 
 
 def flush() -> Request:
-    """Empties the conntrack table: all of it, as a kernel before 5.2 does whatever family is
-    named (ctnetlink_del_conntrack)."""
+    """Return the request that empties the conntrack table.
+
+    It names no family, which a kernel before 5.2 ignores (ctnetlink_del_conntrack).
+    """
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE))
 
 
 def stats_cpu() -> Request:
-    """Statistics, a message per CPU (dump)."""
+    """Return the dump of statistics, one message per CPU."""
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET_STATS_CPU))
 
 
 def stats_exp_cpu() -> Request:
-    """Expectation statistics, a message per CPU (dump)."""
+    """Return the dump of expectation statistics, one message per CPU."""
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_GET_STATS_CPU))
 
 
 def stats_global() -> Request:
-    """The number of entries and its limit."""
+    """Return the request for the number of entries and its limit."""
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET_STATS))
 
 
 def expect_get(values: Mapping[str, Any], family: int) -> Request:
-    """One expectation, by its tuple."""
+    """Return the request for one expectation, by its tuple."""
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_GET), 0, family, _expect(values, family))
 
 
 def expect_create(values: Mapping[str, Any], family: int) -> Request:
-    """A new expectation."""
+    """Return the request that creates an expectation."""
     flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_NEW), flags, family, _expect(values, family))
 
 
 def expect_delete(values: Mapping[str, Any], family: int) -> Request:
-    """Deletes one expectation by its tuple, which must be there: without, the kernel flushes."""
+    """Return the request that deletes one expectation.
+
+    Raises RequestError if ``values`` hold no tuple: without one the kernel would flush.
+    """
     if not values.get("tuple_src"):
         raise RequestError("a delete request needs a tuple")
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family, _expect(values, family))
 
 
 def expect_flush(family: int = 0) -> Request:
-    """Empties the expectation table."""
+    """Return the request that empties the expectation table."""
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family)
 
 
 def identity(layout: Layout, message: bytes) -> bytes:
-    """The attributes that name the very entry of a dumped `message`: tuple, id and zone, verbatim.
+    """Return the attributes that identify the entry of a dumped ``message``, unchanged.
 
-    Raises :class:`~pyconntrack.DecodeError` where there is no original tuple: a request without
-    one could flush.
+    They are tuple, id and zone.  Raises :class:`~pyconntrack.DecodeError` if there is no original
+    tuple: a request without one could flush.
     """
     spans = layout.spans
     if "CTA_TUPLE_ORIG" not in spans:
@@ -165,9 +173,10 @@ def identity(layout: Layout, message: bytes) -> bytes:
 
 
 def about_entry(kind: int, layout: Layout, message: bytes, tail: bytes = b"") -> Request:
-    """A request of type ``kind`` about the entry of a dumped ``message``; ``tail``: the rest of it.
+    """Return a request of type ``kind`` about the entry of a dumped ``message``.
 
-    A delete or a get draws ENOENT where another entry has the tuple now, unless the kernel made
-    that in the memory of the first, with the same id; an update heeds no id.
+    ``tail``: further attributes.  A delete or a get fails with ENOENT if another entry has the
+    tuple by now, unless the kernel made it in the same memory, with the same id; an update ignores
+    the id.
     """
     return Request(kind, 0, layout.family, identity(layout, message) + tail)

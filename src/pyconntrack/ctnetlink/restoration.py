@@ -1,11 +1,11 @@
-"""Loading entries: what stands already is renewed, what a connection has begot follows it.
+"""Create many entries: renew those that exist, and create children after their masters.
 
-A conversation as in :mod:`pyconntrack.netlink.conversation`.  What a creation drew tells what comes
-next:
+A conversation as in :mod:`pyconntrack.netlink.conversation`.  The errors of a creation decide what
+comes next:
 
-* EEXIST, where the request may renew (``request.add``): the entry is asked for, and sent what of
-  it differs and can be changed (:func:`.restore_rules.renewal`).
-* ENOENT for an entry with a master: it waits until the others are there.
+* EEXIST, if the request may renew (``requests.add``): the entry is read, and an update sent of what
+  differs and can be changed (:func:`.restore_rules.renewal`).
+* ENOENT of an entry with a master: it waits until the others exist.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _IDENTITY = tuple(f"orig_{name}" for name in TUPLE_NAMES if name != "zone")
 class Restoration:
     """A load in progress.
 
-    ``waiting``: (number, message) of the entries whose master is not there yet; ``orphans``: how
-    many were made without the master that they name.
+    ``waiting``: (number, message) of each entry whose master does not exist yet; ``orphans``: the
+    number of entries created without the master that they name.
     """
 
     __slots__ = ("orphans", "waiting")
@@ -56,10 +56,10 @@ class Restoration:
         self.orphans: int = 0
 
     def send(self, data: bytes, last: int, base: int = 0) -> Conversation[list[Failure]]:
-        """Send ready messages, the one with sequence number ``last`` asking for an acknowledgement.
+        """Send ready messages; return a Failure for each refused one.
 
-        Return a Failure (:mod:`pyconntrack.netlink.conversation`) for each refused one; its
-        ``index`` is ``base`` + the sequence number.
+        The message with sequence number ``last`` asks for an acknowledgement.  The ``index`` of a
+        :class:`~pyconntrack.netlink.conversation.Failure` is ``base`` + the sequence number.
         """
         refused = yield from conversation.sent(data, last)
         if not refused:
@@ -70,9 +70,9 @@ class Restoration:
         ))  # fmt: skip
 
     def finish(self) -> Conversation[list[Failure]]:
-        """Send what waits for its master, as often as that helps, and at last without the master.
+        """Send what waits for its master; return the failures.
 
-        Return the failures.
+        It is sent again as long as that creates entries, and then without the master.
         """
         failures: list[Failure] = []
         while self.waiting:
@@ -109,7 +109,7 @@ class Restoration:
 
 
 def _renew(messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:
-    """Change the entries that stand to what ``messages`` would have created; return failures."""
+    """Change existing entries to what ``messages`` would have created; return failures."""
     wanted = [find(message) for _, message in messages]
     _, answers = yield from conversation.batch(
         [requests.about_entry(_GET, layout, message)
@@ -132,7 +132,7 @@ def _renew(messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:
             failures.append(Failure(number, EEXIST, ""))
             continue
         changes = renewal(values, standing)
-        # alone, for an entry that was made before any rule used labels has no room for them
+        # separately: an entry from before the first rule with labels has no room for them
         labels = {"labels": changes.pop("labels")} if "labels" in changes else {}
         for part in (changes, labels):
             if part:

@@ -1,7 +1,7 @@
-"""What a request that makes or changes an entry may carry, and what becomes of a reported entry.
+"""What a request that creates or changes an entry may carry, and how a reported entry becomes one.
 
 Values are raw, by the field names of the schema.  The command and the library use the same rules,
-so that what either saved comes back alike.
+so that they restore entries alike.
 
 Source: ctnetlink_create_conntrack(), ctnetlink_change_conntrack(), ctnetlink_setup_nat() and
 __nf_ct_change_status() of Linux; nlattr_to_tcp() in nf_conntrack_proto_tcp.c.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CREATED = frozenset(names(CONNTRACK, CREATE))
 CHANGEABLE = names(CONNTRACK, CHANGE)
-#: the tuples and the zone, which name an entry
+#: the tuples and the zone, which identify an entry
 IDENTITY = tuple(name for name, _, _ in leaves({
     number: row for number, row in CONNTRACK.items()
     if row.cta in ("CTA_TUPLE_ORIG", "CTA_TUPLE_REPLY", "CTA_ZONE")
@@ -29,30 +29,30 @@ MASKED = frozenset(name for name, _, row in leaves(CONNTRACK) if row.masked)
 
 #: the bits that a request may set; all others are the kernel's own (IPS_UNCHANGEABLE_MASK)
 SETTABLE_STATUS = c.IPS_SEEN_REPLY | c.IPS_ASSURED | c.IPS_FIXED_TIMEOUT | c.IPS_HELPER
-#: bits that cannot be cleared: EBUSY draws a status that differs in the first two, or lacks others
+#: bits that cannot be cleared: EBUSY if a status differs in the first two, or lacks the others
 KEPT_STATUS = c.IPS_EXPECTED | c.IPS_CONFIRMED | c.IPS_SEEN_REPLY | c.IPS_ASSURED
-#: bits of an entry of a flow table, which reports neither timeout nor state
+#: bits of an offloaded entry (flow table), which reports neither timeout nor state
 _OFFLOADED = c.IPS_OFFLOAD | c.IPS_HW_OFFLOAD
 
-#: the field of a tuple that takes a field's value in the tuple of the answer
+#: field of a tuple -> the field with its value in the inverse tuple
 OPPOSITE = TURNED | {name: name for name in ("icmp_id", "icmp_type", "icmp_code")}
-#: which ICMP type answers which (invmap in nf_conntrack_proto_icmp.c and _icmpv6.c)
+#: ICMP type -> the type of its answer (invmap in nf_conntrack_proto_icmp.c and _icmpv6.c)
 _ICMP_ANSWERS = {
     c.IPPROTO_ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17},
     c.IPPROTO_ICMPV6: {128: 129, 129: 128, 139: 140, 140: 139},
 }
-#: field, and the field of the other direction that it follows from
+#: field, and the field of the other direction with its value
 _MIRRORED = tuple(
     (f"{side}_{name}", f"{other}_{opposite}")
     for side, other in (("orig", "reply"), ("reply", "orig"))
     for name, opposite in OPPOSITE.items()
 )
-#: status bit, the nest that asks for the translation, the end it translates, where that shows
+#: status bit, the nest that requests the translation, the translated end, where it shows
 _NAT = ((c.IPS_SRC_NAT, "src_nat", "src", "dst"), (c.IPS_DST_NAT, "dst_nat", "dst", "src"))
-#: what the kernel's tuples hold beside addresses, by the end that a translation may change
+#: the fields of a tuple besides addresses, by the end that a translation may change
 _NAT_PORTS = {"src": ("sport", "srckey", "icmp_id"), "dst": ("dport", "dstkey", "icmp_id")}
 
-# enum ip_ct_tcp_flags: the flags that hold without the sequence numbers they go with.  The others
+# enum ip_ct_tcp_flags: the flags that are valid without sequence numbers.  The others
 # (MAXACK_SET, DATA_UNACKNOWLEDGED, CHALLENGE_ACK) describe numbers that no message carries.
 _WINDOW_SCALE, _SACK_PERM, _CLOSE_INIT, _BE_LIBERAL = 0x01, 0x02, 0x04, 0x08
 _RESTORED_FLAGS = _WINDOW_SCALE | _SACK_PERM | _CLOSE_INIT | _BE_LIBERAL
@@ -75,7 +75,7 @@ _GENERIC_TIMEOUT = ("generic_timeout", 600)
 
 
 def default_timeout(proto: int, sysctl: Callable[[str, int], int]) -> int:
-    """Return the seconds that a live connection of ``proto`` is kept.
+    """Return the timeout in seconds of a live connection of ``proto``.
 
     ``sysctl(name, otherwise)`` reads net.netfilter.``name``.
     """
@@ -84,7 +84,7 @@ def default_timeout(proto: int, sysctl: Callable[[str, int], int]) -> int:
 
 
 def inverse(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tuple of the answer to the tuple ``values``, whose names have no prefix."""
+    """Return the inverse of the tuple ``values``, whose names have no prefix."""
     answer = {OPPOSITE.get(name, name): value for name, value in values.items() if name != "zone"}
     if "icmp_type" in answer:
         answer["icmp_type"] = _icmp_answer(answer.get("proto"), answer["icmp_type"])
@@ -96,10 +96,10 @@ def _icmp_answer(proto: Any, icmp_type: int) -> int:
 
 
 def complete(values: dict[str, Any]) -> None:
-    """Add to the ``values`` of a creation what they leave open.
+    """Add to the ``values`` of a creation what they lack.
 
-    That is what a direction lacks and the other one has, and the fields of a protocol without
-    which the kernel refuses the entry or drops the packets of its connection.
+    That is what only one direction has, and the fields of a protocol without which the kernel
+    refuses the entry or drops the packets of its connection.
     """
     proto = values.get("orig_proto", values.get("reply_proto"))
     for side in ("orig", "reply"):
@@ -120,19 +120,19 @@ def complete(values: dict[str, Any]) -> None:
 
 
 def masked_flags(value: int) -> int:
-    """Return what sets the TCP flags of ``value``, a field as the kernel reports it (no mask).
+    """Return the value with a mask that sets the TCP flags of ``value``, reported without one.
 
-    The kernel sets no flag that its mask lacks.  A value with a mask is one that was made for a
-    request, and stays.
+    The kernel sets no flag outside the mask.  A value with a mask was made for a request, and is
+    returned unchanged.
     """
     return value if value & 0xFF else value & _RESTORED_FLAGS << 8 | _RESTORED_FLAGS
 
 
 def creation(reported: Mapping[str, Any], sysctl: Callable[[str, int], int]) -> dict[str, Any]:
-    """Return the values of a request that makes the entry ``reported`` anew.
+    """Return the values of a request that creates the entry ``reported`` again.
 
-    Fields that only the kernel writes are left out, translations asked for, and the timeout of an
-    offloaded entry, which has none, is its protocol's (``sysctl`` as in :func:`default_timeout`).
+    Fields that only the kernel writes are left out, translations are requested, and an offloaded
+    entry, which has no timeout, gets :func:`default_timeout` (with ``sysctl``).
     """
     values = {name: value for name, value in reported.items() if name in CREATED}
     bits = values.get("status", 0)
@@ -149,8 +149,8 @@ def creation(reported: Mapping[str, Any], sysctl: Callable[[str, int], int]) -> 
 
 
 def _ask_for_translations(values: dict[str, Any], bits: int) -> None:
-    # the kernel translates (and sets the bits) where the reply tuple is not translated yet; it
-    # chooses ports and ICMP ids anew unless the range pins them
+    # the kernel translates (and sets the bits) if the reply tuple is not translated yet; it
+    # chooses new ports and ICMP ids unless the range fixes them
     for bit, nat, near, far in _NAT:
         shows = f"orig_{near}" in values and f"reply_{far}" in values
         if not bits & bit or f"{nat}_min_addr" in values or not shows:
@@ -164,8 +164,8 @@ def _ask_for_translations(values: dict[str, Any], bits: int) -> None:
                 values[shown] = values[f"orig_{name}"]
 
 
-#: what a line changes of an entry that stands: not NAT, master and helper (the kernel refuses
-#: them), and neither flags, scales nor sequence numbers, which the live connection has moved on
+#: what a renewal changes: not NAT, master and helper (the kernel refuses them), nor flags, scales
+#: and sequence numbers, which have changed in the live connection
 RENEWED = (
     "status", "timeout", "mark", "labels", "tcp_state",
     "dccp_state", "dccp_role", "dccp_handshake_seq",
@@ -179,14 +179,14 @@ _WITH_STATE = {
 
 
 def added_status(bits: int, standing: int) -> int:
-    """Return the status that adds ``bits`` to the status ``standing`` of an entry."""
+    """Return the status of an update that adds ``bits`` to the status ``standing``."""
     return bits & SETTABLE_STATUS | standing & KEPT_STATUS | c.IPS_CONFIRMED
 
 
 def renewal(values: Mapping[str, Any], standing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes of the entry ``standing`` what the creation ``values`` asked for.
+    """Return the changes that turn the entry ``standing`` into what ``values`` would create.
 
-    Only what differs and can be changed; {} where that is nothing.
+    They are what differs and can be changed; {} if nothing is.
     """
     new = {
         name: values[name]

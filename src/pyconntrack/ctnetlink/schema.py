@@ -1,14 +1,14 @@
-"""All of ctnetlink's attributes: one row each, from which everything else is derived.
+"""All attributes of ctnetlink: one row each, from which everything else is derived.
 
-No output order, texts or quirks: a callable in here would be the first sign of rot.
+Rows hold data only: no output order, texts, quirks or callables.
 
-A field's public name is the names on the way to it, joined by ``_``; a nest with the name "" adds
-nothing.  Two rows of a nest may share a name where the kernel carries one thing in two ways (IPv4
-and IPv6 addresses, 32 and 64 bit counters): the sender takes the first that fits.  `only` binds a
-row to a layer 3 family; `uses`: which messages the kernel takes or gives it in (of a nest, with all
-that is in it).  `shape`: the value decides how the rest reads, so it counts as part of a message's
-shape (:mod:`pyconntrack.ctnetlink.layout`).  Rows of one number that name `protocols` are the
-meanings of one attribute: the tuple's protocol decides which of them it has.
+A field's public name joins the names on its path with ``_``; a nest with the name "" adds nothing.
+Two rows of a nest may share a name if the kernel carries one thing in two ways (IPv4 and IPv6
+addresses, 32 and 64 bit counters): the first that fits is sent.  ``only`` binds a row to a layer 3
+family; ``uses``: the messages in which the kernel reports or accepts it (for a nest, with its
+contents).  ``shape``: the value decides how the rest is read, so it is part of a message's shape
+(:mod:`pyconntrack.ctnetlink.layout`).  Rows with the same number and ``protocols`` are the meanings
+of one attribute, between which the tuple's protocol decides.
 
 Source: linux/netfilter/nfnetlink_conntrack.h; the policies in nf_conntrack_netlink.c.
 """
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from .kinds import Kind
 
 
-#: `uses` of a row: the kernel reports it of an entry, a creation may set it, an update change it
+#: ``uses`` of a row: the kernel reports it, a creation may set it, an update may change it
 REPORT, CREATE, CHANGE = 1, 2, 4
 
 
 class Attr:
-    """A leaf: `number` and `cta` (kernel name), public `name`, `kind`, `words` of its values.
+    """A leaf: ``number``, ``cta`` (kernel name), public ``name``, ``kind``, ``words`` for values.
 
-    `masked`: in a request the low byte of the value is the mask of its high byte.
+    ``masked``: in a request the low byte of the value is the mask of its high byte.
     """
 
     __slots__ = (
@@ -72,7 +72,7 @@ class Attr:
 
 
 class Nest:
-    """A nest: `number` and `cta`, the `name` that its fields begin with, its `rows` by number."""
+    """A nest: ``number``, ``cta`` (kernel name), ``name`` (prefix of its fields), ``rows``."""
 
     __slots__ = ("cta", "name", "number", "rows", "uses")
 
@@ -89,7 +89,7 @@ class Nest:
 
 
 Row = Attr | Nest
-#: by attribute number; a further meaning of a number by (number, the protocol that has it)
+#: by attribute number; a further meaning of a number by (number, its protocol)
 Rows = dict[int | tuple[int, int | None], Row]
 
 
@@ -103,9 +103,9 @@ def _rows(*rows: Row) -> Rows:
     return found
 
 
-#: protocols whose tuples have ports (nf_ct_port_tuple_to_nlattr); None: where none is named
+#: protocols whose tuples have ports (nf_ct_port_tuple_to_nlattr); None: no protocol is given
 PORTS = (None, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE)
-#: field of a tuple -> where its value stands in the tuple of the answer
+#: field of a tuple -> the field with its value in the inverse tuple
 TURNED = {
     "src": "dst", "dst": "src", "sport": "dport", "dport": "sport",
     "srckey": "dstkey", "dstkey": "srckey",
@@ -270,7 +270,7 @@ STATS_EXP_CPU = _rows(
 
 
 def leaves(rows: Rows, prefix: str = "", part: str = "") -> list[tuple[str, str, Attr]]:
-    """Return (public name, tuple or counters that it lies in or "", row) of each leaf, in order."""
+    """Return (public name, tuple or counters that hold it or "", row) of each leaf, in order."""
     found: list[tuple[str, str, Attr]] = []
     for row in rows.values():
         if isinstance(row, Attr):

@@ -1,11 +1,10 @@
-"""A predicate as a classic BPF program: events that nobody wants never reach the socket.
+"""Compile a predicate to a classic BPF program, so that unwanted events never reach the socket.
 
-The program rejects an event only where the predicate is surely false, so it narrows and no more:
-what passes is decided again in user space.  A comparison that it cannot make (texts, labels,
-64 bit counters, sums) counts as one that may turn out either way.
+The program rejects an event only if the predicate is surely false, so it only narrows: what passes
+is decided again in user space.  A comparison that it cannot make (texts, labels, 64 bit counters,
+sums) is taken as undecided.
 
-Only ctnetlink's event messages are judged; whatever else comes over the socket (answers, dumps)
-passes.
+Only events of flows are checked; all other messages (expectations, answers, dumps) pass.
 Source: linux/filter.h; bpf_skb_get_nlattr, bpf_skb_get_nlattr_nest (net/core/filter.c).
 """
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from .schema import Rows
 
     Path = tuple[int, ...]
-    #: where a field may stand: attribute numbers from the outermost, its kind, and the protocols
-    #: of a tuple that it is a field of (none: of all)
+    #: where a field may lie: attribute numbers from the outermost, its kind, and the protocols of
+    #: the tuples that have it (none: all)
     Place = tuple[Path, Kind, tuple[int | None, ...]]
 
 #: struct sock_filter: code, jt, jf, k
@@ -43,9 +42,9 @@ _LD_IMM, _LDX_IMM, _TAX, _AND, _JA, _JEQ, _JGT, _JGE, _JSET, _RET = (
 _NLATTR, _NLATTR_NEST = 0xFFFFF000 + 12, 0xFFFFF000 + 16
 _FIRST = nl.NLMSG_HDRLEN + nl.NFGENMSG_LEN
 _WORD = 0xFFFFFFFF
-#: nlmsghdr's numbers are in host order, a program's loads in network order: the low bytes
+#: offsets of low bytes, as nlmsghdr is in host order and a program loads in network order
 _FLAGS, _SUBSYSTEM = (6, 5) if sys.byteorder == "little" else (7, 4)
-#: CTA_PROTO_NUM, which lies beside the fields that a protocol gives their meaning
+#: CTA_PROTO_NUM, in the nest of the fields whose meaning the protocol decides
 _PROTO_NUM = next(row.number for _, _, row in leaves(TUPLE) if row.shape)
 _MAX = 4096  # BPF_MAXINSNS
 #: a comparison that would make a program longer is left to user space
@@ -53,8 +52,10 @@ _LIMIT = 2048
 
 
 def program(node: Node | None) -> bytes:
-    """The instructions (struct sock_filter) that reject only what `node` is false of; empty where
-    nothing would be rejected."""
+    """Return the program (struct sock_filter) that rejects events for which ``node`` is false.
+
+    It is empty if nothing would be rejected, or if it would be too long.
+    """
     if node is None or not judges(node):
         return b""
     out = _Assembler()
@@ -73,12 +74,12 @@ def program(node: Node | None) -> bytes:
 
 
 def judges(node: Node) -> bool:
-    """Whether a program can reject anything for `node`."""
+    """Return whether a program can reject anything for ``node``."""
     return _decides(node, may=True)
 
 
 def _decides(node: Node, *, may: bool) -> bool:
-    """Whether a program can find `node` false (`may`), or true (not `may`), for sure."""
+    """Return whether a program can prove ``node`` false (``may``) or true (not ``may``)."""
     if isinstance(node, Not):
         return _decides(node.node, may=not may)
     if isinstance(node, And | Or):
@@ -88,7 +89,7 @@ def _decides(node: Node, *, may: bool) -> bool:
 
 
 def _size(node: Node) -> int:
-    """About how many instructions a comparison takes; 0 for what a program cannot compare."""
+    """Return about how many instructions a comparison takes, 0 if a program cannot make it."""
     if isinstance(node, In) and len(node.fields) == 1:
         field, comparisons = node.fields[0], 6 * len(node.ranges)
     elif isinstance(node, Net):
@@ -118,7 +119,7 @@ _walk(CONNTRACK, (), "", _PLACES)
 
 
 def _emit(out: _Assembler, node: Node, yes: int, no: int, *, may: bool) -> None:
-    """Code that goes to `yes` or `no`; what it cannot tell goes to `yes` where `may`."""
+    """Emit code that jumps to ``yes`` or ``no``; if undecided, to ``yes`` iff ``may``."""
     if isinstance(node, Not):
         _emit(out, node.node, no, yes, may=not may)
     elif isinstance(node, And | Or):
@@ -188,7 +189,7 @@ def _emit_net(out: _Assembler, node: Net, yes: int, no: int) -> None:
 
 
 def _load_first(out: _Assembler, field: str, absent: int) -> None:
-    """Loads the number `field` from whichever of its places there is."""
+    """Emit code that loads the number ``field`` from its first place that exists."""
     there = out.label()
     for path, kind, protocols in _PLACES.get(field, ()):
         other = out.label()
@@ -210,7 +211,7 @@ def _load_first(out: _Assembler, field: str, absent: int) -> None:
 
 
 def _find(out: _Assembler, path: Path, absent: int) -> None:
-    """Has X be where the attribute at `path` begins."""
+    """Emit code that sets X to the offset of the attribute at ``path``."""
     out.load(_LD_IMM, _FIRST)
     for depth, number in enumerate(path):
         out.load(_LDX_IMM, number)
@@ -229,39 +230,41 @@ class _Assembler:
 
     @property
     def size(self) -> int:
-        """How many instructions there are at most."""
+        """Return the largest possible number of instructions."""
         return 3 * len(self._code)
 
     def label(self) -> int:
-        """A place to be."""
+        """Return a new label."""
         self._labels.append(-1)
         return len(self._labels) - 1
 
     def place(self, label: int) -> None:
-        """The next instruction is at `label`."""
+        """Put ``label`` at the next instruction."""
         self._labels[label] = len(self._code)
 
     def load(self, code: int, k: int) -> None:
-        """An instruction that goes on to the next."""
+        """Add an instruction without a jump."""
         self._code.append((code, k, ()))
 
     def jump(self, label: int) -> None:
-        """Goes to `label`."""
+        """Add a jump to ``label``."""
         self._code.append((_JA, 0, (label,)))
 
     def branch(self, code: int, k: int, true: int, false: int) -> None:
-        """Goes to `true` or `false`."""
+        """Add a comparison that jumps to ``true`` or ``false``."""
         self._code.append((code, k, (true, false)))
 
     def leave(self, code: int, k: int, label: int, *, where: bool) -> None:
-        """Goes to `label` where the comparison turns out as `where`, else to what follows."""
+        """Add a comparison that jumps to ``label`` if its result is ``where``."""
         on = self.label()
         self.branch(code, k, *((label, on) if where else (on, label)))
         self.place(on)
 
     def assemble(self) -> bytes:
-        """The program.  A branch reaches 255 instructions: where that may not do, two jumps
-        stand behind it."""
+        """Return the program.
+
+        A branch reaches 255 instructions only, so each is followed by two jumps.
+        """
         sizes = [3 if len(targets) == 2 else 1 for _, _, targets in self._code]
         starts = [0]
         for size in sizes:

@@ -1,8 +1,8 @@
-"""The trace of ``PYCONNTRACK_DEBUG=netlink``: each message on standard error, by the schema.
+"""The trace of ``PYCONNTRACK_DEBUG=netlink``: each message on standard error.
 
-One line a message: the direction, ``>`` sent or ``<`` received; type, flags, sequence number and
-family; then the attributes by their kernel names, nests in braces, what the schema does not know
-as hexadecimal.  Imported only where the variable asks for it, when a socket is opened.
+One line per message: the direction, ``>`` sent or ``<`` received; type, flags, sequence number and
+family; then the attributes by their kernel names, nests in braces, what the schema lacks as
+hexadecimal.  Imported only if the variable is set when a socket is opened.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TYPES = {
         if name.startswith(prefix)
     },
 }
-#: linux/netlink.h: the flags of all messages, and those whose meaning is the type's
+#: linux/netlink.h: the flags of all messages, and those whose meaning depends on the type
 _FLAGS = {
     nl.NLM_F_REQUEST: "NLM_F_REQUEST", nl.NLM_F_MULTI: "NLM_F_MULTI", nl.NLM_F_ACK: "NLM_F_ACK",
     8: "NLM_F_ECHO", nl.NLM_F_DUMP_INTR: "NLM_F_DUMP_INTR", 0x20: "NLM_F_DUMP_FILTERED",
@@ -65,12 +65,12 @@ class TracedSocket:
         return getattr(self._socket, name)
 
     def sendto(self, data: bytes, address: tuple[int, int]) -> int:
-        """Send a datagram, printed before."""
+        """Print a datagram, then send it."""
         _print(lines(">", bytes(data)))
         return self._socket.sendto(data, address)
 
     def recvmsg(self, size: int) -> tuple[bytes, Any, int, Any]:
-        """Receive a datagram, or an error that is more than nothing to read; print it."""
+        """Receive and print a datagram, or an error other than nothing to read."""
         try:
             received = self._socket.recvmsg(size)
         except BlockingIOError:
@@ -78,13 +78,13 @@ class TracedSocket:
         except OSError as error:
             _print([f"< {errno.errorcode.get(error.errno or 0, error.errno)}"])
             raise
-        if received[3][0] == 0:  # a process may send too; that is not read
+        if received[3][0] == 0:  # a process may send too; its datagrams are ignored
             _print(lines("<", received[0]))
         return received
 
 
 def _print(found: Iterator[str] | list[str]) -> None:
-    # one write, so that the lines of two threads do not mix; nobody reads it: no harm
+    # one write, so that the lines of two threads do not mix; a failure to write is ignored
     try:
         os.write(2, "".join(f"netlink {printable(line)}\n" for line in found).encode())
     except OSError:
@@ -92,7 +92,7 @@ def _print(found: Iterator[str] | list[str]) -> None:
 
 
 def lines(direction: str, data: bytes) -> Iterator[str]:
-    """Yield the line of each message of a datagram; what cannot be read, as hexadecimal."""
+    """Yield the line of each message of a datagram; a malformed one as hexadecimal."""
     try:
         for pos, length, _, _, _ in split(data):
             yield f"{direction} {described(data[pos : pos + length])}"
@@ -101,7 +101,7 @@ def lines(direction: str, data: bytes) -> Iterator[str]:
 
 
 def described(message: bytes) -> str:
-    """Return what stands in one message, as one line."""
+    """Return one message as a line."""
     _, length, kind, flags, seq = next(split(message))
     head = f"{_TYPES.get(kind, hex(kind))} flags={_flag_words(kind, flags)} seq={seq}"
     if kind in (nl.NLMSG_ERROR, nl.NLMSG_DONE):

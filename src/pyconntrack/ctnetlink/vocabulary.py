@@ -25,7 +25,7 @@ STATUS = {1 << bit: word for bit, word in enumerate((
     "OFFLOAD", "HW_OFFLOAD",
 ))}  # fmt: skip
 
-#: ``UNSET`` of conntrack(8): none of the bits that ``-o save`` of it names
+#: ``UNSET`` of conntrack(8): none of the bits that its ``-o save`` names
 UNSET = 0x1 | 0x2 | 0x4 | 0x400
 
 #: enum tcp_conntrack
@@ -47,11 +47,11 @@ DCCP_STATE: dict[int, str] = dict(enumerate((
 )))  # fmt: skip
 DCCP_ROLE = {0: "CLIENT", 1: "SERVER"}
 
-#: field -> its vocabulary, of the protocols that have a state
+#: state field -> its vocabulary, for each protocol with states
 STATES = {"tcp_state": TCP_STATE, "sctp_state": SCTP_STATE, "dccp_state": DCCP_STATE}
 
 #: NF_CT_EXPECT_*
 EXPECT_FLAGS = {0x1: "PERMANENT", 0x2: "INACTIVE", 0x4: "USERSPACE"}
 
-#: the vocabularies of bits, of which a field has any number
+#: the vocabularies of bit fields
 FLAGS = (STATUS, EXPECT_FLAGS)

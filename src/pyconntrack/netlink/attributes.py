@@ -1,4 +1,4 @@
-"""Netlink attributes: a bounds-checked walk and a writer.  Knows no attribute by name."""
+"""Netlink attributes: a bounds-checked walk and writers; independent of any family."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NLATTR = Struct("=HH")  # host byte order, as the kernel writes it
 def walk(data: bytes | memoryview, start: int, end: int) -> list[tuple[int, int, int]]:
     """Return (type without flag bits, payload offset, payload size) of each attribute.
 
-    Raises :class:`DecodeError` where a length does not fit between `start` and `end`.  Fewer
-    than four bytes at the end are padding, as the kernel reads it (``nla_ok``).
+    Raises :class:`DecodeError` if a length does not fit between ``start`` and ``end``.  Fewer than
+    four bytes at the end are padding, as in the kernel's ``nla_ok``.
     """
     attributes = []
     while end - start >= NLA_HDRLEN:
@@ -27,20 +27,20 @@ def walk(data: bytes | memoryview, start: int, end: int) -> list[tuple[int, int,
 
 
 def attr(kind: int, payload: bytes) -> bytes:
-    """One attribute, padded to four bytes."""
+    """Return an attribute, padded to four bytes."""
     return NLATTR.pack(NLA_HDRLEN + len(payload), kind) + payload + b"\0" * (-len(payload) & 3)
 
 
 def c_string(payload: bytes) -> bytes:
-    """Return the bytes of a string of the kernel, which ends with its first NUL."""
+    """Return the bytes of a kernel string, up to its first NUL."""
     return payload.split(b"\0", 1)[0]
 
 
 def text(payload: bytes) -> str:
-    """Return a string of the kernel; bytes that are not UTF-8 stay visible."""
+    """Return a kernel string as text; bytes that are not UTF-8 become escapes."""
     return c_string(payload).decode("utf-8", "backslashreplace")
 
 
 def nest(kind: int, payload: bytes) -> bytes:
-    """A nest of already encoded attributes."""
+    """Return a nest of encoded attributes."""
     return NLATTR.pack(NLA_HDRLEN + len(payload), kind | NLA_F_NESTED) + payload

@@ -1,8 +1,8 @@
-"""Receiving a dump beside the caller's work: a thread takes the next datagrams meanwhile.
+"""Receive a dump in a thread while the caller works.
 
-The kernel makes a datagram of a dump when the one before is taken, so what is bounded here bounds
-how old an entry is when the caller sees it: see :mod:`pyconntrack.thresholds`.  recvmsg lets
-go of the interpreter's lock, so on two cores the kernel's work and ours overlap.
+The kernel makes a datagram of a dump when the one before is taken, so the number received ahead
+bounds the age of an entry when the caller sees it: see :mod:`pyconntrack.thresholds`.  recvmsg
+releases the interpreter's lock, so on two cores the kernel's work and ours overlap.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def worth_it() -> bool:
 class Receiver:
     """A link for dumps: :meth:`send` a request, then :meth:`recv` until the dump ends.
 
-    At most ``ahead`` datagrams wait.  Sending returns at once: the kernel walks through its whole
-    table within it, where few entries match.  On one core, and where no thread is to be had, it
-    sends and receives by itself.
+    At most ``ahead`` datagrams wait.  The thread sends, too, as the kernel walks through its whole
+    table within that call if few entries match.  On one core, or if no thread can be started,
+    sending and receiving are done by the caller's thread.
     """
 
     __slots__ = ("_ahead", "_closed", "_ended", "_link", "_news", "_room", "_threaded",
@@ -38,12 +38,12 @@ class Receiver:
         self._link, self._ahead = link, ahead
         self._waiting: list[bytes | BaseException] = []
         self._closed = self._threaded = False
-        #: free: there is news, there is room again, there is no thread.  Each of the first two
-        #: is released by one side and acquired by the other, which then looks for itself
+        #: unlocked: there is news, there is room again, there is no thread.  Each of the first two
+        #: is released by one side and acquired by the other, which then checks for itself
         self._news, self._room, self._ended = (_thread.allocate_lock() for _ in range(3))
 
     def send(self, data: bytes) -> None:
-        """Send the request of a dump, when the last one has ended, and begin to receive."""
+        """Send the request of a dump and begin to receive; the last dump must have ended."""
         done_at = DoneAt(int.from_bytes(data[8:12], sys.byteorder))
         if worth_it():
             begun = _thread.allocate_lock()
@@ -55,7 +55,7 @@ class Receiver:
                 self._ended.release()
             else:
                 self._threaded = True
-                begun.acquire()  # lets go of the interpreter's lock, so that the thread begins
+                begun.acquire()  # releases the interpreter's lock, so that the thread begins
                 return
         self._threaded = False
         self._link.send(data)
@@ -74,7 +74,7 @@ class Receiver:
                 part = link.recv()
                 over = done_at(part) is not None
                 waiting.append(part)
-                # a switch between the threads for several datagrams, where many may wait
+                # one thread switch for several datagrams, if many may wait
                 if (over or len(waiting) > limit >> 3) and self._news.locked():
                     self._news.release()
         except BaseException as error:
@@ -85,7 +85,7 @@ class Receiver:
                 self._news.release()
 
     def recv(self) -> bytes:
-        """Return the next datagram; raise what sending or receiving raised."""
+        """Return the next datagram, or raise the exception of sending or receiving."""
         if not self._threaded:
             return self._link.recv()
         waiting = self._waiting
@@ -99,7 +99,7 @@ class Receiver:
         return part
 
     def close(self) -> None:
-        """End the thread, which is in the middle of a dump at most; the link stays open."""
+        """End the thread, even in the middle of a dump; the link stays open."""
         self._closed = True
         if self._room.locked():
             self._room.release()

@@ -1,8 +1,8 @@
 """Conversations with the kernel, without I/O: generators that the drivers run.
 
-A conversation yields *bytes* to have them sent and :data:`RECV` to be sent the next datagram; a
-stream yields besides what is for the caller (a :class:`Batch` of a dump).  The return value is the
-result.  They are composed by ``yield from``, and run by :mod:`.driver`, which waits, and by
+A conversation yields bytes to be sent, and :data:`RECV` to be given the next datagram; a stream
+also yields items for its caller (a :class:`Batch` of a dump).  The return value is the result.
+They are composed by ``yield from``, and run by :mod:`.driver`, which blocks, or by
 :mod:`pyconntrack.client.listener`, which does not.
 """
 
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
     E = TypeVar("E")
     T = TypeVar("T")
     Effect = bytes | Literal["recv"]
-    #: what sends, receives, and has a ``T`` for its result
+    #: it sends and receives; its result is a ``T``
     Conversation = Generator[Effect, bytes, T]
     #: a conversation that emits each ``E`` to its caller
     Stream = Generator[Effect | E, bytes, T]
 
     class Request(Protocol):
-        """What becomes a message when it is given a number."""
+        """A message that lacks its sequence number."""
 
         def message(self, seq: int, flags: int = 0, /) -> bytes:
-            """Return the message with number ``seq`` and ``flags`` beside its own."""
+            """Return the message with number ``seq`` and ``flags`` in addition to its own."""
 
 
 #: the effect "give me the next datagram"
 RECV: Final = "recv"
-#: messages and bytes of one send: 64 to 1,024 are alike, and 256 errors fit the receive buffer
+#: limits of one send: 64 to 1,024 messages are equally fast, and 256 errors fit the receive buffer
 BATCH_MESSAGES = 256
 BATCH_BYTES = 128 * 1024
 
 _DONE = Struct("=HHI")
-#: the flags that the message may carry besides
+#: the further flags that the message may carry
 _VARIANTS = (0, NLM_F_DUMP_INTR, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR | NLM_F_ACK_TLVS)
 _LAST = {kind.to_bytes(2, sys.byteorder) for kind in (NLMSG_ERROR, NLMSG_DONE)}
 _DONE_TAIL = 256
@@ -84,14 +84,14 @@ class Failure:
 
 
 def sequence() -> int:
-    """Return a first sequence number: random, so that no payload can imitate a frame of ours."""
+    """Return a random first sequence number, so that no payload can imitate a frame of ours."""
     return int.from_bytes(os.urandom(4)) >> 1 | 1
 
 
 def gather(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
-    """Join batches until there are ``size`` bytes; the last may be smaller.
+    """Join batches to windows of at least ``size`` bytes; the last may be smaller.
 
-    What was received before ``batches`` raises an error comes before it.
+    If ``batches`` raises an error, what was received before is yielded first.
     """
     window = Window(size)
     try:
@@ -104,7 +104,7 @@ def gather(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
 
 
 class Window:
-    """The batches of one window of ``size`` bytes: what :func:`gather` is made of."""
+    """The batches of one window of at least ``size`` bytes, for :func:`gather`."""
 
     __slots__ = ("_parts", "_size", "_wanted")
 
@@ -114,14 +114,14 @@ class Window:
         self._size = 0
 
     def add(self, part: Batch) -> Iterator[Batch]:
-        """Add one batch; yield all that was added where that is enough."""
+        """Add one batch; yield the window if it is full."""
         self._parts.append(part.data[: part.end])
         self._size += part.end
         if self._size >= self._wanted:
             yield from self.rest()
 
     def rest(self) -> Iterator[Batch]:
-        """Yield what was added since the last window was full, if anything was."""
+        """Yield the batches added since the last full window as one, if there are any."""
         if self._parts:
             joined = Batch(b"".join(self._parts), self._size)
             self._parts, self._size = [], 0
@@ -134,7 +134,7 @@ def dump(
     """Emit a :class:`Batch` for each datagram of a dump; return whether it was interrupted.
 
     ``on_interrupt``: "raise" (:class:`DumpInterrupted`, at the end) or "accept".
-    Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
+    Raises :class:`~pyconntrack.errors.KernelError` if the kernel refuses.
     """
     answer = Answer(request, operation)
     while (batch := (yield from answer.next())) is not None:
@@ -145,9 +145,9 @@ def dump(
 
 
 class Answer:
-    """What the kernel answers a dump ``request`` with, batch by batch.
+    """The kernel's answer to a dump ``request``, batch by batch.
 
-    ``interrupted``: whether the table changed meanwhile (NLM_F_DUMP_INTR), known at the end.
+    ``interrupted``: whether the table changed during the dump (NLM_F_DUMP_INTR), set at the end.
     """
 
     __slots__ = ("_done_at", "_operation", "_request", "_rest", "interrupted")
@@ -155,14 +155,14 @@ class Answer:
     def __init__(self, request: Request, operation: str) -> None:
         self._request, self._operation = request, operation
         self._done_at: DoneAt | None = None
-        self._rest = b""  # what ends the dump, behind the last batch
+        self._rest = b""  # the end of the dump, after the last batch
         self.interrupted: bool = False
 
     def next(self) -> Conversation[Batch | None]:
-        """Return the next batch, a datagram; None at the end.
+        """Return the next batch (a datagram), None at the end.
 
-        The first call sends the request.  Raises :class:`~pyconntrack.errors.KernelError` for a
-        refusal, after the last batch.
+        The first call sends the request.  Raises :class:`~pyconntrack.errors.KernelError` after
+        the last batch if the kernel refused.
         """
         if self._done_at is None:
             seq = sequence()
@@ -195,8 +195,8 @@ class Answer:
 class DoneAt:
     """Find the message that ends the dump with sequence number ``seq``.
 
-    Only the first message and the tail are looked at: a DONE follows the last message of a dump,
-    or comes alone, and ``seq`` is not to be guessed by who writes payloads.
+    Only the first message and the tail are read: a DONE follows the last message of a dump, or
+    comes alone, and the author of a payload cannot guess ``seq``.
     """
 
     __slots__ = ("_marks",)
@@ -205,7 +205,7 @@ class DoneAt:
         self._marks = [_DONE.pack(NLMSG_DONE, NLM_F_MULTI | flags, seq) for flags in _VARIANTS]
 
     def __call__(self, data: bytes | memoryview) -> int | None:
-        """Return where it begins in the datagram ``data``; None where it is not there.
+        """Return its offset in the datagram ``data``, None if it is not there.
 
         Raises :class:`~pyconntrack.errors.DecodeError` for a datagram without a header.
         """
@@ -222,9 +222,9 @@ class DoneAt:
 
 
 def ask(request: Request, operation: str) -> Conversation[list[bytes]]:
-    """Send one request; return the messages that the kernel answered with.
+    """Send one request; return the messages of the answer.
 
-    Raises :class:`~pyconntrack.errors.KernelError` for a refusal.
+    Raises :class:`~pyconntrack.errors.KernelError` if the kernel refuses.
     """
     seq = sequence()
     yield request.message(seq, NLM_F_ACK)
@@ -233,7 +233,7 @@ def ask(request: Request, operation: str) -> Conversation[list[bytes]]:
         data = yield RECV
         for pos, length, kind, flags, number in split(data):
             if number != seq:
-                continue  # the tail of an earlier conversation that was given up
+                continue  # the rest of an earlier, abandoned conversation
             if kind == NLMSG_ERROR:
                 if failure := refused(data, pos, length, flags, 0):
                     raise kernel_error(failure.errno, operation, failure.ext_ack)
@@ -246,11 +246,11 @@ def ask(request: Request, operation: str) -> Conversation[list[bytes]]:
 def batch(
     requests: Sequence[Request],
 ) -> Conversation[tuple[list[Failure], list[tuple[int, bytes]]]]:
-    """Send many requests, hundreds at once; return (failures, answers).
+    """Send many requests, hundreds to a send; return (failures, answers).
 
     ``failures``: a :class:`Failure` for each refused request; ``answers``: (index, message) of
-    what the kernel sent back.  Only the last request of a send asks for an acknowledgement: the
-    kernel works in order, so whatever drew no error by then was done.
+    each message in reply.  Only the last request of a send asks for an acknowledgement: the kernel
+    works in order, so a request without an error by then was carried out.
     """
     failures: list[Failure] = []
     answers: list[tuple[int, bytes]] = []
@@ -269,8 +269,10 @@ def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failu
 
 
 def sends(messages: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the data of each send of ``messages``, whose last one then asks for an
-    acknowledgement, the sequence number of that one, and how many messages it has."""
+    """Yield (data, sequence number of the last message, number of messages) of each send.
+
+    The last message of a send is made to ask for an acknowledgement.
+    """
     parts: list[bytes] = []
     size = 0
     for part in messages:
@@ -293,11 +295,11 @@ def _acknowledged(parts: list[bytes]) -> tuple[bytes, int, int]:
 def sent(
     data: bytes, last: int, first: int = 0, answers: list[tuple[int, bytes]] | None = None
 ) -> Conversation[list[Failure]]:
-    """Send ready messages at once; return a :class:`Failure` for each refused one.
+    """Send ready messages in one send; return a :class:`Failure` for each refused one.
 
-    The last message has the number ``last``, and it alone asks for an acknowledgement.  Each
-    ``index`` is a number counted from ``first``.  Add (index, message) of what the kernel sent
-    back to ``answers``.
+    The last message has the sequence number ``last``, and it alone asks for an acknowledgement.
+    Each ``index`` is a sequence number minus ``first``.  (index, message) of each message in reply
+    is added to ``answers``.
     """
     yield data
     failures: list[Failure] = []

@@ -1,4 +1,4 @@
-"""The blocking interpreter of conversations: sends, and waits for each answer.
+"""The blocking interpreter of conversations.
 
 The library's blocking client and the command line share it; :mod:`pyconntrack.client.listener` is
 the one that does not wait.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation, E, Stream, T
 
     class Link(Protocol):
-        """What sends datagrams and receives them: a Transport, or what stands in for one."""
+        """A sender and receiver of datagrams: a Transport, or a substitute."""
 
         def send(self, data: bytes, /) -> None:
             """Send one datagram."""
@@ -44,7 +44,7 @@ def stream(link: Link, conversation: Stream[E, T]) -> Generator[E, None, T]:
 
 
 def started(link: Link, conversation: Stream[E, T]) -> Generator[E, None, T]:
-    """Run a conversation as :func:`stream` does, its first request sent before this returns."""
+    """Run a conversation as :func:`stream` does, but send its first request before returning."""
     request: Any = next(conversation)
     link.send(request)
     return stream(link, conversation)

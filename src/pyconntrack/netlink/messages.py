@@ -19,7 +19,7 @@ _MAX_ERRNO = 4095
 
 
 def message(kind: int, flags: int, seq: int, family: int, payload: bytes = b"") -> bytes:
-    """A request: nlmsghdr, nfgenmsg, attributes."""
+    """Return a request: nlmsghdr, nfgenmsg and ``payload`` (attributes)."""
     return (
         NLMSGHDR.pack(NLMSG_HDRLEN + 4 + len(payload), kind, flags, seq, 0)
         + _NFGENMSG.pack(family, NFNETLINK_V0, 0)
@@ -28,9 +28,9 @@ def message(kind: int, flags: int, seq: int, family: int, payload: bytes = b"") 
 
 
 def split(data: bytes | memoryview) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yields (offset, length, type, flags, sequence number) of each message of a datagram.
+    """Yield (offset, length, type, flags, sequence number) of each message of a datagram.
 
-    Raises :class:`DecodeError` where a length does not fit.
+    Raises :class:`DecodeError` if a length does not fit.
     """
     pos, end = 0, len(data)
     while end - pos >= NLMSG_HDRLEN:
@@ -44,9 +44,9 @@ def split(data: bytes | memoryview) -> Iterator[tuple[int, int, int, int, int]]:
 
 
 def read_errno(data: bytes | memoryview, pos: int, length: int) -> int:
-    """The (positive) errno of an NLMSG_ERROR or NLMSG_DONE message; 0 is an acknowledgement.
+    """Return the (positive) errno of an NLMSG_ERROR or NLMSG_DONE; 0 is an acknowledgement.
 
-    Raises :class:`DecodeError` for a number that is none (linux/err.h: MAX_ERRNO is 4095).
+    Raises :class:`DecodeError` for a number above MAX_ERRNO (4095, linux/err.h) or below 0.
     """
     if length < NLMSG_HDRLEN + 4:
         return 0
@@ -57,7 +57,7 @@ def read_errno(data: bytes | memoryview, pos: int, length: int) -> int:
 
 
 def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, done: bool) -> str:
-    """The text of an extended acknowledgement, "" where there is none (Linux 4.12+)."""
+    """Return the text of an extended acknowledgement (Linux 4.12+), "" if there is none."""
     if not flags & NLM_F_ACK_TLVS:
         return ""
     start = pos + NLMSG_HDRLEN + 4
@@ -71,5 +71,5 @@ def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, do
             if kind == NLMSGERR_ATTR_MSG:
                 return text(bytes(data[at : at + size]))
     except DecodeError:
-        pass  # the error itself is not to be lost for it
+        pass  # the errno is still reported
     return ""

@@ -1,6 +1,6 @@
 """Many datagrams in one system call: recvmmsg(2) into one buffer of equal slots.
 
-Imported only when events come thick and fast.
+Imported only when events arrive fast.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import errno
 from ..errors import DecodeError, KernelError
 from .constants import NLMSG_HDRLEN
 
-#: datagrams of one call, and the room of each; an event of the kernel takes some 200 bytes
+#: datagrams of one call, and the bytes reserved for each; an event takes some 200
 COUNT, SLOT = 1024, 4096
 _MSG_DONTWAIT = 0x40
 
@@ -30,7 +30,7 @@ class _Mmsghdr(ctypes.Structure):  # a msghdr, padded to its alignment, and a si
 
 
 class Mmsg:
-    """A reader of the socket ``fd``: COUNT datagrams of at most SLOT bytes a call."""
+    """A reader of the socket ``fd``: up to COUNT datagrams of at most SLOT bytes per call."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -49,9 +49,9 @@ class Mmsg:
         self._lengths = memoryview(self.buffer).cast("I")[:: SLOT // 4]
 
     def messages(self, number: int) -> range:
-        """Return where in ``buffer`` the ``number`` datagrams begin, each of one message.
+        """Return the offsets in ``buffer`` of ``number`` datagrams of one message each.
 
-        Raises :class:`DecodeError` where one is not, or has been cut.
+        Raises :class:`DecodeError` if one has several messages or is truncated.
         """
         lengths = self._lengths[:number].tolist()
         if min(lengths) < NLMSG_HDRLEN or lengths != self._sizes[:number].tolist():
@@ -59,15 +59,14 @@ class Mmsg:
         return range(0, number * SLOT, SLOT)
 
     def datagrams(self, number: int) -> list[bytes]:
-        """Return the ``number`` datagrams that were received."""
+        """Return the first ``number`` datagrams of ``buffer``."""
         sizes = self._sizes[:number].tolist()
         return [bytes(self.buffer[at * SLOT : at * SLOT + size]) for at, size in enumerate(sizes)]
 
     def recv(self) -> int:
-        """Receive what waits; return how many datagrams there were.
+        """Receive the waiting datagrams; return their number.
 
-        Raises BlockingIOError where there was none, and :class:`KernelError` with ENOBUFS after
-        a loss.
+        Raises BlockingIOError if none waits, and :class:`KernelError` with ENOBUFS after a loss.
         """
         number = int(self._call(self._fd, self._headers, COUNT, _MSG_DONTWAIT, None))
         if number < 0:

@@ -1,4 +1,4 @@
-"""Network namespaces: holding one, so that every later socket opens in it; its settings."""
+"""Network namespaces: hold one, so that later sockets open in it; read its settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..errors import RequestError, kernel_error
 
 
 def path_of(netns: str | int | os.PathLike[str]) -> str:
-    """Return the path of a namespace: a name as ``ip netns`` has it, a process id or a path."""
+    """Return the path of a namespace given by name (as in ``ip netns``), process id or path."""
     if isinstance(netns, int):
         return f"/proc/{netns}/ns/net"
     text = os.fspath(netns)
@@ -16,10 +16,9 @@ def path_of(netns: str | int | os.PathLike[str]) -> str:
 
 
 class Held:
-    """A namespace named once and held until ``close``.
+    """A namespace held by a descriptor until ``close``, as names are reused and processes end.
 
-    ``netns``: None (the thread's own), a name as ``ip netns`` has it, a process id, or a path.
-    Names can be reused and processes end; the descriptor stays what it was.
+    ``netns``: None (the thread's own), a name (as in ``ip netns``), a process id or a path.
     """
 
     __slots__ = ("_fd",)
@@ -40,18 +39,18 @@ class Held:
 
     @property
     def path(self) -> str | None:
-        """What :class:`~pyconntrack.netlink.socket.Transport` takes as its ``netns``."""
+        """Return the ``netns`` argument of :class:`~pyconntrack.netlink.socket.Transport`."""
         return None if self._fd < 0 else f"/proc/self/fd/{self._fd}"
 
     def close(self) -> None:
-        """Lets go; twice is no error."""
+        """Close the descriptor; a second call does nothing."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def sysctl(name: str, otherwise: int) -> int:
-    """Return net.netfilter.``name`` of the caller's namespace; ``otherwise`` if unreadable."""
+    """Return net.netfilter.``name`` of the caller's namespace, ``otherwise`` if unreadable."""
     try:
         with open(f"/proc/sys/net/netfilter/{name}", "rb") as file:
             return int(file.read())

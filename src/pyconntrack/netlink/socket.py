@@ -1,4 +1,4 @@
-"""The AF_NETLINK socket: opening (in any network namespace), buffers, groups, sends, receives."""
+"""The AF_NETLINK socket: open it in a network namespace, set buffers and groups, send, receive."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _CLONE_NEWNET = 0x40000000
 class Transport:
     """One netlink socket of family NETLINK_NETFILTER.
 
-    ``netns``: None for the current network namespace; a name (as ``ip netns`` has it), a process id
-    or a path for another; the calling thread is put back where it was.  Raises
+    ``netns``: None for the current network namespace; a name (as in ``ip netns``), a process id or
+    a path for another; the calling thread returns to its own.  Raises
     :class:`~pyconntrack.errors.KernelError`.
     """
 
@@ -45,7 +45,7 @@ class Transport:
             try:
                 self._sock.setsockopt(c.SOL_NETLINK, option, 1)
             except OSError:
-                pass  # before 4.3 and 4.12: answers are longer, and say less
+                pass  # before 4.3 and 4.12: answers are longer and less precise
         if rcvbuf:
             self.set_rcvbuf(rcvbuf)
 
@@ -54,11 +54,11 @@ class Transport:
         return int(self._sock.fileno())
 
     def close(self) -> None:
-        """Close the socket; twice is no error."""
+        """Close the socket; a second call does nothing."""
         self._sock.close()
 
     def set_rcvbuf(self, size: int) -> None:
-        """Ask for a receive buffer of ``size`` bytes, past net.core.rmem_max where allowed."""
+        """Request a receive buffer of ``size`` bytes, above net.core.rmem_max if permitted."""
         try:
             self._sock.setsockopt(_socket.SOL_SOCKET, c.SO_RCVBUFFORCE, size)
         except OSError:
@@ -66,12 +66,12 @@ class Transport:
 
     @property
     def rcvbuf(self) -> int:
-        """Return the size of the receive buffer in bytes, the kernel's doubling taken back."""
+        """Return the size of the receive buffer in bytes, without the kernel's doubling."""
         return int(self._sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF)) // 2
 
     @property
     def drops(self) -> int:
-        """Return how many datagrams the kernel dropped for want of room (``SO_MEMINFO``)."""
+        """Return the number of datagrams dropped as the buffer was full (``SO_MEMINFO``)."""
         raw = self._sock.getsockopt(_socket.SOL_SOCKET, c.SO_MEMINFO, 36)
         return int.from_bytes(raw[32:36], sys.byteorder)
 
@@ -84,14 +84,14 @@ class Transport:
                 raise kernel_error(error.errno or 0, "subscribing to events") from None
 
     def leave(self, groups: Iterable[int]) -> None:
-        """Unsubscribe from multicast groups: nothing of them is delivered from then on."""
+        """Unsubscribe from multicast groups."""
         for group in groups:
             self._sock.setsockopt(c.SOL_NETLINK, c.NETLINK_DROP_MEMBERSHIP, group)
 
     def attach(self, program: bytes) -> None:
-        """Have the kernel drop datagrams that a classic BPF program (struct sock_filter) rejects.
+        """Attach a classic BPF program (struct sock_filter) that drops the datagrams it rejects.
 
-        A kernel that refuses it delivers them all.
+        If the kernel refuses the program, all are delivered.
         """
         from array import array
         from struct import pack
@@ -116,7 +116,7 @@ class Transport:
     def recv(self) -> bytes:
         """Return the next datagram.
 
-        Raises BlockingIOError on a non-blocking socket with nothing to read, and
+        Raises BlockingIOError if a non-blocking socket has nothing to read, and
         :class:`KernelError` with ENOBUFS after a loss.
         """
         while True:
@@ -173,7 +173,7 @@ def _in_netns(netns: str | int | None, action: Callable[[], T]) -> T:
 
 
 def wait_readable(fd: int, seconds: float | None) -> bool:
-    """Return whether ``fd`` became readable within ``seconds`` (None: waits on)."""
+    """Return whether ``fd`` becomes readable within ``seconds`` (None: no limit)."""
     import select
 
     return bool(select.select([fd], [], [], seconds)[0])
