@@ -1,15 +1,14 @@
 """Typed values: flows, tuples, expectations, events, statistics.
 
 A :class:`Flow` is a proven message: it keeps the kernel's bytes and their layout, and a field is
-read out of them when somebody asks for it.  Values made by hand are encoded to the same bytes,
-which is also what checks them.
+read when it is accessed.  Values made by hand are encoded to the same bytes, which also checks
+them.
 
-General layout, each importing only what stands above it: ``value`` (a message and its fields),
-``tuple``, ``entry`` (what flows and expectations share), ``flow``,
-``expect``, ``event``, ``stats``, ``batch`` (many messages); ``declarations``: the fields as type
-checkers know them.
+General layout, each module importing only those before it: ``fields`` (a message and its fields),
+``tuple``, ``entry`` (the base of flows and expectations), ``flow``, ``expect``, ``event``,
+``stats``, ``decode`` (many messages); ``declarations``: the fields for type checkers.
 
-Everything here is immutable; absent is None and zero is zero.
+All values are immutable; an absent field is None, zero is zero.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Many messages at once: the entries of a dump's datagram, and predicates over them."""
+"""Decode many messages: the entries of a batch, and predicates over them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LENGTH = Struct("=I").unpack_from
 
 
 def decode(cls: type[E], data: bytes, end: int, node: Node | None = None) -> Iterator[E]:
-    """The entries in ``data[:end]`` that meet `node`, each as a ``cls``.
+    """Yield the entries in ``data[:end]`` that match ``node``, each as a ``cls``.
 
-    Raises :class:`~pyconntrack.DecodeError` where a message does not keep to the format.
+    Raises :class:`~pyconntrack.DecodeError` if a message is malformed.
     """
     new = cls.__new__
     pos = 0
@@ -47,7 +47,7 @@ def decode(cls: type[E], data: bytes, end: int, node: Node | None = None) -> Ite
 
 
 def meets(node: Node, layout: Layout, message: bytes) -> bool:
-    """Whether a proven message meets a predicate; the bound test is kept with the layout."""
+    """Return whether a proven message matches ``node``; the bound test is kept with the layout."""
     kept = layout.writers.get(meets)
     if kept is None or kept[0] is not node:
         kept = layout.writers[meets] = (node, bind(node, layout))

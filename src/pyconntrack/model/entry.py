@@ -1,4 +1,4 @@
-"""Entries of a table: what flows and expectations have in common."""
+"""Entries of a table: the base of flows and expectations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Entry(Value):
-    """A value that a program may also make: Flow and Expect."""
+    """The base of Flow and Expect, which programs may also make."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ class Entry(Value):
         family: int = 0,
         kept: Iterable[tuple[tuple[int, ...], bytes]] = (),
     ) -> None:
-        """Make the message of ``raw``, of ``given`` in its stead, and of ``kept`` attributes."""
+        """Make the message of ``raw``, overridden by ``given``, and of ``kept`` attributes."""
         raw = {} if raw is None else raw
         known = self._fields
         for name, value in given.items():
@@ -79,7 +79,7 @@ class Entry(Value):
     def from_message(cls, message: bytes) -> Self:
         """Return the value of a netlink message (from its nlmsghdr on).
 
-        Raises :class:`~pyconntrack.DecodeError` if it is broken, or about something else.
+        Raises :class:`~pyconntrack.DecodeError` if it is malformed or of another type.
         """
         self = super().from_message(message)
         kind = int.from_bytes(message[4:6], sys.byteorder)
@@ -96,9 +96,9 @@ class Entry(Value):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the value of a JSON form; members that are not known draw a UserWarning.
+        """Return the value of a JSON form; issue a UserWarning for unknown members.
 
-        Raises :class:`~pyconntrack.RequestError` for values that do not fit and misspelt members.
+        Raises :class:`~pyconntrack.RequestError` for misspelt members and values that do not fit.
         """
         reading = read(data, cls._rows)
         if reading.ignored:
@@ -112,7 +112,8 @@ class Entry(Value):
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, as ``conntrack -o json`` writes it.
 
-        A tuple and its counters are an object; addresses and words are text; absent is absent.
+        A tuple and its counters are an object; addresses and words are text; absent fields are left
+        out.
         """
         return plain(self._layout, self._message)
 
@@ -133,12 +134,12 @@ class Entry(Value):
 
     @property
     def unknown(self) -> tuple[tuple[tuple[int, ...], bytes], ...]:
-        """Attributes that the schema does not know: (path of attribute numbers, payload)."""
+        """Return the attributes that the schema lacks: (path of attribute numbers, payload)."""
         return self._layout.kept(self._message)
 
     @property
     def key(self) -> tuple[bytes | None, ...]:
-        """What identifies the entry: a tuple and the zone, packed; fit for a dictionary."""
+        """Return the identity of the entry: a tuple and the zone, packed; it is hashable."""
         return identity(self._layout, self._message, self._part)
 
     def __eq__(self, other: object) -> bool:
@@ -153,7 +154,7 @@ class Entry(Value):
         return hash(self.key)
 
     def same_as(self, other: object) -> bool:
-        """Return whether ``other`` is equal in every field; ``==`` asks for identity alone."""
+        """Return whether ``other`` is equal in every field; ``==`` compares identity only."""
         return (
             type(self) is type(other)
             and isinstance(other, Entry)
@@ -163,7 +164,7 @@ class Entry(Value):
         )
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
-        """Return (here, there) of every field that differs, by its name, as raw values."""
+        """Return field name -> (raw value, raw value in ``other``) of every field that differs."""
         mine, theirs = self._values(), other._values()
         return {
             name: (mine.get(name), theirs.get(name))

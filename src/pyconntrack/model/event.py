@@ -1,4 +1,4 @@
-"""Events: what happened to an entry, and when."""
+"""Events of flows and expectations."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _EVENTS: tuple[Kind, ...] = ("NEW", "UPDATE", "DESTROY")
 
 
 class Event:
-    """Something that happened to a flow or an expectation.
+    """The creation, change or end of a flow or an expectation.
 
-    `kind`: ``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``; `flow` or `expect`: the entry as the event
-    tells it (an update may carry only what changed); `synthetic`: whether it was found by a dump
-    instead of reported (``events(resync=True)``); `time`: when it was seen, ns since 1970 (None:
-    now).
+    ``kind``: ``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``; ``entry``: the flow or expectation as the
+    event carries it (an update may carry only what changed); ``synthetic``: whether it was found by
+    a dump instead of reported (``events(resync=True)``); ``time``: when it was received, ns since
+    1970 (None: now).
     """
 
     __slots__ = ("_entry", "_kind", "_synthetic", "_time")
@@ -50,34 +50,34 @@ class Event:
 
     @property
     def kind(self) -> Kind:
-        """``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``."""
+        """Return ``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``."""
         return self._kind
 
     @property
     def synthetic(self) -> bool:
-        """Whether a dump found it, instead of the kernel reporting it."""
+        """Return whether it was found by a dump instead of reported by the kernel."""
         return self._synthetic
 
     @property
     def flow(self) -> Flow | None:
-        """The flow concerned; None where it is an expectation."""
+        """Return the flow, None for an expectation."""
         return self._entry if isinstance(self._entry, Flow) else None
 
     @property
     def expect(self) -> Expect | None:
-        """The expectation concerned; None where it is a flow."""
+        """Return the expectation, None for a flow."""
         return self._entry if isinstance(self._entry, Expect) else None
 
     @property
     def entry(self) -> Flow | Expect:
-        """The flow or expectation concerned."""
+        """Return the flow or expectation."""
         return self._entry
 
     @property
     def time(self) -> int:
-        """When it happened, ns since 1970, or else when it was seen.
+        """Return when it happened, ns since 1970, or when it was received if that is unknown.
 
-        The kernel tells it from Linux 6.14 on, with nf_conntrack_timestamp=1; where it does not,
+        Linux 6.14+ reports the time of an event of a flow with nf_conntrack_timestamp=1; otherwise
         ``flow.timestamp_event`` is None.
         """
         told = self._entry.timestamp_event if isinstance(self._entry, Flow) else None
@@ -85,12 +85,14 @@ class Event:
 
     @property
     def portid(self) -> int:
-        """The netlink port of the program that caused it; 0 for packets and the kernel."""
+        """Return the netlink port of the program that caused it, 0 for packets and the kernel."""
         return int.from_bytes(self._entry.message[12:16], sys.byteorder)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, as ``conntrack -E -o json`` writes it: the entry's after ``event``,
-        ``time`` (and ``synthetic``, which the command has not).
+        """Return the JSON form, as ``conntrack -E -o json`` writes it.
+
+        It is that of the entry after ``event``, ``time`` and, if it is so, ``synthetic`` (which the
+        command lacks).
         """
         head: dict[str, Any] = {"event": self._kind.lower(), "time": self.time}
         if self._synthetic:
@@ -99,7 +101,7 @@ class Event:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Event:
-        """The event of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
+        """Return the event of a JSON form; raise :class:`~pyconntrack.RequestError` if wrong."""
         rest = dict(data)
         word, time = rest.pop("event", None), rest.pop("time", None)
         synthetic = bool(rest.pop("synthetic", False))

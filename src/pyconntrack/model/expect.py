@@ -1,4 +1,4 @@
-"""Expectations: connections that a helper waits for."""
+"""Expectations: connections that a helper expects."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ else:
 class Expect(Entry, ExpectAttributes):
     """A connection that a helper expects.
 
-    `tuple` under `mask` is what will match, `master` the connection that it belongs to; `timeout`
-    in seconds; `flags` numbers or words (PERMANENT, INACTIVE, USERSPACE).  The kernel's ``class``
-    is :attr:`class_`.  Source: CTA_EXPECT_*.
+    A connection matches if it equals ``tuple`` under ``mask``; ``master``: the connection to which
+    it belongs; ``timeout``: seconds; ``flags``: numbers or words (PERMANENT, INACTIVE, USERSPACE).
+    The kernel's ``class`` is :attr:`class_`.  Source: CTA_EXPECT_*.
     """
 
     __slots__ = ()
@@ -44,7 +44,7 @@ class Expect(Entry, ExpectAttributes):
 
     @property
     def flag_words(self) -> list[str | int]:
-        """The words of ``flags``."""
+        """Return the words of ``flags``; a bit without a word stays a number."""
         return words_of(vocabulary.EXPECT_FLAGS, self.flags or 0)
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""What all values have in common: a proven message, and reading fields out of it.
+"""The base of all values: a proven message, and descriptors that read its fields.
 
-A value keeps the kernel's bytes and their layout; a field is read when somebody asks for it.  So
-a dump costs little an entry, and whatever a newer kernel adds is kept.
+A value keeps the kernel's bytes and their layout; a field is read when it is accessed.  So an entry
+of a dump costs little, and attributes of newer kernels are kept.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     T_co = TypeVar("T_co", covariant=True)
 
     class Reads(Protocol[T_co]):
-        """A descriptor, by the type that it reads."""
+        """A descriptor of a field of type ``T_co``."""
 
         name: str
 
         def read(self, raw: bytes, /) -> T_co:
-            """Return the value of the bytes of a field."""
+            """Return the value of a field's bytes."""
 
 
 class Value:
-    """A message, its layout, and what its fields' names begin with."""
+    """A message, its layout, and the prefix of its fields' names."""
 
     __slots__ = ("_layout", "_message")
 
@@ -54,7 +54,7 @@ class Value:
 
     @classmethod
     def from_message(cls, message: bytes) -> Self:
-        """Return the value of a netlink message, from its nlmsghdr on; DecodeError if broken."""
+        """Return the value of a netlink message, from its nlmsghdr on; DecodeError if malformed."""
         self = cls.__new__(cls)
         self._layout = find(message)
         self._message = message
@@ -62,23 +62,23 @@ class Value:
 
     @property
     def message(self) -> bytes:
-        """The netlink message that this value is made of."""
+        """Return the netlink message of this value."""
         return self._message
 
     @property
     def family(self) -> int:
-        """The layer 3 family: 2 (AF_INET) or 10 (AF_INET6); 0 where it does not matter."""
+        """Return the layer 3 family: 2 (AF_INET), 10 (AF_INET6), or 0 if there is none."""
         return self._layout.family
 
     def raw(self, name: str) -> bytes | None:
-        """Return the bytes of field ``name`` as the kernel sent them; None where it is absent."""
+        """Return the bytes of field ``name`` as in the message, None if it is absent."""
         slot = self._layout.slots.get(self._prefix + name)
         if slot is None:
             return None
         return self._message[slot.offset : slot.offset + slot.size]
 
     def _values(self) -> dict[str, Any]:
-        """Return the raw value of each field by its name."""
+        """Return field name -> raw value."""
         return self._layout.values(self._message)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -101,7 +101,7 @@ class Named:
 
 
 class Field(Named):
-    """A field of a message; None where it is absent."""
+    """A field of a message; None if absent."""
 
     __slots__ = ()
 
@@ -115,35 +115,35 @@ class Field(Named):
 
 
 class Number(Field):
-    """A numeric field of a message; None where it is absent."""
+    """A number; None if absent."""
 
     __slots__ = ()
     read: staticmethod[[bytes], int] = staticmethod(int.from_bytes)
 
 
 class Octets(Field):
-    """A field of bytes; None where it is absent."""
+    """A field of bytes; None if absent."""
 
     __slots__ = ()
     read: staticmethod[[bytes], bytes] = staticmethod(bytes)
 
 
 class Address(Field):
-    """An address as text; None where it is absent."""
+    """An address as text; None if absent."""
 
     __slots__ = ()
     read: staticmethod[[bytes], str] = staticmethod(address)
 
 
 class String(Field):
-    """A text of the kernel; None where it is absent."""
+    """A text of the kernel; None if absent."""
 
     __slots__ = ()
     read: staticmethod[[bytes], str] = staticmethod(text)
 
 
 class Labels(Field):
-    """The numbers of the labels that are set; None where the field is absent."""
+    """The numbers of the labels that are set; None if the field is absent."""
 
     __slots__ = ()
 
@@ -153,7 +153,7 @@ class Labels(Field):
         return tuple(label_numbers(raw))
 
 
-#: kind of a row -> what reads its value
+#: kind of a row -> its descriptor
 READERS: dict[Kind, type[Field]] = {
     **dict.fromkeys((U8, U16, U32, U64), Number),
     **dict.fromkeys((IPV4, IPV6), Address),

@@ -20,7 +20,7 @@ else:
 
 
 class Flag:
-    """Whether a bit of ``status`` is set; False where there is no status."""
+    """Whether a bit of ``status`` is set; False if there is no status."""
 
     __slots__ = ("bit",)
 
@@ -36,14 +36,14 @@ class Flag:
 class Flow(Entry, FlowAttributes):
     """A connection as the kernel tracks it.
 
-    Made by the kernel's messages, or by hand: ``Flow(Tuple(...), mark=5, timeout=60,
-    status="ASSURED", tcp_state="ESTABLISHED", labels=[1, 7])``.  Every field of the schema is an
-    attribute under its schema name; None where it is absent.  Times are nanoseconds since 1970
-    (``timestamp_*``) or seconds that are left (``timeout``).
+    Flows come from the kernel's messages, or are made by hand: ``Flow(Tuple(...), mark=5,
+    timeout=60, status="ASSURED", tcp_state="ESTABLISHED", labels=[1, 7])``.  Every field of the
+    schema is an attribute under its schema name, None if absent.  Times are nanoseconds since 1970
+    (``timestamp_*``) or remaining seconds (``timeout``).
 
-    ``==`` and ``hash`` go by the identity of the connection: the original tuple and its zone, and
-    the kernel's id where both sides have one.  :meth:`same_as` compares every field.
-    Wrong names and values raise :class:`~pyconntrack.RequestError`.
+    ``==`` compares the identity of the connection: the original tuple and its zone, and the
+    kernel's id if both sides have one; ``hash`` is of tuple and zone.  :meth:`same_as` compares
+    every field.  Wrong names and values raise :class:`~pyconntrack.RequestError`.
     """
 
     __slots__ = ()
@@ -74,12 +74,12 @@ class Flow(Entry, FlowAttributes):
 
     @property
     def status_words(self) -> list[str | int]:
-        """The words of ``status``; a bit that has none stays a number."""
+        """Return the words of ``status``; a bit without a word stays a number."""
         return words_of(vocabulary.STATUS, self.status or 0)
 
     @property
     def state(self) -> str | None:
-        """The word of the TCP, SCTP or DCCP state; None where the protocol has none."""
+        """Return the word of the TCP, SCTP or DCCP state, None if there is no state."""
         for name, words in vocabulary.STATES.items():
             raw = self.raw(name)
             if raw is not None:
@@ -89,12 +89,12 @@ class Flow(Entry, FlowAttributes):
 
     @property
     def proto(self) -> str | None:
-        """The protocol as a word; its number as text where it has none."""
+        """Return the word of the protocol, or its number as text."""
         number = self.orig_proto
         return None if number is None else vocabulary.PROTO.get(number, str(number))
 
     def __str__(self) -> str:
-        """One line, much as ``conntrack -L -o id`` writes it."""
+        """Return one line, much as ``conntrack -L -o id`` writes it."""
         parts = [f"{self.proto or '?':8} {self.orig_proto or 0}"]
         if self.timeout is not None:
             parts.append(str(self.timeout))

@@ -1,4 +1,4 @@
-"""Statistics of connection tracking, of the whole table and of each CPU."""
+"""Statistics of connection tracking, of the table and of each CPU."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ else:
 
 
 class CpuStats(Value, CpuAttributes):
-    """Counters of one CPU since the namespace was made.  Source: CTA_STATS_*, CTA_STATS_EXP_*.
+    """The counters of one CPU since the namespace was created.
 
-    Counters that the running kernel does not keep are None.
+    Counters that the running kernel lacks are None.  Source: CTA_STATS_*, CTA_STATS_EXP_*.
     """
 
     __slots__ = ()
 
     @property
     def cpu(self) -> int:
-        """The number of the CPU."""
+        """Return the number of the CPU."""
         return int.from_bytes(self._message[18:20])
 
     def to_dict(self) -> dict[str, int]:
-        """The counters by name, with ``cpu`` first."""
+        """Return the counters by name, with ``cpu`` first."""
         return {"cpu": self.cpu, **self._values()}
 
     def __eq__(self, other: object) -> bool:
@@ -50,7 +50,7 @@ attach(CpuStats, STATS_EXP_CPU)
 
 
 class Stats:
-    """Statistics of connection tracking: `entries` of at most `max_entries`, counters by CPU."""
+    """The number of entries, its limit, and the counters of each CPU."""
 
     __slots__ = ("_cpus", "_entries", "_expect_cpus", "_max")
 
@@ -66,32 +66,32 @@ class Stats:
 
     @property
     def entries(self) -> int:
-        """The number of flows in the table."""
+        """Return the number of flows in the table."""
         return self._entries
 
     @property
     def max_entries(self) -> int | None:
-        """The limit (nf_conntrack_max); None where the kernel does not tell."""
+        """Return the limit (nf_conntrack_max), None if the kernel does not report it."""
         return self._max
 
     @property
     def cpus(self) -> tuple[CpuStats, ...]:
-        """The counters of each CPU."""
+        """Return the counters of each CPU."""
         return self._cpus
 
     @property
     def expect_cpus(self) -> tuple[CpuStats, ...]:
-        """The counters of expectations of each CPU."""
+        """Return the counters of expectations of each CPU."""
         return self._expect_cpus
 
     def total(self, name: str) -> int:
-        """The sum of one counter over all CPUs.  Raises RequestError for a name that is none."""
+        """Return the sum of a counter over all CPUs; raise RequestError for an unknown name."""
         if name not in {row.name for row in STATS_CPU.values()}:
             raise RequestError(f"no such counter: {name}")
         return sum(getattr(cpu, name) or 0 for cpu in self._cpus)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """Return the JSON form."""
         return {
             "entries": self._entries,
             "max_entries": self._max,

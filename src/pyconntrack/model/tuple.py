@@ -1,4 +1,4 @@
-"""Tuples: one direction of a connection, alone or as a part of a flow or an expectation."""
+"""Tuples: one direction of a connection, alone or in a flow or an expectation."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _ITEMS = tuple(_FIELDS.items())
 class Tuple(Value, TupleAttributes):
     """One direction of a connection: addresses, protocol, ports or ICMP fields, zone.
 
-    `src`, `dst`: text, packed bytes or ``ipaddress`` values; `proto`: a number or a word such as
-    ``"tcp"``; `sport`, `dport`: 0..65535, of protocols that have ports; `srckey`, `dstkey`: the
-    keys of GRE; `icmp_id`, `icmp_type`, `icmp_code`; `zone`: of this direction alone.
+    ``src``, ``dst``: text, packed bytes or ``ipaddress`` values; ``proto``: a number or a word such
+    as ``"tcp"``; ``sport``, ``dport``: 0..65535, of protocols with ports; ``srckey``, ``dstkey``:
+    the keys of GRE; ``icmp_id``, ``icmp_type``, ``icmp_code``; ``zone``: of this direction only.
     Source: CTA_TUPLE_*.
     """
 
@@ -72,7 +72,7 @@ class Tuple(Value, TupleAttributes):
         return self
 
     def _values(self, prefix: str = "") -> dict[str, Any]:
-        """Return the raw value of each field by ``prefix`` and its name."""
+        """Return ``prefix`` + field name -> raw value."""
         layout, here = self._layout, self._prefix
         plan = layout.writers.get((Tuple, here, prefix))
         if plan is None:
@@ -87,17 +87,17 @@ class Tuple(Value, TupleAttributes):
 
     @property
     def key(self) -> tuple[bytes | None, ...]:
-        """The values that make this tuple what it is, packed; fit for a dictionary."""
+        """Return the values of the tuple, packed; it is hashable."""
         return identity(self._layout, self._message, self._prefix, own=True)
 
     @property
     def proto_name(self) -> str | None:
-        """The protocol as a word; its number as text where it has none."""
+        """Return the word of the protocol, or its number as text."""
         number = self.proto
         return None if number is None else vocabulary.PROTO.get(number, str(number))
 
     def inverted(self) -> Tuple:
-        """Return the tuple of the answer: ends exchanged, ICMP requests turned to replies."""
+        """Return the inverse tuple: ends exchanged, ICMP types those of the answers."""
         answer = Tuple.__new__(Tuple)
         answer._message, answer._layout = make(_GET, inverse(self._values()), 0, "orig_")
         answer._prefix = "orig_"
@@ -114,7 +114,7 @@ class Tuple(Value, TupleAttributes):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tuple:
-        """Return the tuple of a JSON form.  Raises :class:`~pyconntrack.RequestError`."""
+        """Return the tuple of a JSON form; raise :class:`~pyconntrack.RequestError` if wrong."""
         wrong = set(data) - set(_FIELDS)
         if wrong:
             raise RequestError(f"no such field: {', '.join(sorted(wrong))}")
@@ -149,7 +149,7 @@ def _tuple_of(message: bytes, prefix: str) -> Tuple:
 
 
 class Part(Named):
-    """A tuple inside a message; None where it is absent."""
+    """A tuple in a message; None if absent."""
 
     __slots__ = ()
 
@@ -165,11 +165,11 @@ class Part(Named):
 def identity(
     layout: Layout, message: bytes, prefix: str, *, own: bool = False
 ) -> tuple[bytes | None, ...]:
-    """Return what identifies a tuple, packed; the zone is the entry's where it has none itself."""
+    """Return the identity of a tuple, packed; a missing zone is the entry's unless ``own``."""
     plan = layout.writers.get((identity, prefix, own))
     if plan is None:
         slots = [layout.slots.get(prefix + name) for name in TUPLE_NAMES]
-        # a zone of this direction, or of both; 0 is what it is to have none
+        # the zone of this direction, or of both; zone 0 equals none
         if slots[-1] is None and not own:
             slots[-1] = layout.slots.get("zone")
         plan = layout.writers[identity, prefix, own] = [

@@ -1,11 +1,10 @@
 """Expressions to predicates: ``proto == udp and orig.dst in 10.0.0.0/8 and not assured``.
 
-General layout, each importing only what stands above it: ``lex`` (words and the error), ``names``
-(fields and flags), ``sets`` (ranges), ``values``, ``compare`` (one comparison), ``text`` (back to
-text), ``grammar``, ``kernel`` (what it checks).  Its language is described in docs/where.md.
+General layout, each module importing only those before it: ``lexer`` (words and the error),
+``fields`` (fields and flags), ``sets`` (ranges), ``values``, ``comparison``, ``unparse`` (back to
+text), ``parser``, ``explanation`` (what the kernel checks).  docs/where.md describes the language.
 
-The names below import them when they are called: who wants the names of fields alone does not
-wait for a parser.
+The functions import them when called, so that the names of fields are had without the parser.
 """
 
 from __future__ import annotations
@@ -20,21 +19,21 @@ __all__ = ["WhereError", "explain", "parse", "show"]
 
 
 def parse(text: str) -> Node:
-    """The predicate that `text` describes; :class:`WhereError` where it is wrong."""
+    """Return the predicate of ``text``; raise :class:`WhereError` if it is wrong."""
     from .parser import Parser
 
     return Parser(text).parse()
 
 
 def show(node: Node) -> str:
-    """`node` as an expression, as short as it gets; :func:`parse` reads it."""
+    """Return a short expression for ``node``, which :func:`parse` reads."""
     from .unparse import show
 
     return show(node)
 
 
 def explain(node: Node | None) -> list[str]:
-    """Lines that say what of `node` the kernel filters, what user space must, and why."""
+    """Return lines that explain what of ``node`` the kernel filters, what user space, and why."""
     from .explanation import explain
 
     return explain(node)

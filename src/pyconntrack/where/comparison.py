@@ -1,8 +1,7 @@
 """One comparison to a node: ``FIELD [& MASK] OPERATOR VALUE``.
 
-``!=`` and ``not in`` of a field that an
-entry lacks are false: they compile to what is left of the field's values, so that ``mark != 5``
-is not ``not mark == 5``.
+``!=`` and ``not in`` are false if an entry lacks the field: they compile to the remaining values of
+the field, so that ``mark != 5`` is not ``not mark == 5``.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ EQUAL = ("=", "==", "!=")
 
 
 class Comparison:
-    """A comparison whose field was read: `op` and its `values`, in the `words` that follow."""
+    """A comparison with ``field``; ``op`` and ``values`` are read from ``words``."""
 
     __slots__ = ("field", "mask", "negated", "op", "ordered", "several", "values", "words")
 
@@ -46,7 +45,7 @@ class Comparison:
             raise words.error(f"a comparison is expected, not {op}", op)
 
     def read_mask(self) -> int:
-        """The number behind an ampersand."""
+        """Read the ampersand and return the mask after it."""
         words, field = self.words, self.field
         ampersand = words.take()
         if field.kind != NUMBER or field.words or len(field.names) > 1:
@@ -63,7 +62,7 @@ class Comparison:
         return mask
 
     def node(self) -> Node:
-        """The predicate."""
+        """Return the predicate."""
         field, kind = self.field, self.field.kind
         if self.mask:
             return self.masked()
@@ -88,19 +87,19 @@ class Comparison:
         return self.numbers(ranges)
 
     def unless(self, node: Node, there: Node | None = None) -> Node:
-        """`node`, or its contrary: of the entries that are `there`, where that is said."""
+        """Return ``node``, or if negated its complement (among entries that match ``there``)."""
         if not self.negated:
             return node
         return Not(node) if there is None else And((there, Not(node)))
 
     def range(self, token: Token) -> tuple[int, int]:
-        """The ends of a value, which is a range only behind `in`."""
+        """Return the ends of a value, which may be a range only after ``in``."""
         return read.numbers(
             self.words, self.field, token, ranges=self.several, ordered=self.ordered
         )
 
     def numbers(self, ranges: Ranges) -> Node:
-        """A field, or the sum of two, in ranges."""
+        """Return the predicate of a field, or the sum of two, in ranges."""
         field = self.field
         if self.ordered:
             bound = ranges[0][0]
@@ -117,11 +116,11 @@ class Comparison:
             )
         low, high = ranges[0]
         if field.names[0] in ("mark", "status") and len(ranges) == 1 and low == high:
-            return Bits(field.names[0], field.limit, low)  # as the kernel can check it
+            return Bits(field.names[0], field.limit, low)  # which the kernel can check
         return In(field.names, *ranges)
 
     def masked(self) -> Node:
-        """Bits of a field."""
+        """Return the predicate of masked bits of a field."""
         field, mask = self.field, self.mask
         if self.ordered:
             raise self.words.error("masked bits have no order: compare with == or in", self.op)
@@ -134,7 +133,7 @@ class Comparison:
         return self.unless(either(nodes), In(field.names[0], (0, field.limit)))
 
     def differ(self, other: Field) -> Node:
-        """A comparison with another field; or a text that is spelled like one."""
+        """Return the predicate of a comparison with a field, or a text spelled like one."""
         field, op, token = self.field, self.op, self.values[0]
         if field.kind == STRING:  # its values are bare words
             return self.unless(Text(field.names[0], token.text))
@@ -151,7 +150,7 @@ class Comparison:
         return Differ(field.names[0], other.names[0])
 
     def addresses(self) -> Node:
-        """An address in networks."""
+        """Return the predicate of an address in networks."""
         field = self.field
         networks = [
             read.network(self.words, field, token, nets=self.several) for token in self.values
@@ -160,7 +159,7 @@ class Comparison:
         return self.unless(node, Net(field.names[0], *ANY))
 
     def states(self) -> Node:
-        """The state of any protocol."""
+        """Return the predicate of the state of any protocol."""
         nodes = []
         for name, numbers in read.states(self.words, self.values).items():
             ranges = union(numbers)
@@ -171,7 +170,7 @@ class Comparison:
         return either(nodes)
 
     def families(self) -> Node:
-        """The family of layer 3."""
+        """Return the predicate of the layer 3 family."""
         found = read.families(self.words, self.values)
         if self.negated:
             found ^= read.BOTH
@@ -181,17 +180,17 @@ class Comparison:
 
 
 def either(nodes: Sequence[Node]) -> Node:
-    """Any of `nodes`."""
+    """Return the predicate that any of ``nodes`` holds."""
     return nodes[0] if len(nodes) == 1 else Or(nodes)
 
 
 def family_node(bits: int) -> In:
-    """The predicate of families that are given as bits."""
+    """Return the predicate of families given as bits."""
     return In("family", *((n, n) for n, bit in read.FAMILY_BITS.items() if bits & bit))
 
 
 def families_of(node: Node) -> int:
-    """The families that a comparison can match, as bits."""
+    """Return the families that a comparison can match, as bits."""
     if isinstance(node, Net):
         return sum({read.V4 if len(address) == 4 else read.V6 for address, _ in node.networks})
     if isinstance(node, In) and node.fields == ("family",):

@@ -1,4 +1,4 @@
-"""What of a predicate the kernel checks, and why not the rest, in words."""
+"""Explain what of a predicate the kernel checks, and why not the rest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def explain(node: Node | None) -> list[str]:
-    """Lines that say what of `node` the kernel filters, what user space must, and why."""
+    """Return lines that explain what of ``node`` the kernel filters, what user space, and why."""
     if node is None:
         return ["kernel: returns the whole table", "user space: takes every entry"]
     down = push_down(node)
@@ -52,14 +52,14 @@ def explain(node: Node | None) -> list[str]:
 
 
 def _shadowed(term: Node, wanted: list[Node]) -> bool:
-    """Whether an earlier zone has taken the one place of its kind."""
+    """Return whether ``term`` is a zone and an earlier one is sent instead."""
     zones = [other for other in wanted if isinstance(other, In) and other.fields == ("zone",)
              and other.value is not None]  # fmt: skip
     return term in zones and term is not zones[0]
 
 
 def _why(term: Node, wanted: list[Node], down: PushDown) -> str:
-    """Why the kernel cannot check `term`."""
+    """Return why the kernel cannot check ``term``."""
     if isinstance(term, Or):
         return "the kernel knows no `or'"
     if isinstance(term, (Not, Unlike)):

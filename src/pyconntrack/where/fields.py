@@ -1,4 +1,4 @@
-"""The names of an expression: fields, drawn from the schema, and flags."""
+"""The names in an expression: fields, from the schema, and flags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIZE = {
     "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40,
 }  # fmt: skip
 
-#: groups of fields, whose name a dot may follow, longest first
+#: the groups of fields, whose names a dot may follow, longest first
 _GROUPS = sorted(groups(CONNTRACK, REPORT), key=len, reverse=True)
 _ALIASES = (*TURNED, "proto", "icmp_type", "icmp_code", "icmp_id")
 _WANTED = {
@@ -34,9 +34,11 @@ _WANTED = {
 
 
 class Field:
-    """A field: `names` of the values that add up to it, what is its `kind`, `limit`, `words`.
+    """A field of an expression.
 
-    `name` is how we write it; `words`: number -> word; `units`: suffix -> factor.
+    ``name``: its canonical spelling; ``names``: the schema fields that add up to it (of a state:
+    any of which); ``limit``: its largest value; ``words``: number -> word; ``units``: suffix ->
+    factor.
     """
 
     __slots__ = ("kind", "limit", "name", "names", "units", "words")
@@ -52,7 +54,7 @@ class Field:
 
     @property
     def wanted(self) -> str:
-        """What a value of it is, for messages."""
+        """Return what its values are, for messages."""
         if self.kind in _WANTED:
             return _WANTED[self.kind]
         words = "a word or " if self.words else ""
@@ -61,7 +63,7 @@ class Field:
 
 
 def dotted(name: str) -> str:
-    """How we write the field that the schema calls `name`."""
+    """Return the canonical spelling of the schema field ``name``."""
     for group in _GROUPS:
         if name.startswith(group + "_") and name not in _GROUPS:
             return group + "." + name[len(group) + 1 :]
@@ -110,13 +112,13 @@ FLAGS = _flags()
 
 
 def field_of(word: str) -> Field | None:
-    """The field that `word` names, dotted or underscored, in any case."""
+    """Return the field with the name ``word`` (dots or underscores, any case), or None."""
     if word.startswith(".") or word.endswith(".") or ".." in word:
         return None
     return FIELDS.get(word.lower().replace(".", "_"))
 
 
 def spellings() -> list[str]:
-    """The names to suggest: aliases first, then every field as we write it."""
+    """Return the names to suggest: aliases first, then every field in canonical spelling."""
     return [*(name for name in FIELDS if "_" not in name), *_ALIASES,
             *(field.name for field in FIELDS.values())]  # fmt: skip

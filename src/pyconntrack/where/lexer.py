@@ -1,4 +1,4 @@
-"""The words of an expression, and the error that points at one of them."""
+"""The tokens of an expression, and the error that points at one of them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     pass
 
-#: what a bare word is made of: names, numbers, addresses, networks, ranges
+#: the characters of a bare word: names, numbers, addresses, networks, ranges
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-")
 _PAIRS = frozenset(("==", "!=", "<=", ">="))
 _SINGLES = frozenset("=<>(){},&")
-#: how other languages write our words
+#: operators of other languages -> our words
 _FOREIGN = {"&&": "and", "||": "or", "|": "or", "!": "not", "~": "not"}
 
 
 class WhereError(RequestError):
     """An expression is wrong.
 
-    `column`: where, counted from 1; `text`: the expression; `reason`: the message without the
-    column.
+    ``column``: of the error, counted from 1; ``text``: the expression; ``reason``: the message
+    without the column.
     """
 
     def __init__(self, reason: str, text: str, column: int) -> None:
@@ -31,13 +31,13 @@ class WhereError(RequestError):
         return type(self), (self.reason, self.text, self.column)
 
     def caret(self) -> str:
-        """Two lines: the expression, and below it a caret under the column."""
+        """Return two lines: the expression, and a caret under the column."""
         line = "".join(char if char.isprintable() else " " for char in self.text)
         return f"{line}\n{' ' * (self.column - 1)}^"
 
 
 class Token:
-    """A word of the expression: `kind` is "word", "string", "op" or "end"."""
+    """A token of an expression; ``kind`` is "word", "string", "op" or "end"."""
 
     __slots__ = ("column", "kind", "text")
 
@@ -45,11 +45,11 @@ class Token:
         self.kind, self.text, self.column = kind, text, column
 
     def is_word(self, word: str) -> bool:
-        """Whether this is the keyword `word`, in any case."""
+        """Return whether this is the keyword ``word``, in any case."""
         return self.kind == "word" and self.text.lower() == word
 
     def is_op(self, *ops: str) -> bool:
-        """Whether this is one of the operators `ops`."""
+        """Return whether this is one of the operators ``ops``."""
         return self.kind == "op" and self.text in ops
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of `text`, an "end" at their end."""
+    """Return the tokens of ``text``, the last of kind "end"."""
     found = []
     at, end = 0, len(text)
     while at < end:
@@ -90,7 +90,7 @@ def tokens(text: str) -> list[Token]:
 
 
 class Words:
-    """The tokens of an expression, read one after the other: `next` is the one ahead."""
+    """The tokens of an expression, taken in order."""
 
     __slots__ = ("at", "text", "tokens")
 
@@ -101,16 +101,16 @@ class Words:
 
     @property
     def next(self) -> Token:
-        """The token that :meth:`take` will take."""
+        """Return the token that :meth:`take` takes next."""
         return self.tokens[self.at]
 
     def take(self) -> Token:
-        """The next token; the end stays where it is."""
+        """Take and return the next token; "end" is never consumed."""
         token = self.tokens[self.at]
         if token.kind != "end":
             self.at += 1
         return token
 
     def error(self, reason: str, at: Token | int) -> WhereError:
-        """The error that points at a token or a column."""
+        """Return the error that points at a token or a column."""
         return WhereError(reason, self.text, at if isinstance(at, int) else at.column)

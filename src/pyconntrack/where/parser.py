@@ -1,7 +1,7 @@
 """The grammar: ``or`` < ``and`` < ``not`` < a comparison, a flag or parentheses.
 
-A precedence parser that builds :mod:`pyconntrack.ctnetlink.predicates`'s nodes, and joins them into
-what the kernel can take.  docs/where.md describes the language.
+A recursive descent parser that builds nodes of :mod:`pyconntrack.ctnetlink.predicates` and merges
+them so that the kernel can check more.  docs/where.md describes the language.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from .fields import Field
     from .lexer import Token, WhereError
 
-#: how deep parentheses may nest: every level is a few Python calls, here and when bound
+#: the greatest depth of parentheses: each level takes a few Python calls, here and in bind
 DEPTH = 50
 _EXAMPLES = {ADDRESS: "in 10.0.0.0/8", STRING: '== "ftp"', FAMILY: "== ipv4",
              STATE: "== ESTABLISHED", LABEL: "== 5"}  # fmt: skip
 
 
 class Part:
-    """A parsed part: its predicate, the `families` it can match (bits), its column."""
+    """A parsed part: its predicate, the ``families`` that it can match (bits), its column."""
 
     __slots__ = ("column", "families", "node")
 
@@ -37,7 +37,7 @@ class Part:
 
 
 class Parser(Words):
-    """A method for each level of the grammar, loosest first."""
+    """The parser: one method for each level of the grammar, loosest first."""
 
     __slots__ = ("depth",)
 
@@ -46,7 +46,7 @@ class Parser(Words):
         self.depth = 0
 
     def parse(self) -> Node:
-        """The predicate of the whole text, with the family that it implies."""
+        """Return the predicate of the whole text, with the family that it implies."""
         part = self.either()
         if self.next.kind != "end":
             raise self.stray()
@@ -57,7 +57,7 @@ class Parser(Words):
         return node
 
     def joined(self, word: str, inner: Callable[[], Part]) -> list[Part]:
-        """The parts that `word` joins."""
+        """Return the parts joined by ``word``."""
         parts = [inner()]
         while self.next.is_word(word):
             self.take()
@@ -65,7 +65,7 @@ class Parser(Words):
         return parts
 
     def either(self) -> Part:
-        """Parts joined by `or`."""
+        """Parse parts joined by ``or``."""
         parts = self.joined("or", self.both)
         if len(parts) == 1:
             return parts[0]
@@ -77,7 +77,7 @@ class Parser(Words):
         return Part(Or(nodes), families, parts[0].column)
 
     def both(self) -> Part:
-        """Parts joined by `and`; an error where they exclude each other's family."""
+        """Parse parts joined by ``and``; raise an error if their families exclude each other."""
         parts = self.joined("and", self.negation)
         if len(parts) == 1:
             return parts[0]
@@ -94,7 +94,7 @@ class Parser(Words):
         return Part(nodes[0] if len(nodes) == 1 else And(nodes), families, parts[0].column)
 
     def negation(self) -> Part:
-        """A part behind any number of `not`."""
+        """Parse a part after any number of ``not``."""
         column = self.next.column
         odd = False
         while self.next.is_word("not"):
@@ -114,7 +114,7 @@ class Parser(Words):
         return Part(node, families, column)
 
     def primary(self) -> Part:
-        """Parentheses or a comparison."""
+        """Parse parentheses or a comparison."""
         token = self.next
         if not token.is_op("("):
             return self.comparison()
@@ -132,7 +132,7 @@ class Parser(Words):
         return Part(part.node, part.families, token.column)
 
     def comparison(self) -> Part:
-        """A flag, or a field and what it is compared with."""
+        """Parse a flag or a comparison."""
         token = self.take()
         if token.kind != "word" or token.text.lower() in KEYWORDS:
             raise self.error(f"a field, a flag or `(' is expected, not {token}", token)
@@ -153,10 +153,10 @@ class Parser(Words):
         node = Comparison(self, field).node()
         return Part(node, families_of(node), token.column)
 
-    # what is wrong
+    # -- errors
 
     def stray(self) -> WhereError:
-        """The error of a word that stands where none is wanted."""
+        """Return the error of an unexpected token."""
         token = self.next
         if token.is_op(")"):
             return self.error("no parenthesis is open here", token)
@@ -167,7 +167,7 @@ class Parser(Words):
         return self.error(f"`and' or `or' is expected before {token}", token)
 
     def unknown(self, token: Token, compared: bool) -> WhereError:
-        """The error of a name that nothing has."""
+        """Return the error of an unknown name."""
         word = token.text
         if (word[0] not in "_" and not word[0].isalpha()) or packed(word.partition("/")[0]):
             return self.error(f"the name of a field is expected, not {token}", token)
@@ -178,13 +178,13 @@ class Parser(Words):
 
 
 def example(field: Field) -> str:
-    """A comparison with `field`."""
+    """Return an example of a comparison with ``field``."""
     value = "== tcp" if field.name.endswith("proto") else _EXAMPLES.get(field.kind, "== 5")
     return f"{field.name} {value}"
 
 
 def merged(nodes: Iterable[Node]) -> list[Node]:
-    """`nodes` with the bits of one field in one node: the kernel takes one mask each."""
+    """Return ``nodes`` with the bits of a field merged: the kernel takes one mask per field."""
     found: list[Node] = []
     for term in nodes:
         if isinstance(term, Bits):

@@ -1,4 +1,4 @@
-"""Sets of values as predicates hold them: sorted ranges of numbers, networks of addresses."""
+"""Sets of values in predicates: sorted ranges of numbers, networks of addresses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ ANY = ((b"\0" * 4, b"\0" * 4), (b"\0" * 16, b"\0" * 16))
 
 
 def union(ranges: Ranges) -> Ranges:
-    """Sorted and joined; without those that are empty."""
+    """Return ``ranges`` sorted and joined, without empty ones."""
     found: Ranges = []
     for low, high in sorted(ranges):
         if low > high:
@@ -22,7 +22,7 @@ def union(ranges: Ranges) -> Ranges:
 
 
 def rest(ranges: Ranges, limit: int) -> Ranges:
-    """What sorted `ranges` leave of 0..limit."""
+    """Return the complement of sorted ``ranges`` in 0..limit."""
     found, start = [], 0
     for low, high in ranges:
         if low > start:

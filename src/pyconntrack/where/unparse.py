@@ -1,4 +1,4 @@
-"""Predicates back to expressions: what :func:`~pyconntrack.where.parse` reads again."""
+"""Write predicates as expressions that :func:`~pyconntrack.where.parse` reads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def show(node: Node, tight: int = 0) -> str:
-    """`node` as an expression, as short as it gets.
+    """Return a short expression for ``node``.
 
-    `tight`: 0 inside `or`, 1 inside `and`, 2 inside `not`.
+    ``tight``: 0 inside ``or``, 1 inside ``and``, 2 inside ``not``.
     """
     if isinstance(node, Or):
         text = " or ".join(show(inner, 0) for inner in node.nodes) or "nothing"
@@ -48,7 +48,7 @@ def show(node: Node, tight: int = 0) -> str:
 
 
 class Unlike(Node):
-    """Only to show: ``FIELD != ADDRESS``, of which the parser makes two nodes."""
+    """``FIELD != ADDRESS``, of which the parser makes two nodes; for display only."""
 
     __slots__ = ("net",)
 
@@ -57,7 +57,7 @@ class Unlike(Node):
 
 
 def whole(terms: Iterable[Node]) -> list[Node]:
-    """`terms` with each :class:`Unlike` put together again."""
+    """Return ``terms`` with the two nodes of each :class:`Unlike` joined."""
     found: list[Node] = []
     for term in terms:
         net = term.node if isinstance(term, Not) else None

@@ -23,7 +23,7 @@ _FAMILIES = {"ipv4": V4, "ipv6": V6, "inet": V4, "inet6": V6, "2": V4, "10": V6}
 
 
 def one(words: Words) -> Token:
-    """One value; a range may have spaces around its dash or dots."""
+    """Take one value; a range may have spaces around its dash or dots."""
     token = words.take()
     if token.kind not in ("word", "string") or token.text.lower() in KEYWORDS:
         if token.is_op("{"):
@@ -40,7 +40,7 @@ def one(words: Words) -> Token:
 
 
 def several(words: Words) -> list[Token]:
-    """What follows `in`: ``{a, b}``, ``a, b`` or one value."""
+    """Take the values after ``in``: ``{a, b}``, ``a, b`` or one value."""
     brace = words.next
     if brace.is_op("{"):
         words.take()
@@ -62,12 +62,12 @@ def several(words: Words) -> list[Token]:
 
 
 def named(token: Token) -> Field | None:
-    """The field that a value names."""
+    """Return the field that a value names, or None."""
     return field_of(token.text) if token.kind == "word" else None
 
 
 def wrong(words: Words, field: Field, token: Token) -> WhereError:
-    """The error of a value that is not one of `field`."""
+    """Return the error of a value that ``field`` cannot have."""
     if named(token):
         return words.error(f"{token} is a field: only `!=' compares two of them", token)
     hint = meant(token.text, field.words.values()) if field.words else ""
@@ -80,7 +80,7 @@ def wrong(words: Words, field: Field, token: Token) -> WhereError:
 def numbers(
     words: Words, field: Field, token: Token, *, ranges: bool = False, ordered: bool = False
 ) -> tuple[int, int]:
-    """A number or word, or a range of numbers where `ranges` are allowed: its ends."""
+    """Return the ends of a number, a word or, with ``ranges``, a range."""
     text = token.text
     known = _of_word(field, text)
     if known is not None:
@@ -109,7 +109,7 @@ def numbers(
 
 
 def _of_word(field: Field, text: str) -> int | None:
-    """The number of a word of the field's vocabulary."""
+    """Return the number of a word of the field's vocabulary, or None."""
     if not field.words or text.isdigit():
         return None
     for number, word in field.words.items():
@@ -147,7 +147,7 @@ def _of_digits(field: Field, text: str) -> int | None:
 
 
 def packed(text: str) -> bytes | None:
-    """An address; None where `text` is none."""
+    """Return the packed address ``text``, None if it is none."""
     for number in FAMILY_BITS:
         try:
             return inet_pton(number, text)
@@ -157,7 +157,7 @@ def packed(text: str) -> bytes | None:
 
 
 def network(words: Words, field: Field, token: Token, *, nets: bool) -> tuple[bytes, bytes]:
-    """An address, or a network where `nets` are allowed, and its mask."""
+    """Return (address, mask) of an address or, with ``nets``, a network."""
     text, slash, length = token.text.partition("/")
     address = packed(text) if token.kind == "word" else None
     if address is None:
@@ -185,7 +185,7 @@ def network(words: Words, field: Field, token: Token, *, nets: bool) -> tuple[by
 
 
 def states(words: Words, values: list[Token]) -> dict[str, Ranges]:
-    """The numbers that the words of states have, by field."""
+    """Return state field -> the numbers that the words ``values`` have in it."""
     found: dict[str, Ranges] = {name: [] for name in vocabulary.STATES}
     for token in values:
         known = [(name, number) for name, table in vocabulary.STATES.items()
@@ -205,7 +205,7 @@ def states(words: Words, values: list[Token]) -> dict[str, Ranges]:
 
 
 def families(words: Words, values: list[Token]) -> int:
-    """The families that words name, as bits."""
+    """Return the families named by ``values``, as bits."""
     found = 0
     for token in values:
         bit = _FAMILIES.get(token.text.lower())
