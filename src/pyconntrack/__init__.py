@@ -1,4 +1,4 @@
-"""See and steer Linux connection tracking: a typed library over ctnetlink.
+"""Read and change Linux connection tracking: a typed library over ctnetlink.
 
 General layout: :class:`Conntrack` and :class:`AsyncConntrack` (``client/``) run the same
 conversations over a socket (``netlink/``).  What they return are values (``model/``) and whole
@@ -6,7 +6,7 @@ tables as columns (``columnar/``); ``filters.py`` and ``where/`` make predicates
 schema of all attributes (``ctnetlink/schema.py``), from which reading, writing and the
 declarations of every field are derived.
 
-Names are imported when they are first used, so that importing the package costs next to nothing.
+Names are imported when they are first used, so that importing the package is cheap.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _HOMES = {
 }
 
 
-if not TYPE_CHECKING:  # or checkers would take any name for one of ours
+if not TYPE_CHECKING:  # a checker would accept any name otherwise
 
     def __getattr__(name: str) -> object:
         home = _HOMES.get(name)

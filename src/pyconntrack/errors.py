@@ -1,4 +1,4 @@
-"""Every error that pyconntrack raises, each saying whose fault it was."""
+"""The errors that pyconntrack raises, by cause."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .model import Expect, Flow
 
-#: what to do where a limit of the kernel is met: by the first two a new flow, by the third a new
+#: advice where a limit of the kernel is reached: the first two concern a new flow, the third a new
 #: expectation
 TABLE_FULL = "the table is full: raise net.netfilter.nf_conntrack_max (or memory ran out)"
 CHAIN_TOO_LONG = "the hash chain is too long: raise net.netfilter.nf_conntrack_buckets"
@@ -19,7 +19,7 @@ EXPECTATIONS_FULL = (
     " (or the master's helper allows no more)"
 )
 _CREATING = {_errno.ENOMEM: TABLE_FULL, _errno.ENOSPC: CHAIN_TOO_LONG}
-#: what an errno of ctnetlink means to the one who asked
+#: the meaning of each errno of ctnetlink
 _WORDS = {
     _errno.EPERM: "no permission: needs CAP_NET_ADMIN; try sudo",
     _errno.EACCES: "no permission: needs CAP_NET_ADMIN; try sudo",
@@ -45,7 +45,7 @@ class RequestError(ConntrackError, ValueError):
 
 
 class DecodeError(ConntrackError):
-    """A message of the kernel does not keep to its own format."""
+    """A message of the kernel is malformed."""
 
 
 class DumpInterrupted(ConntrackError):
@@ -53,10 +53,10 @@ class DumpInterrupted(ConntrackError):
 
 
 class EventsLost(ConntrackError):
-    """The kernel dropped `count` events because they were not read in time.
+    """The kernel dropped ``count`` events because they were not read in time.
 
-    `count` is None where the kernel does not tell how many.  `exact`: False where some of them may
-    have been such that the filter would have passed over: there were at most so many.
+    ``count``: None if the kernel does not report the number.  ``exact``: False if the filter may
+    have rejected some of them; ``count`` is then an upper bound.
     """
 
     def __init__(self, count: int | None = None, *, exact: bool = True) -> None:
@@ -71,13 +71,13 @@ class EventsLost(ConntrackError):
 
 
 class KernelError(ConntrackError, OSError):
-    """The kernel refused.
+    """The kernel refused a request.
 
-    `errno`: the number; `operation`: what was asked; `ext_ack`: the kernel's own words ("" where
-    it gave none); `flow`: the flow concerned, where there is one.
+    ``errno``: the error number; ``operation``: what was requested; ``ext_ack``: the text of the
+    extended acknowledgement ("" if there is none); ``flow``: the entry concerned, or None.
     """
 
-    errno: int  # an OSError may lack it, this one never does
+    errno: int  # OSError may lack it; a KernelError always has it
     operation: str
     ext_ack: str
     flow: Flow | Expect | None
@@ -117,7 +117,7 @@ class NotSupported(KernelError):
 def kernel_error(
     errno: int, operation: str, ext_ack: str = "", flow: Flow | Expect | None = None
 ) -> KernelError:
-    """The subclass of :class:`KernelError` that fits `errno`."""
+    """Return the :class:`KernelError` of the subclass that fits ``errno``."""
     if errno in (_errno.EPERM, _errno.EACCES):
         return PermissionDenied(errno, operation, ext_ack, flow)
     if errno in (_errno.EOPNOTSUPP, _errno.EPROTONOSUPPORT):
@@ -126,6 +126,6 @@ def kernel_error(
 
 
 def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
-    """Raise :class:`RequestError` where the argument ``name`` is none of ``words``."""
+    """Raise :class:`RequestError` if the argument ``name`` has a value outside ``words``."""
     if value not in words:
         raise RequestError(f"{name}: {value!r} is none of {', '.join(words)}")

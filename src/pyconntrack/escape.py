@@ -1,9 +1,9 @@
-"""What people and terminals are shown: characters that do not print are escaped.
+"""Escape characters that do not print, in all that people and terminals are shown.
 
-The one rule for everything that is printed: what ``str.isprintable`` calls no printable character
-(the control characters C0, DEL and C1, marks of direction, separators other than the blank) is
-written as a backslash and its number, ``\\x1b`` or ``\\u202e``, and a byte that is no valid
-UTF-8 as ``\\xff``.  JSON, which has escapes of its own, escapes the same characters by them.
+A character for which ``str.isprintable`` is false (control characters of C0 and C1, DEL,
+bidirectional marks, separators other than the space) is written as a backslash and its number,
+``\\x1b`` or ``\\u202e``, and a byte that is not valid UTF-8 as ``\\xff``.  JSON uses its own
+escapes for the same characters.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: characters of a message, and how many of those that are left when it is cut are its end
+#: the longest message in characters, and how many of its last ones are kept when it is cut
 LONGEST, _END = 1000, 300
 
 
 def printable(text: str) -> str:
-    """Return `text` with each character that does not print as its escape."""
+    """Return ``text`` with each character that does not print as its escape."""
     if text.isprintable():
         return text
     return "".join([char if char.isprintable() else _escape(ord(char)) for char in text])
 
 
 def _escape(number: int) -> str:
-    if 0xDC80 <= number <= 0xDCFF:  # what surrogateescape makes of a byte
+    if 0xDC80 <= number <= 0xDCFF:  # a byte as surrogateescape decodes it
         number -= 0xDC00
     if number < 0x100:
         return f"\\x{number:02x}"
@@ -32,17 +32,16 @@ def _escape(number: int) -> str:
 
 
 def message(text: str) -> str:
-    """Return `text` fit to be a message: printable, and cut in its middle where a word that it
-    repeats is so long that nobody would read on."""
+    """Return ``text`` as a message: printable, and cut in the middle if longer than LONGEST."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - _END]}[...]{text[-_END:]}"
     return printable(text)
 
 
 def meant(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return ``: do you mean `X'?`` with the nearest of ``known``, or "" where none is near.
+    """Return ``: do you mean `X'?`` with the nearest of ``known``, or "" if none is near.
 
-    ``cutoff``: how much alike they must be, from 0 to 1 (difflib).
+    ``cutoff``: the least similarity, from 0 to 1 (difflib).
     """
     from difflib import SequenceMatcher
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from .model.declarations import FilterFields
 
-#: words for bits that are not set
+#: words that stand for a bit not set
 _CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}
-#: shorter names that people use
+#: shorter names
 _ALIASES = {"proto": "orig_proto", "state": "tcp_state"}
 _NAMES = {**FIELDS[id(EXPECT)], **FIELDS[id(CONNTRACK)]}
 #: numbers that the kernel leaves out of a message where they are zero
@@ -25,24 +25,24 @@ _ZERO_IS_ABSENT = ("mark", "zone", "orig_zone", "reply_zone")
 
 
 class Filter(And):
-    """Which entries are wanted: all of the keywords must hold.
+    """A predicate from keywords, all of which must hold.
 
     A keyword is the schema name of a field, or ``proto`` (of the original tuple), ``state`` (of
-    TCP), ``family`` (2, 10, ``"ipv4"``, ``"ipv6"``), ``label`` (a number that must be set).
+    TCP), ``family`` (2, 10, ``"ipv4"``, ``"ipv6"``), ``label`` (the number of a label that is set).
 
     - An address is text, optionally with a prefix (``"10.0.0.0/8"``), or an ``ipaddress`` value.
-    - A number is itself, its word where it has one, or ``range(1024, 2048)``.
-    - ``mark`` may be ``(value, mask)``, and so may any other number.
-    - ``status`` and ``flags`` take words; ``"!WORD"`` is a bit that must not be set; a list of
-      words means all of them.  ``"UNREPLIED"`` is ``"!SEEN_REPLY"``; ``"UNSET"`` is none of
+    - A number is an int, its word where it has one, or ``range(1024, 2048)``.
+    - ``mark``, and any other number, may be ``(value, mask)``.
+    - ``status`` and ``flags`` take words; ``"!WORD"`` is a bit that must not be set; of a list
+      all must hold.  ``"UNREPLIED"`` is ``"!SEEN_REPLY"``; ``"UNSET"`` is none of
       SEEN_REPLY, ASSURED, EXPECTED and FIXED_TIMEOUT.
-    - Elsewhere a list, a set or another iterable means any of its items.
+    - Of any other list, set or iterable one item must hold.
 
-    A comparison with a field that an entry lacks is false; but a ``mark`` or ``zone`` of 0 holds
-    where there is none.  Combine filters with ``&``, ``|`` and ``~``.  Raises
-    :class:`~pyconntrack.RequestError` naming the field.
+    A comparison with a field that an entry lacks is false, except that a ``mark`` or zone of 0
+    matches an entry without one.  Combine filters with ``&``, ``|`` and ``~``.  The kernel narrows
+    a dump where it can; each entry is decided again here.
 
-    The kernel narrows a dump where it can; each entry is decided again here.
+    Raises :class:`~pyconntrack.RequestError`, which names the field.
     """
 
     __slots__ = ()
@@ -65,7 +65,7 @@ class Filter(And):
 
 
 def as_node(value: object) -> Node | None:
-    """Return the predicate of a caller's filter; :class:`RequestError` for what is none."""
+    """Return a caller's filter, or None, as a predicate; raise RequestError for anything else."""
     if isinstance(value, Filter):
         return And(value.nodes)
     if value is None or isinstance(value, Node):
@@ -109,7 +109,7 @@ def _check_mask(keyword: str, want: int, mask: int) -> None:
 
 
 def _items(value: Any) -> list[Any]:
-    """Return the items of any iterable but a text, an address, a range or a network."""
+    """Return the items of an iterable; a text, address, range or network is one item."""
     one = isinstance(value, (str, bytes, range)) or hasattr(value, "network_address")
     return [value] if one or not hasattr(value, "__iter__") else list(value)
 

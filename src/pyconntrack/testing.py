@@ -1,7 +1,7 @@
-"""For tests, ours and our users': a scripted kernel, messages to script, a fresh namespace.
+"""Tools for tests: a scripted kernel, messages for its scripts, and a fresh network namespace.
 
-``Conntrack(transport=ScriptedKernel([...]))`` talks to a script instead of a socket: each step is
-what one request (or one read without a request) is answered with.
+``Conntrack(transport=ScriptedKernel([...]))`` uses a script instead of a socket: each
+:class:`Step` holds the answers to one request.
 
     kernel = ScriptedKernel([Step(dump_of(flow), done())])
     with Conntrack(transport=kernel) as conntrack:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .model import Expect, Flow
 
-    #: what a step answers with: datagrams, "ENOBUFS", or functions of the request's bytes
+    #: an answer of a step: a datagram, "ENOBUFS", "TRUNCATED", or a function of the request's bytes
     Answer = bytes | str | Callable[[bytes], bytes]
 
 #: the answer "the receive buffer overflowed"
@@ -39,16 +39,16 @@ TRUNCATED = "TRUNCATED"
 
 
 class ScriptError(AssertionError):
-    """The program under test did what the script does not foresee."""
+    """The program under test departed from the script."""
 
 
 class Step:
     """One request and its answers.
 
-    ``answers``: datagrams (bytes), functions of the request that make one, or ENOBUFS / TRUNCATED.
-    ``unasked``: what an event socket is given at the same time.
+    ``answers``: datagrams (bytes), functions that make one of the request, ENOBUFS or TRUNCATED.
+    ``unasked``: what an event socket receives at the same time.
     ``expect``: the request's bytes with its sequence numbers zeroed, or a function that returns
-    whether it is right; None takes anything.
+    whether the request is right; None accepts any.
     """
 
     __slots__ = ("answers", "expect", "unasked")
@@ -67,12 +67,11 @@ class Step:
 
 
 class ScriptedKernel:
-    """A kernel that plays a script; takes the place of the socket.
+    """A kernel that plays a script, in place of the socket.
 
-    ``steps``: answers of the requests in their order; ``unasked``: datagrams (or ENOBUFS) that are
-    there to read without a request, for the sockets that have joined a group of events.
-    ``requests`` keeps what was sent; ``dropped`` is the drop counter that an ENOBUFS raises by
-    ``loss``.
+    ``steps``: a :class:`Step` for each request, in order; ``unasked``: datagrams (or ENOBUFS) that
+    sockets receive without a request once they have joined an event group.  ``requests`` keeps
+    what was sent; ``dropped`` is the drop counter, which each ENOBUFS raises by ``loss``.
     """
 
     def __init__(
@@ -89,10 +88,10 @@ class ScriptedKernel:
         self.opened: int = 0
         self.closed: int = 0
         self._pipe = os.pipe()
-        os.write(self._pipe[1], b"!")  # always readable: what there is to read is in the script
+        os.write(self._pipe[1], b"!")  # always readable: the script has what is read
 
     def __call__(self, netns: object = None, *, rcvbuf: int = 0, blocking: bool = True) -> Any:
-        """Open a socket; all sockets play the one script."""
+        """Open a socket; all sockets share one script."""
         self.opened += 1
         return _Socket(self)
 
@@ -106,7 +105,7 @@ class ScriptedKernel:
         return self._pipe[0]
 
     def close(self) -> None:
-        """Count a closed socket; the script goes on for the next one."""
+        """Count a closed socket; the script continues with the next one."""
         self.closed += 1
 
     def __del__(self) -> None:
@@ -114,21 +113,21 @@ class ScriptedKernel:
             os.close(fd)
 
     def set_rcvbuf(self, size: int) -> None:
-        """Keep what was asked for in ``sizes``."""
+        """Record the requested size in ``sizes``."""
         self.sizes.append(size)
 
     @property
     def rcvbuf(self) -> int:
-        """Return the last size that was asked for."""
+        """Return the last requested size in bytes, 212992 before the first."""
         return self.sizes[-1] if self.sizes else 212992
 
     @property
     def drops(self) -> int:
-        """Return how many datagrams were lost so far."""
+        """Return the number of datagrams lost so far."""
         return self.dropped
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Take the next step; :class:`ScriptError` if there is none, or another was expected."""
+        """Take the next step; raise :class:`ScriptError` if none is left or another is due."""
         request = bytes(data)
         self.requests.append(request)
         if not self.steps:
@@ -148,7 +147,7 @@ class ScriptedKernel:
         self.unasked += step.unasked
 
     def recv(self, *, unasked: bool = False) -> bytes:
-        """Return the next datagram; BlockingIOError where the script has none."""
+        """Return the next datagram; raise BlockingIOError if the script has none."""
         queue = self.unasked if unasked else self.queue
         if not queue:
             raise BlockingIOError(_errno.EAGAIN, "the script has nothing to read")
@@ -163,7 +162,7 @@ class ScriptedKernel:
 
 
 class _Socket:
-    """A socket of a scripted kernel: events are what it reads from the first group on."""
+    """A socket of a scripted kernel; once it has joined a group it reads events only."""
 
     def __init__(self, kernel: ScriptedKernel) -> None:
         self._kernel, self._joined = kernel, False
@@ -172,22 +171,22 @@ class _Socket:
         return getattr(self._kernel, name)
 
     def join(self, groups: Iterable[int]) -> None:
-        """Keep the groups in ``groups`` of the kernel."""
+        """Add ``groups`` to those of the kernel."""
         self._joined = True
         self._kernel.groups += groups
 
     def leave(self, groups: Iterable[int]) -> None:
-        """Take ``groups`` out of those of the kernel."""
+        """Remove ``groups`` from those of the kernel."""
         for group in groups:
             self._kernel.groups.remove(group)
 
     def recv(self) -> bytes:
-        """Return the next datagram; BlockingIOError where the script has none."""
+        """Return the next datagram; raise BlockingIOError if the script has none."""
         return self._kernel.recv(unasked=self._joined)
 
 
 def _places(request: bytes) -> Iterator[int]:
-    """Yield where each message of a request begins."""
+    """Yield the offset of each message of a request."""
     pos = 0
     while pos + 16 <= len(request):
         yield pos
@@ -223,7 +222,7 @@ def event_message(kind: str, entry: Flow | Expect) -> bytes:
 
 
 def dump_of(*entries: Flow | Expect, interrupted: bool = False) -> Callable[[bytes], bytes]:
-    """Return the answer "a datagram of a dump" with these entries."""
+    """Return the answer to a dump: a datagram with ``entries``."""
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
@@ -239,7 +238,7 @@ def dump_of(*entries: Flow | Expect, interrupted: bool = False) -> Callable[[byt
 
 
 def done(*, interrupted: bool = False, errno: int = 0) -> Callable[[bytes], bytes]:
-    """Return the answer "that was the dump"."""
+    """Return the answer that ends a dump (NLMSG_DONE), with ``errno`` where it failed."""
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
@@ -251,7 +250,7 @@ def done(*, interrupted: bool = False, errno: int = 0) -> Callable[[bytes], byte
 
 
 def reply(entry: Flow | Expect) -> Callable[[bytes], bytes]:
-    """Return the answer of a get."""
+    """Return the answer to a get: ``entry``."""
 
     def answer(request: bytes) -> bytes:
         seq, _ = _header(request)
@@ -262,9 +261,9 @@ def reply(entry: Flow | Expect) -> Callable[[bytes], bytes]:
 
 
 def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Callable[[bytes], bytes]:
-    """Return the answer to a request: an acknowledgement, or ``errno`` and the kernel's words.
+    """Return an acknowledgement, or a refusal with ``errno`` and the text ``ext_ack``.
 
-    ``index``: of which message of a batch; None is the last.
+    ``index``: the message of a batch that it answers; None is the last.
     """
 
     def answer(request: bytes) -> bytes:
@@ -283,14 +282,14 @@ def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Calla
 
 
 class NetnsUnavailable(OSError):
-    """This process may not make a network namespace (needs CAP_SYS_ADMIN)."""
+    """This process cannot create a network namespace (CAP_SYS_ADMIN is needed)."""
 
 
 def fresh_netns() -> AbstractContextManager[str]:
-    """Return a new, empty network namespace for the calling thread, which is put back afterwards.
+    """Return a context manager: a new network namespace for the calling thread, left at its end.
 
-    Yields its path, for ``Conntrack(netns=path)`` from other threads.  ``lo`` is up.  Raises
-    :class:`NetnsUnavailable` without CAP_SYS_ADMIN.  As a pytest fixture::
+    It yields the namespace's path, for ``Conntrack(netns=path)`` in other threads.  ``lo`` is up.
+    Raises :class:`NetnsUnavailable` without CAP_SYS_ADMIN.  As a pytest fixture::
 
         @pytest.fixture
         def netns():
@@ -337,7 +336,7 @@ def _fresh_netns() -> Iterator[str]:
 
 
 def netns_fixture() -> Callable[[], Generator[str, None, None]]:
-    """Return a pytest fixture of :func:`fresh_netns`, which skips a test where none can be made.
+    """Return a pytest fixture of :func:`fresh_netns` that skips the test without CAP_SYS_ADMIN.
 
     ``netns = pyconntrack.testing.netns_fixture()``
     """

@@ -1,8 +1,8 @@
 """``AsyncConntrack``: the verbs for asyncio, without threads.
 
-The twin of :mod:`pyconntrack.client.blocking`: the same conversations over non-blocking sockets
-that the running loop watches.  A task that is cancelled gives up its conversation and its socket
-with it, so no later answer can be taken for another's.
+It runs the conversations of :mod:`pyconntrack.client.blocking` over non-blocking sockets that the
+running loop watches.  A cancelled task closes its socket with its conversation, so that no late
+answer reaches another conversation.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ async def readable(fd: int) -> None:
 
 
 async def following(exchange: Exchange) -> Any:
-    """Return what a conversation emits next; raise StopAsyncIteration with its result at its end.
+    """Return the next item of a conversation; at its end raise StopAsyncIteration with the result.
 
-    Cancelling the task that waits for it loses nothing.
+    Cancelling the waiting task loses nothing.
     """
     while True:
         try:
@@ -63,7 +63,7 @@ async def following(exchange: Exchange) -> Any:
         except StopIteration as stop:
             raise StopAsyncIteration(stop.value) from None
         if item is None:
-            await asyncio.sleep(0)  # there always is one to read: let other tasks have their turn
+            await asyncio.sleep(0)  # there is more to read: let other tasks run
         elif isinstance(item, int):
             await readable(item)
         else:
@@ -71,7 +71,7 @@ async def following(exchange: Exchange) -> Any:
 
 
 class _Closing:
-    """An asynchronous context manager that closes at its end."""
+    """An asynchronous context manager that closes on exit."""
 
     __slots__ = ()
     _release: Callable[[], None]
@@ -83,15 +83,15 @@ class _Closing:
         self._release()
 
     async def close(self) -> None:
-        """Stop listening and close the sockets; twice is no error."""
+        """Stop listening and close the sockets; a second call does nothing."""
         self._release()
 
 
 class AsyncDump(Rows):
     """The flows of a dump: an asynchronous iterator that needs constant memory.
 
-    ``interrupted`` says, once it is exhausted, whether the table changed meanwhile in a way that
-    may have hidden or repeated entries (only with ``on_interrupt="accept"``).
+    Once it is exhausted, ``interrupted`` reports whether the table changed during the dump so that
+    entries may be missing or repeated (only with ``on_interrupt="accept"``).
     """
 
     __slots__ = ()
@@ -104,14 +104,14 @@ class AsyncDump(Rows):
         return await self._rows.__anext__()
 
     async def close(self) -> None:
-        """End a dump before its end."""
+        """Abandon the dump."""
         await self._rows.aclose()
 
 
 class AsyncEvents(Listener, _Closing):
     """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
 
-    The twin of :class:`pyconntrack.client.blocking.Events`, as an asynchronous iterator and context
+    As :class:`pyconntrack.client.blocking.Events`, but an asynchronous iterator and context
     manager.  Cancelling the task that waits for the next item loses nothing.
     """
 
@@ -125,7 +125,7 @@ class AsyncEvents(Listener, _Closing):
         return item
 
     async def read(self, timeout: float | None = None) -> Event | EventsLost | None:
-        """Return the next item; None if none came within ``timeout`` seconds (None: waits on)."""
+        """Return the next item; None if none comes within ``timeout`` seconds (None: no limit)."""
         try:
             return await asyncio.wait_for(self.__anext__(), timeout)
         except (TimeoutError, StopAsyncIteration):
@@ -135,9 +135,9 @@ class AsyncEvents(Listener, _Closing):
 class AsyncConntrack(Client, _Closing):
     """Connection tracking of a network namespace, for asyncio.
 
-    The verbs and their arguments are those of :class:`~pyconntrack.Conntrack`.  Tasks may use one
-    object at the same time: each running verb has a socket of its own, and a long answer leaves
-    the others their turn.
+    The verbs and their arguments are those of :class:`~pyconntrack.Conntrack`.  Several tasks may
+    use one object at the same time: each running verb has a socket of its own, and a long answer
+    does not block the others.
     """
 
     __slots__ = ()
@@ -166,7 +166,7 @@ class AsyncConntrack(Client, _Closing):
     async def _windows(
         self, conversation: Stream[Batch, object], size: int
     ) -> AsyncGenerator[Batch, None]:  # fmt: skip
-        """Emit what :func:`~pyconntrack.netlink.conversation.gather` makes of the batches."""
+        """Emit windows, as :func:`~pyconntrack.netlink.conversation.gather` joins batches."""
         window = Window(size)
         async with aclosing(self._emitted(conversation)) as batches:
             async for batch in batches:
@@ -192,14 +192,14 @@ class AsyncConntrack(Client, _Closing):
         table: Table = "conntrack",
         on_interrupt: OnInterrupt = "raise",
     ) -> AsyncDump:
-        """Return the flows that meet ``filter``: see :meth:`pyconntrack.Conntrack.dump`."""
+        """Return the flows that match ``filter``: see :meth:`pyconntrack.Conntrack.dump`."""
         listing = operations.Listing(filter, table, on_interrupt)
         return AsyncDump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     async def table(
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
-        """Return a table of what meets ``filter``; see :meth:`pyconntrack.Conntrack.table`."""
+        """Return the matching flows as columns: see :meth:`pyconntrack.Conntrack.table`."""
         from ..columnar.flow_table import FlowTable
 
         listing = operations.Listing(filter, "conntrack", on_interrupt)
@@ -210,7 +210,7 @@ class AsyncConntrack(Client, _Closing):
         return builder.table(FlowTable)
 
     async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
-        """Return the flow as it is now: see :meth:`pyconntrack.Conntrack.get`."""
+        """Return the flow as the kernel has it now: see :meth:`pyconntrack.Conntrack.get`."""
         return await self._call(operations.get(flow, zone))
 
     async def create(self, flow: Flow) -> None:
@@ -228,9 +228,9 @@ class AsyncConntrack(Client, _Closing):
         await self._call(operations.delete(flow, zone))
 
     async def delete_matching(self, filter: Node) -> list[Flow]:
-        """Delete all flows that meet ``filter``: see :meth:`pyconntrack.Conntrack.delete_matching`.
+        """Delete the matching flows: see :meth:`pyconntrack.Conntrack.delete_matching`.
 
-        A task that is cancelled meanwhile has deleted some of them.
+        If the task is cancelled, some of them have been deleted.
         """
         return await self._delete(operations.wanted_node(filter))
 
@@ -256,7 +256,7 @@ class AsyncConntrack(Client, _Closing):
         return await self._call(operations.count())
 
     async def stats(self) -> Stats:
-        """Return entries, limit, and the counters of each CPU."""
+        """Return the number of entries, its limit, and the counters of each CPU."""
         return await self._call(operations.stats())
 
     async def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
@@ -264,11 +264,11 @@ class AsyncConntrack(Client, _Closing):
         return [error async for error in self._emitted(load(flows, existing))]
 
     def expectations(self) -> AsyncIterator[Expect]:
-        """Return the expectation table."""
+        """Return an iterator of the expectation table."""
         return self._entries(Expect, operations.expectations())
 
     async def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
-        """Return the expectation as it is now; KernelError with ENOENT where there is none."""
+        """Return the expectation as the kernel has it; KernelError (ENOENT) if there is none."""
         return await self._call(operations.get_expectation(expect, zone))
 
     async def create_expectation(self, expect: Expect) -> None:
@@ -276,7 +276,7 @@ class AsyncConntrack(Client, _Closing):
         await self._call(operations.create_expectation(expect))
 
     async def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
-        """Delete an expectation; KernelError with ENOENT where there is none."""
+        """Delete an expectation; KernelError (ENOENT) if there is none."""
         await self._call(operations.delete_expectation(expect, zone))
 
     async def flush_expectations(self) -> None:
@@ -292,5 +292,5 @@ class AsyncConntrack(Client, _Closing):
         rcvbuf: int = RCVBUF,
         max_rcvbuf: int = MAX_RCVBUF,
     ) -> AsyncEvents:
-        """Listen from now on: see :meth:`pyconntrack.Conntrack.events`."""
+        """Listen to events from now on: see :meth:`pyconntrack.Conntrack.events`."""
         return self._listen(AsyncEvents, groups, filter, resync, rcvbuf, max_rcvbuf)

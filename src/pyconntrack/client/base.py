@@ -1,7 +1,7 @@
-"""What the blocking and the asyncio client share: a namespace, its sockets, their dumps and events.
+"""The base of the blocking and the asyncio client: a namespace, its sockets, dumps and events.
 
-Each running conversation has a socket of its own; sockets whose conversation came to its end are
-used again, others are closed.  So a dump may be left half read, and verbs may be called while one
+Each running conversation has a socket of its own; the socket is reused if the conversation came
+to its end, and closed if not.  So a dump may be left half read, and verbs may be called while one
 runs.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """A network namespace, and sockets in it that ``transport`` makes, opened as ``_how`` says."""
+    """A network namespace and its sockets, made by ``transport`` with the arguments ``_how``."""
 
     __slots__ = ("_closed", "_held", "_idle", "_open")
     _how: ClassVar[dict[str, bool]] = {}
@@ -78,7 +78,7 @@ class Client:
 
 
 class _Loan:
-    """A socket lent to one conversation; it is closed where that does not come to its end."""
+    """A socket lent to one conversation, and closed if that fails or is given up."""
 
     __slots__ = ("_client", "_transport")
 
@@ -96,7 +96,7 @@ class _Loan:
 
 
 class Rows:
-    """The entries of a dump, as an iterator of one kind or the other."""
+    """The entries of a dump; the base of the blocking and the asynchronous iterator."""
 
     __slots__ = ("_listing", "_rows")
 

@@ -1,7 +1,7 @@
-"""``Conntrack``: the blocking driver of the verbs.
+"""``Conntrack``: the verbs, blocking.
 
-What is said is :mod:`pyconntrack.client.operations`', what it shares with its asyncio twin
-:mod:`pyconntrack.client.base`'s.
+The conversations are in :mod:`pyconntrack.client.operations`; what is shared with the asyncio
+client is in :mod:`pyconntrack.client.base`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class _Closing:
-    """A context manager that closes at its end."""
+    """A context manager that closes on exit."""
 
     __slots__ = ()
     _release: Callable[[], None]
@@ -50,15 +50,15 @@ class _Closing:
         self._release()
 
     def close(self) -> None:
-        """Stop listening and close the sockets; twice is no error."""
+        """Stop listening and close the sockets; a second call does nothing."""
         self._release()
 
 
 class Dump(Rows):
     """The flows of a dump: an iterator that needs constant memory.
 
-    ``interrupted`` says, once it is exhausted, whether the table changed meanwhile in a way that
-    may have hidden or repeated entries (only with ``on_interrupt="accept"``).
+    Once it is exhausted, ``interrupted`` reports whether the table changed during the dump so that
+    entries may be missing or repeated (only with ``on_interrupt="accept"``).
     """
 
     __slots__ = ()
@@ -71,18 +71,18 @@ class Dump(Rows):
         return next(self._rows)
 
     def close(self) -> None:
-        """End a dump before its end."""
+        """Abandon the dump."""
         self._rows.close()
 
 
 class Events(Listener, _Closing):
     """A stream of :class:`~pyconntrack.Event` and :class:`~pyconntrack.EventsLost`.
 
-    It listens from the moment it is made.  An iterator without end; close it, or use it as a
-    context manager.  The events that it yields and the counts of its losses add up to what the
-    kernel had to report, up to the last :class:`~pyconntrack.EventsLost`; :meth:`stop` it first
-    and read it to its end to be given the last as well.  A message that does not keep to the format
-    raises :class:`~pyconntrack.DecodeError`, and the stream goes on behind it.
+    An endless iterator that listens from its creation on; close it, or use it as a context
+    manager.  Up to the last :class:`~pyconntrack.EventsLost`, the events that it yields and the
+    counts of its losses add up to what the kernel had to report; to include the last losses, call
+    :meth:`stop` and read to the end.  A malformed message raises
+    :class:`~pyconntrack.DecodeError`, and the stream continues after it.
     """
 
     def __iter__(self) -> Iterator[Event | EventsLost]:
@@ -94,7 +94,7 @@ class Events(Listener, _Closing):
         return item
 
     def read(self, timeout: float | None = None) -> Event | EventsLost | None:
-        """Return the next item; None if none came within ``timeout`` seconds (None: waits on)."""
+        """Return the next item; None if none comes within ``timeout`` seconds (None: no limit)."""
         try:
             return self._next(None if timeout is None else time.monotonic() + timeout)
         except StopIteration:
@@ -106,7 +106,7 @@ class Events(Listener, _Closing):
             item = self.advance()
             if isinstance(item, int):
                 if left == 0:
-                    return None  # it was called readable, and nothing was there
+                    return None  # reported as readable, but nothing was there
                 left = None if deadline is None else max(0, deadline - time.monotonic())
                 if not wait_readable(item, left):
                     return None
@@ -120,14 +120,14 @@ class Events(Listener, _Closing):
 class Conntrack(Client, _Closing):
     """Connection tracking of a network namespace, blocking.
 
-    ``netns``: None for the calling thread's own namespace; a name (as ``ip netns`` has it), a
-    process id or a path for another, which is held until :meth:`close`; the calling thread stays
-    where it is.  ``transport``: makes the sockets instead (see :mod:`pyconntrack.testing`).
+    ``netns``: None for the calling thread's namespace; a name (as in ``ip netns``), a process id
+    or a path for another, which is held until :meth:`close`; the calling thread stays where it is.
+    ``transport``: a callable that makes the sockets instead (see :mod:`pyconntrack.testing`).
 
-    All verbs need CAP_NET_ADMIN in the namespace and raise
-    :class:`~pyconntrack.PermissionDenied` without; other refusals are
-    :class:`~pyconntrack.KernelError`.  What is wrong with an argument is a
-    :class:`~pyconntrack.RequestError`, before anything is sent.
+    All verbs need CAP_NET_ADMIN in the namespace, and raise
+    :class:`~pyconntrack.PermissionDenied` without it; any other refusal is a
+    :class:`~pyconntrack.KernelError`.  A wrong argument raises
+    :class:`~pyconntrack.RequestError` before anything is sent.
     """
 
     __slots__ = ()
@@ -166,13 +166,13 @@ class Conntrack(Client, _Closing):
         table: Table = "conntrack",
         on_interrupt: OnInterrupt = "raise",
     ) -> Dump:
-        """Return the flows that meet ``filter``, in the kernel's order.
+        """Return the flows that match ``filter``, in the kernel's order.
 
-        ``table``: "conntrack", "dying" or "unconfirmed".  ``on_interrupt``, when the kernel says
-        that the table changed so that entries may be missing: "raise"
-        (:class:`~pyconntrack.DumpInterrupted`, after the last flow), "retry" (holds the flows
-        back until a dump went through undisturbed: memory grows with the table) or "accept"
-        (``interrupted`` of the returned iterator tells).
+        ``table``: "conntrack", "dying" or "unconfirmed".  ``on_interrupt``: what to do when the
+        kernel reports that the table changed so that entries may be missing: "raise"
+        (:class:`~pyconntrack.DumpInterrupted`, after the last flow), "retry" (hold the flows back
+        until a dump is not interrupted; memory grows with the table) or "accept" (set
+        ``interrupted`` of the returned iterator).
         """
         listing = operations.Listing(filter, table, on_interrupt)
         return Dump(self._entries(Flow, listing.conversation, listing.node), listing)
@@ -180,7 +180,7 @@ class Conntrack(Client, _Closing):
     def table(
         self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
-        """Return the flows that meet ``filter`` as columns of numpy."""
+        """Return the flows that match ``filter`` as numpy columns."""
         from ..columnar.flow_table import FlowTable
 
         listing = operations.Listing(filter, "conntrack", on_interrupt)
@@ -190,17 +190,17 @@ class Conntrack(Client, _Closing):
         return builder.table(FlowTable)
 
     def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
-        """Return the flow as it is now, found by the original tuple, zone and (where known) id.
+        """Return the flow as the kernel has it now, found by a tuple, zone and (if known) id.
 
-        KernelError with ENOENT where there is none.
+        Raises KernelError with ENOENT if there is none.
         """
         return self._call(operations.get(flow, zone))
 
     def create(self, flow: Flow) -> None:
-        """Create a flow; ``timeout`` must be set, ``reply`` is else the inverse of ``orig``.
+        """Create a flow; ``timeout`` is required, ``reply`` defaults to the inverse of ``orig``.
 
         Status bits and fields that only the kernel writes (id, counters...) are left out.
-        KernelError with EEXIST where there is one already.
+        Raises KernelError with EEXIST if the flow exists.
         """
         self._call(operations.create(flow))
 
@@ -209,22 +209,22 @@ class Conntrack(Client, _Closing):
     ) -> None:
         """Change fields of a flow that exists: ``changes``, or all changeable ones of ``flow``.
 
-        KernelError with ENOENT where there is none.
+        Raises KernelError with ENOENT if there is none.
         """
         self._call(operations.update(flow, changes, zone))
 
     def delete(self, flow: Flow | Tuple, *, zone: int | None = None) -> None:
-        """Delete a flow, found by the original tuple, zone and (where known) id.
+        """Delete a flow, found by a tuple, zone and (if known) id.
 
-        KernelError with ENOENT where there is none.
+        Raises KernelError with ENOENT if there is none.
         """
         self._call(operations.delete(flow, zone))
 
     def delete_matching(self, filter: Node) -> list[Flow]:
-        """Delete all flows that meet ``filter``; return those that it deleted.
+        """Delete the flows that match ``filter``; return those that were deleted.
 
-        Entry by entry, never by a flush: an older kernel that knows no filter loses nothing else.
-        A flow that ended by itself meanwhile is not in the list.
+        They are deleted one by one, never by a flush, so that an older kernel that ignores filters
+        deletes nothing else.  A flow that ended by itself meanwhile is not in the list.
         """
         return self._delete(operations.wanted_node(filter))
 
@@ -235,7 +235,7 @@ class Conntrack(Client, _Closing):
         return gone
 
     def flush(self, family: int | str | None = None) -> None:
-        """Empty the table, or delete what ``"ipv4"`` or ``"ipv6"`` has in it."""
+        """Empty the table, or delete the flows of ``family`` ("ipv4" or "ipv6") only."""
         node = operations.family_node(family)
         if node is None:
             self._call(operations.flush())
@@ -247,34 +247,34 @@ class Conntrack(Client, _Closing):
         return self._call(operations.count())
 
     def stats(self) -> Stats:
-        """Return entries, limit, and the counters of each CPU."""
+        """Return the number of entries, its limit, and the counters of each CPU."""
         return self._call(operations.stats())
 
     def load(self, flows: Iterable[Flow], *, existing: Existing = "error") -> list[LoadError]:
-        """Create many flows, hundreds to a send; return the refused ones, [] if none was.
+        """Create many flows, hundreds to a send; return an error for each refused one.
 
-        A list is checked as a whole before anything is sent, any other iterable as it is read.
-        ``existing``: "update" gives a flow that is there already the timeout, mark, labels and
-        protocol state of its equal in ``flows``, and adds the status bits that it lacks; with
-        "error" it is refused.  A flow is created after its ``master``; where that does not come,
-        without it, and a UserWarning counts such flows.
+        A list or tuple is checked as a whole before anything is sent, any other iterable as it is
+        read.  ``existing``: with "update" a flow that exists is given the timeout, mark, labels and
+        protocol state of its equal in ``flows`` and the status bits that it lacks; with "error" it
+        is refused.  A flow is created after its ``master``, or without it if the master does not
+        exist; a UserWarning counts such flows.
         """
         return list(self._emitted(load(flows, existing)))
 
     def expectations(self) -> Iterator[Expect]:
-        """Return the expectation table."""
+        """Return an iterator of the expectation table."""
         return self._entries(Expect, operations.expectations())
 
     def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
-        """Return the expectation as it is now; KernelError with ENOENT where there is none."""
+        """Return the expectation as the kernel has it; KernelError (ENOENT) if there is none."""
         return self._call(operations.get_expectation(expect, zone))
 
     def create_expectation(self, expect: Expect) -> None:
-        """Create an expectation: ``tuple``, ``mask``, ``timeout``, and ``master``, which exists."""
+        """Create an expectation of ``tuple``, ``mask``, ``timeout`` and an existing ``master``."""
         self._call(operations.create_expectation(expect))
 
     def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
-        """Delete an expectation; KernelError with ENOENT where there is none."""
+        """Delete an expectation; KernelError (ENOENT) if there is none."""
         self._call(operations.delete_expectation(expect, zone))
 
     def flush_expectations(self) -> None:
@@ -290,15 +290,15 @@ class Conntrack(Client, _Closing):
         rcvbuf: int = RCVBUF,
         max_rcvbuf: int = MAX_RCVBUF,
     ) -> Events:
-        """Listen from now on; return an iterator of Event and, where some were lost, EventsLost.
+        """Listen from now on; return an iterator of Event and, after losses, EventsLost.
 
-        ``groups``: of "new", "update", "destroy", "exp_new", "exp_update", "exp_destroy".
+        ``groups``: any of "new", "update", "destroy", "exp_new", "exp_update", "exp_destroy".
         ``rcvbuf``: the receive buffer in bytes; it doubles after each loss up to ``max_rcvbuf``.
-        ``resync``: begins with a synthetic NEW for each flow that is there, and follows a loss with
-        synthetic events for all that changed meanwhile, so that a copy of the table kept by the
-        events is right again (timeouts and counters aside, which events do not tell).
-        An update carries what the kernel sends with it, so ``filter`` sees no more than that.
+        ``resync``: begin with a synthetic NEW for each flow in the table, and after a loss emit
+        synthetic events for all that changed, so that a copy of the table kept from the events is
+        right again (except timeouts and counters, which events do not report).
+        ``filter`` is applied to what an event carries: an update may lack fields.
         With ``nf_conntrack_events=2`` (the default, Linux 5.19+) the kernel reports changes only
-        of flows that began while somebody listened; set it to 1 to hear of all.
+        of flows that began while a socket listened; set it to 1 for those of all flows.
         """
         return self._listen(Events, groups, filter, resync, rcvbuf, max_rcvbuf)

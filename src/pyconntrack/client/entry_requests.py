@@ -1,7 +1,7 @@
-"""The request about one entry: what names it, what it may carry, and what is wrong with it.
+"""Requests about one entry: what identifies it, what it may carry, and the checks.
 
-Every function raises :class:`~pyconntrack.errors.RequestError` where the kernel would refuse the
-request, or take it for another.
+Every function raises :class:`~pyconntrack.errors.RequestError` if the kernel would refuse the
+request or take it for another one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     E = TypeVar("E", Flow, Expect)
 
-#: protocols that every kernel finds ports in; without its tracker another one has none
+#: protocols that have ports in every kernel; others have them only with their tracker
 _WITH_PORTS = (c.IPPROTO_TCP, c.IPPROTO_UDP)
-#: bytes of an address that the protocol goes with
+#: the size in bytes of the addresses of each ICMP
 _ICMP = {c.IPPROTO_ICMP: 4, c.IPPROTO_ICMPV6: 16}
 
 
@@ -58,7 +58,7 @@ def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
 
 
 def _identity(flow: Flow) -> dict[str, Any]:
-    """Return the values that name a flow: a tuple, the zone and, where it is known, the id."""
+    """Return the values that identify a flow: a tuple, the zone and, if known, the id."""
     values = flow._values()
     prefix = "orig_" if "orig_src" in values else "reply_"
     _check_tuple(values, prefix)
@@ -74,14 +74,14 @@ def lookup(flow: Flow) -> Request:
 
 
 def deletion(flow: Flow) -> Request:
-    """Return the request that deletes ``flow``; with an id, no other that took its place."""
+    """Return the request that deletes ``flow``; with an id, no other flow of its tuple."""
     return requests.delete(_identity(flow), flow.family)
 
 
 def creation(flow: object) -> Request:
-    """Return the request that creates ``flow``; a direction that it lacks is the other's inverse.
+    """Return the request that creates ``flow``; a missing direction is the inverse of the other.
 
-    A flow that the kernel reported becomes what it was, as far as a request can say it.
+    A flow that the kernel reported is created as it was, as far as a request can express it.
     """
     if not isinstance(flow, Flow):
         raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
@@ -97,7 +97,7 @@ def creation(flow: object) -> Request:
 
 
 def update(flow: Flow, changes: Mapping[str, Any]) -> Request:
-    """Return the request that makes ``changes``, or gives every changeable field of ``flow``."""
+    """Return the request that makes ``changes``, or sets every changeable field of ``flow``."""
     changeable = restore_rules.CHANGEABLE
     for name in changes:
         if name not in changeable:
@@ -115,7 +115,7 @@ def update(flow: Flow, changes: Mapping[str, Any]) -> Request:
     if not values:
         raise RequestError("changes: at least one field to change is wanted")
     identity = _identity(flow)
-    identity.pop("id", None)  # which the kernel does not heed in an update
+    identity.pop("id", None)  # the kernel ignores it in an update
     return requests.update({**identity, **values}, flow.family)
 
 
@@ -123,7 +123,7 @@ def update(flow: Flow, changes: Mapping[str, Any]) -> Request:
 
 
 def _expect_identity(expect: Expect) -> dict[str, Any]:
-    """Return the values that name an expectation: its tuple, zone and id."""
+    """Return the values that identify an expectation: its tuple, zone and id."""
     values = expect._values()
     _check_tuple(values, "tuple_")
     names = [name for name in values if name.startswith("tuple_") or name in ("zone", "id")]
@@ -141,7 +141,7 @@ def expect_deletion(expect: Expect) -> Request:
 
 
 def expect_creation(expect: object) -> Request:
-    """Return the request that creates ``expect``, of a master connection that exists."""
+    """Return the request that creates ``expect``, whose master connection must exist."""
     if not isinstance(expect, Expect):
         raise RequestError(f"expect: an Expect is wanted, not {expect!r}")
     values = expect._values()

@@ -1,6 +1,6 @@
-"""The interpreter of conversations that never waits: it says what is to be awaited.
+"""The interpreter of conversations that never waits: it returns what is to be awaited.
 
-asyncio runs all conversations with it; event streams are run with it everywhere, so that
+asyncio runs all conversations with it, and event streams run with it everywhere, so that
 :mod:`.blocking`, :mod:`.asynchronous` and the command line differ only in how they wait.
 """
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from ..ctnetlink.event_stream import Watch
     from ..ctnetlink.predicates import Node
 
-#: events that are read before others have their turn; a datagram of a dump counts for as many
+#: events read in one turn; a datagram of a dump counts as a whole turn
 TURN = 64
 
 
 def receive(transport: Any) -> Any:
-    """Return what waits in a non-blocking socket: a datagram, LOST after a loss, or None."""
+    """Return the next of a non-blocking socket: a datagram, LOST after a loss, or None."""
     try:
         return transport.recv()
     except BlockingIOError:
@@ -37,8 +37,8 @@ def receive(transport: Any) -> Any:
 
 
 class Exchange:
-    """A ``conversation`` over non-blocking sockets: requests and their answers over ``link``,
-    events from ``transport``."""
+    """A ``conversation`` over non-blocking sockets: ``link`` for requests and their answers,
+    ``transport`` for events."""
 
     def __init__(self, conversation: Generator[Any, Any, Any], link: Any, transport: Any) -> None:
         self._conversation, self._link, self._transport = conversation, link, transport
@@ -47,7 +47,7 @@ class Exchange:
         self.stopped: bool = False
 
     def advance(self) -> Any:
-        """Return the next item, or the descriptor (int) to be awaited, or None at a turn's end.
+        """Return the next item, the descriptor (int) to be awaited, or None at the end of a turn.
 
         Raises StopIteration with the result at the end of the conversation.
         """
@@ -85,7 +85,7 @@ class Exchange:
             effect = self._conversation.send(answer)
 
     def receive(self) -> Any:
-        """Return what waits: see :func:`receive`."""
+        """Return the next of the event socket: see :func:`receive`."""
         return receive(self._transport)
 
     def fileno(self) -> int:
@@ -96,9 +96,9 @@ class Exchange:
 class Listener(Exchange):
     """An event socket that has joined ``groups``, and the conversation ``stream`` with it.
 
-    ``open_socket`` makes it, with a receive buffer of ``rcvbuf`` bytes, and a second one for the
-    dumps that the conversation asks for, where it ``dumps``.  ``node``: the kernel may spare the
-    socket what that predicate is false of.
+    ``open_socket`` makes it, with a receive buffer of ``rcvbuf`` bytes, and with ``dumps`` a
+    second one for the dumps of the conversation.  ``node``: a predicate; the kernel may withhold
+    events for which it is false.
     """
 
     stopped: bool
@@ -118,13 +118,13 @@ class Listener(Exchange):
             raise
 
     def stop(self) -> None:
-        """Leave the groups: the stream ends after what waits, and the last loss."""
+        """Leave the groups: the stream ends after the waiting events and the last loss."""
         if not self.stopped:
             self.stopped = True
             self._transport.leave(self._groups)
 
     def _release(self) -> None:
-        """Close the sockets; twice is no error."""
+        """Close the sockets; a second call does nothing."""
         self.stopped, self._effect = True, None
         self._conversation.close()
         self._transport.close()

@@ -1,4 +1,4 @@
-"""``load`` as a conversation: many flows created, hundreds to a send, each refusal reported."""
+"""``load`` as a conversation: create many flows, hundreds to a send, and report each refusal."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class LoadError:
 
     @property
     def index(self) -> int:
-        """Return which flow it was, counted from 0."""
+        """Return the index of the flow, counted from 0."""
         return self._index
 
     @property
     def flow(self) -> Flow:
-        """Return the flow itself."""
+        """Return the refused flow."""
         return self._flow
 
     @property
     def error(self) -> KernelError:
-        """Return what the kernel said."""
+        """Return the kernel's error."""
         return self._error
 
     def __repr__(self) -> str:
@@ -53,9 +53,9 @@ def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
     """Create many flows; emit a :class:`LoadError` for each refused one.
 
     A list or tuple is checked as a whole before anything is sent; any other iterable is read and
-    checked a round at a time, so it may be longer than memory.  ``existing``: what a flow that is
-    there already draws, a LoadError ("error") or a change of what differs ("update").
-    Warn (UserWarning) of those that were made without the master that they name.
+    checked a round at a time, so it may exceed memory.  ``existing``: a flow that exists is a
+    LoadError ("error") or is changed where it differs ("update").  Issues a UserWarning with the
+    number of flows that were created without the master that they name.
     """
     check_word("existing", existing, ("error", "update"))
     flags = NLM_F_APPEND if existing == "update" else 0
@@ -66,7 +66,7 @@ def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
     restoration = Restoration()
     first = conversation.sequence() & 0x3FFFFFFF
     end = first
-    given: dict[int, Flow] = {}  # those of this round, and those that wait for their masters
+    given: dict[int, Flow] = {}  # of this round, and those that wait for their masters
     while True:
         parts = []
         for flow in islice(source, conversation.BATCH_MESSAGES):

@@ -1,6 +1,6 @@
-"""The verbs as conversations without I/O: what is sent, and what becomes of the answers.
+"""The verbs as conversations without I/O: the requests, and the results of their answers.
 
-The blocking and the asyncio client run the same generators, so that both cannot differ.
+The blocking and the asyncio client run the same generators, so they cannot differ.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     OnInterrupt = Literal["raise", "retry", "accept"]
     Table = Literal["conntrack", "dying", "unconfirmed"]
 
-#: how often an interrupted dump is begun again
+#: how often a dump is tried with ``on_interrupt="retry"``
 RETRIES = 10
 
 
@@ -49,10 +49,10 @@ RETRIES = 10
 
 
 class Listing:
-    """A dump of a table, narrowed by the kernel where it can: what to run, and what it says.
+    """A dump of a table, narrowed by the kernel where it can.
 
-    ``interrupted``: whether it was, known when it is over and ``on_interrupt`` is "accept".
-    Raises RequestError for an argument that is wrong.
+    ``conversation``: the dump to run; ``interrupted``: whether it was interrupted, set at its end
+    if ``on_interrupt`` is "accept".  Raises RequestError for a wrong argument.
     """
 
     __slots__ = ("conversation", "interrupted", "node")
@@ -62,7 +62,7 @@ class Listing:
         self.interrupted: bool = False
         check_word("on_interrupt", on_interrupt, ("raise", "retry", "accept"))
         check_word("table", table, ("conntrack", "dying", "unconfirmed"))
-        # the other dumps heed no filter
+        # the kernel ignores filters in the other dumps
         down = push_down(self.node if table == "conntrack" else None)
         wanted = request.dump(table, down.family, down.payload)
         self.conversation: Stream[Batch, None] = self._dump(wanted, on_interrupt)
@@ -83,7 +83,7 @@ class Listing:
         raise DumpInterrupted(f"{operation}: the table changed meanwhile, {RETRIES} times")
 
     def builder(self, expect: int) -> Builder:
-        """Return what makes a FlowTable of the batches, of about ``expect`` flows where all are."""
+        """Return a builder of a FlowTable of about ``expect`` flows (0: unknown)."""
         from functools import partial
 
         from ..columnar.columns import mask
@@ -125,13 +125,13 @@ def create(flow: Flow) -> Conversation[None]:
 def update(
     target: Flow | Tuple, changes: Mapping[str, Any], zone: int | None
 ) -> Conversation[None]:  # fmt: skip
-    """Change a flow: ``changes``, or every changeable field that ``target`` carries."""
+    """Change a flow: make ``changes``, or set every changeable field that ``target`` carries."""
     flow = entry_of(Flow, target, zone)
     yield from _ask(entry_requests.update(flow, changes), "updating a flow", flow)
 
 
 def delete(target: Flow | Tuple, zone: int | None) -> Conversation[None]:
-    """Delete one flow; where its id is known, none with another id that took its place."""
+    """Delete one flow; if its id is known, no other flow of its tuple."""
     flow = entry_of(Flow, target, zone)
     yield from _ask(entry_requests.deletion(flow), "deleting a flow", flow)
 
@@ -140,9 +140,9 @@ def delete(target: Flow | Tuple, zone: int | None) -> Conversation[None]:
 
 
 def delete_window(batch: Batch, node: Node | None) -> Conversation[list[Flow]]:
-    """Delete each flow of a window of a dump that meets ``node``; return those that were deleted.
+    """Delete each flow of a window that matches ``node``; return those that were deleted.
 
-    Per entry, by tuple, zone and id: a flow that ended by itself meanwhile is not among them.
+    They are deleted by tuple, zone and id; a flow that ended by itself meanwhile is not returned.
     """
     flows = list(decode(Flow, batch.data, batch.end, node))
     kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
@@ -158,7 +158,7 @@ def delete_window(batch: Batch, node: Node | None) -> Conversation[list[Flow]]:
 
 
 def wanted_node(filter: Node | None) -> Node:
-    """Return the predicate of a caller's filter; RequestError where there is none."""
+    """Return the predicate of a caller's filter; raise RequestError for None."""
     node = as_node(filter)
     if node is None:
         raise RequestError("filter: a Filter is wanted; flush() empties the table")
@@ -166,7 +166,7 @@ def wanted_node(filter: Node | None) -> Node:
 
 
 def deletion(node: Node) -> Stream[Batch, bool]:
-    """Emit the batches of what is to be deleted, for :func:`delete_window`."""
+    """Emit the batches of a dump narrowed by ``node``, for :func:`delete_window`."""
     down = push_down(node)
     wanted = request.dump("conntrack", down.family, down.payload)
     return conversation.dump(wanted, "deleting flows", on_interrupt="accept")
@@ -178,9 +178,9 @@ def flush() -> Conversation[None]:
 
 
 def family_node(family: int | str | None) -> Node | None:
-    """Return what a flush of one family deletes entry by entry; None where it empties the table.
+    """Return the predicate of a flush of one family; None for a flush of the whole table.
 
-    The kernel's own flush of one family is not used: a kernel without it empties the whole table.
+    The kernel's flush of one family is not used: a kernel before 5.2 empties the whole table.
     """
     number = family_number(family)
     return In("family", (number, number)) if number else None
@@ -220,7 +220,7 @@ def _cpus(wanted: Request) -> Conversation[list[CpuStats]]:
 
 
 def expectations() -> Stream[Batch, bool]:
-    """Emit the expectation table."""
+    """Emit the batches of a dump of the expectation table."""
     return conversation.dump(request.dump("expect"), "listing expectations", on_interrupt="accept")
 
 
@@ -232,7 +232,7 @@ def get_expectation(target: Expect | Tuple, zone: int | None) -> Conversation[Ex
 
 
 def create_expectation(expect: Expect) -> Conversation[None]:
-    """Create an expectation of a master connection that exists."""
+    """Create an expectation, whose master connection must exist."""
     wanted = entry_requests.expect_creation(expect)
     yield from _ask(wanted, "creating an expectation", expect)
 

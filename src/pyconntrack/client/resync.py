@@ -1,13 +1,13 @@
-"""Event streams of the library: the events as values, and the consumer's copy of the table.
+"""Event streams of the library: events as values, and the consumer's copy of the table.
 
-To resynchronise, the table is dumped over a second socket, so that neither takes the other's room.
-The order of the two is known as far as it must be.  When a part of the dump has been read, all that
-was reported before the kernel made it waits in the event socket, and is read before the part is
-looked at: what was reported since the dump began is taken for newer than the dump.  Where it was
-older, a later report says so, for the kernel reports a change after it has made it.  All of this
-holds as long as no report is lost.  So a pass is whole if the drop counter, read when all that
-waited at the dump's end has been read, is what it was when all that waited before the dump had
-been, no ENOBUFS was raised, and the dump was not interrupted.  Any other pass is done again.
+To resynchronise, the table is dumped over a second socket, so that dump and events do not share a
+receive buffer.  Their order is known as far as needed: when a part of the dump has been read, all
+events from before the kernel made it wait in the event socket, and are read before the part is
+used.  An event reported since the dump began counts as newer than the dump.  If it was older, a
+later event corrects that, as the kernel reports a change after making it.  This holds as long as
+no event is lost.  So a pass is whole if no ENOBUFS was raised, the dump was not interrupted, and
+the drop counter did not move from before the dump until all that waited at its end has been read.
+Any other pass is repeated.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from ..ctnetlink.predicates import Node
     from ..model.event import Kind
 
-#: the receive buffer that an event stream begins with, and grows to, in bytes
+#: the receive buffer of an event stream in bytes, at first and at most
 RCVBUF = 4 << 20
 MAX_RCVBUF = 64 << 20
-#: fields that change without being news
+#: fields whose change alone makes no synthetic event
 _VOLATILE = (
     "timeout", "orig_packets", "orig_bytes", "reply_packets", "reply_bytes", "use",
     "timestamp_start", "timestamp_stop", "timestamp_event", "tcp_flags_orig", "tcp_flags_reply",
@@ -45,7 +45,7 @@ _KINDS: dict[str, Kind] = {"new": "NEW", "update": "UPDATE", "destroy": "DESTROY
 
 
 class Plan:
-    """What a caller wants to follow, checked: numbers of groups, predicate, buffer sizes."""
+    """The checked arguments of an event stream: group numbers, predicate, buffer sizes."""
 
     __slots__ = ("groups", "max_rcvbuf", "node", "rcvbuf", "resync")
 
@@ -75,9 +75,9 @@ class Plan:
 
     @property
     def spared(self) -> Node | None:
-        """What the kernel may spare the socket what it is false of.
+        """Return the predicate by which the kernel may withhold events.
 
-        To resynchronise, all events must be seen: a flow that no longer is what was asked for ends.
+        None to resynchronise, as all events are needed: a flow that no longer matches must end.
         """
         return None if self.resync else self.node
 
@@ -93,7 +93,7 @@ class Plan:
 
 
 def read(data: bytes, node: Node | None) -> Iterator[Event]:
-    """Yield the events of a datagram that meet ``node``."""
+    """Yield the events of a datagram that match ``node``."""
     for message, kind in messages(data):
         if node is None or meets(node, find(message), message):
             subsystem = int.from_bytes(message[4:6], sys.byteorder) >> 8
@@ -102,7 +102,7 @@ def read(data: bytes, node: Node | None) -> Iterator[Event]:
 
 
 class _Entry:
-    """What the consumer knows of a flow: the last ``flow`` it was given; ``news`` (name: raw)."""
+    """The consumer's copy of a flow: the last ``flow`` it received; ``news``: name -> raw value."""
 
     __slots__ = ("flow", "news")
 
@@ -124,10 +124,10 @@ def _news(flow: Flow) -> dict[str, Any]:
 
 
 class _Synchronised(EventStream):
-    """Events, and after a loss whatever the consumer's copy of the table is wrong about.
+    """Events, and after a loss synthetic ones that correct the consumer's copy of the table.
 
-    ``copy`` mirrors the consumer's copy.  ``touched``: what was reported while a dump runs (None:
-    the flow ended); it is newer than what the dump says.
+    ``copy`` mirrors the consumer's copy.  ``touched``: what was reported during a dump (None: the
+    flow ended), which is newer than the dump.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -160,7 +160,7 @@ class _Synchronised(EventStream):
         news = _news(flow)
         self.touch(key, flow, news)
         if not self.matches(flow):
-            if old is not None:  # it no longer is what was asked for
+            if old is not None:  # it no longer matches
                 del self.copy[key]
                 yield Event("DESTROY", old.flow, synthetic=True)
             return
@@ -179,7 +179,7 @@ class _Synchronised(EventStream):
         before = self.touched.get(key)
         if before is not None and before[1] is not None:
             if news is None and before[0] != flow.raw("id"):
-                return  # a late report of one that had the tuple before
+                return  # a late event of an earlier flow of this tuple
             if news is not None:
                 news = {**before[1], **news}
         self.touched[key] = (flow.raw("id"), news)
