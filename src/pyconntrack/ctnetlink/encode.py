@@ -61,7 +61,7 @@ def _encode(rows: Rows, todo: dict[str, Any], family: int, prefix: str) -> bytes
 
 
 def _instead(rows: Rows, row: Attr, protocol: int | None, prefix: str) -> str:
-    """Return, for an error message, what a tuple of ``protocol`` has instead of ``row``."""
+    """Return what a tuple of ``protocol`` has instead of ``row``, for an error message."""
     if protocol is None:
         return f"only together with {prefix}proto"
     word = vocabulary.PROTO.get(protocol, f"protocol {protocol}")

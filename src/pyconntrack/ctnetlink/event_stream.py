@@ -123,7 +123,7 @@ class EventStream:
                 return
 
     def begin(self) -> Watch[Any, None]:
-        """Prepare, before the first event."""
+        """Do what comes before the first event."""
         yield from ()
 
     def recover(self) -> Watch[Any, None]:
