@@ -1,1 +1,1 @@
-"""The command `conntrack`: grammar as data, parsing, and running of a parsed command."""
+"""The command ``conntrack``: grammar as data, parsing, and running of a parsed command."""

@@ -1,6 +1,6 @@
-"""Options to values: the flow that a command line describes, and the changes it asks for.
+"""Convert options to values: the flow that a command line describes, and the changes it requests.
 
-A missing direction is the other one turned round, as in conntrack(8).
+A missing direction is the reverse of the other one, as in conntrack(8).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PLAIN = (
 
 
 def flow_tuple(command: Command) -> tuple[dict[str, Any], int]:
-    """Return the tuples (one of them, or both) and the zone that name a flow, and its family."""
+    """Return the tuples (one or both) and the zone that identify a flow, and its family."""
     values = {name: v for name, v in command.opts.items() if name in _NAMES or "zone" in name}
     for side in ("orig", "reply"):
         if f"{side}_src" in values:
@@ -64,7 +64,7 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
 
 
 def changes(command: Command, layout: Layout, message: bytes) -> dict[str, Any]:
-    """Return what an update changes of the entry ``message``; {} where it is so already."""
+    """Return the values that an update changes in the entry ``message``, or {} if none differs."""
     opts = command.opts
     old = layout.values(message)
     new: dict[str, Any] = {}
@@ -103,12 +103,12 @@ def _label_changes(opts: dict[str, Any], was: bytes) -> dict[str, Any]:
     if labels == was and not ("label_add" in opts or (remove and any(was))):
         return {}  # what changes nothing counts as an update elsewhere, as in conntrack(8)
     mask = bytes(a ^ b for a, b in zip(labels, was, strict=True))
-    # the kernel computes (old & ~mask) ^ labels: a bit outside the mask would be turned over
+    # the kernel computes (old & ~mask) ^ labels: a bit outside the mask would be inverted
     return {"labels": bytes(a & b for a, b in zip(labels, mask, strict=True)), "labels_mask": mask}
 
 
 def expect_tuple(command: Command) -> tuple[dict[str, Any], int]:
-    """Return the tuple that names an expectation, given as the original one, and its family."""
+    """Return the tuple of an expectation, given as the original one, and its family."""
     values = {
         "tuple_" + name: command.opts["orig_" + name]
         for name in TURNED

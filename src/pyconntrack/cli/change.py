@@ -1,8 +1,8 @@
-"""What -D and -U share: find entries, then send a request for each, many to a send.
+"""The common part of -D and -U: find entries, then send a request for each, many to a send.
 
-An entry that vanished meanwhile is no error, a refusal is reported.  The table is gone through
-window by window: each is found, written to the undo file and changed before the next, so memory
-does not grow with the table, and little time passes between seeing an entry and changing it.
+An entry that vanished meanwhile is no error; a refusal is reported.  The table is processed window
+by window: each is found, written to the undo file and changed before the next, so memory does not
+grow with the table, and little time passes between seeing an entry and changing it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Change:
-    """One command's change: its socket, what the kernel refused, how many entries were done."""
+    """The change of one command: its socket, the kernel's refusals, the number of entries done."""
 
     def __init__(self, runner: Runner, command: Command) -> None:
         self.runner, self.command = runner, command
@@ -41,18 +41,18 @@ class Change:
 
     @property
     def transport(self) -> Transport:
-        """The socket of the changes, opened for the first."""
+        """Return the socket for the changes; the first call opens it."""
         if self._transport is None:
             self._transport = Transport(rcvbuf=4 << 20)
         return self._transport
 
     def windows(self, lines: Lines | None = None) -> Iterator[Selection]:
-        """Return the entries that the command is about."""
+        """Yield the entries that the command selects, window by window."""
         node = predicate(self.command)
         return selections(self.runner, self.command, node, CHANGE, lines, self.progress)
 
     def keep(self, chosen: Selection) -> bool:
-        """Write the way back of what is about to be changed; False where nothing may be."""
+        """Write ``chosen`` to the undo file; return False if it must not be changed."""
         text = self.undo.keep(chosen) if self.undo is not None else ""
         if text:
             self.errors[text] = 1
@@ -61,9 +61,9 @@ class Change:
     def done(
         self, chosen: Selection, failures: list[tuple[int, Failure]], passed: Collection[int] = ()
     ) -> Selection:
-        """Return the entries that were changed; count what the kernel refused.
+        """Return the entries that were changed; count those that the kernel refused.
 
-        A vanished entry is no error, nor is what draws an errno of ``passed``.
+        A vanished entry is no error, nor is an errno in ``passed``.
         """
         for _, bad in failures:
             if bad.errno != errno.ENOENT and bad.errno not in passed:
@@ -72,13 +72,13 @@ class Change:
         return chosen.without([place for place, _ in failures])
 
     def close(self) -> None:
-        """End the progress and close the socket."""
+        """End the progress display and close the socket."""
         self.progress.close()
         if self._transport is not None:
             self._transport.close()
 
     def finish(self, count: int, what: str, *, none: int = 1) -> int:
-        """Report errors and the summary; return the exit code, ``none`` where nothing matched."""
+        """Report errors and the summary; return the exit code, ``none`` if nothing matched."""
         self.close()
         for text, number in self.errors.items():
             complain(text if number == 1 else f"{text} ({number} entries)")

@@ -12,7 +12,7 @@ from .options import Option, Verb
 
 
 def _rows() -> list[Option | Verb]:
-    """All commands and options, each set of spellings once."""
+    """Return all commands and options, each set of spellings once."""
     rows: dict[str, Option] = {}
     for row in (*options.OPTIONS, *options.EXTENSIONS, *options.PORTS, *_of_protocols()):
         rows.setdefault(row.name, row)
@@ -24,7 +24,7 @@ def _of_protocols() -> list[Option]:
 
 
 def _words(row: Option | Verb) -> list[str]:
-    """The words that may follow an option or a command."""
+    """Return the words that may follow an option or a command."""
     if isinstance(row, Verb):
         return list(options.TABLES) if row.arg == "[TABLE]" else []
     if row.kind == "choice":
@@ -42,7 +42,7 @@ def _spellings(row: Option | Verb) -> list[str]:
 
 
 def bash() -> str:
-    """Write the completion for bash."""
+    """Return the completion script for bash."""
     every, cases = [], []
     for row in _rows():
         every += _spellings(row)
@@ -72,7 +72,7 @@ def _quoted(text: str) -> str:
 
 
 def zsh() -> str:
-    """Write the completion for zsh."""
+    """Return the completion script for zsh."""
     specs = []
     for row in _rows():
         words = _words(row)
@@ -92,7 +92,7 @@ def _bracketed(text: str) -> str:
 
 
 def fish() -> str:
-    """Write the completion for fish."""
+    """Return the completion script for fish."""
     lines = ["complete -c conntrack -f"]
     for row in _rows():
         line = "complete -c conntrack" + (f" -s {row.short}" if row.short else "")
@@ -114,7 +114,7 @@ def _fish(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the completion for the shell that is named."""
+    """Print the completion script for the named shell; return the exit code."""
     shells = {"bash": bash, "zsh": zsh, "fish": fish}
     if len(arguments) != 1 or arguments[0] not in shells:
         print("usage: python -m pyconntrack.cli.completions bash|zsh|fish", file=sys.stderr)

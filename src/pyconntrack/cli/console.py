@@ -1,4 +1,4 @@
-"""Where the command's words go: a buffered standard output, and messages on standard error."""
+"""The output of the command: buffered standard output, and messages on standard error."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..errors import CHAIN_TOO_LONG, EXPECTATIONS_FULL, TABLE_FULL
 from ..escape import message
 from ..version import CONNTRACK_TOOLS, VERSION
 
-#: the second name of the program, under which it can stand beside conntrack-tools
+#: the second name of the program, under which it can be installed beside conntrack-tools
 OWN_NAME = "pyconntrack"
-#: what is gathered before a write; large, as a listing is
+#: bytes buffered before a write; large, for listings
 LIMIT = 256 * 1024
 
 
 class OutputError(Exception):
-    """Standard output cannot be written; the text says why."""
+    """Standard output cannot be written; the text states the reason."""
 
 
 class Output:
-    """Standard output, buffered by us: written when full, and at the end.
+    """Standard output with its own buffer, written when full and at the end.
 
-    Into a terminal lines go out before the summary on standard error, elsewhere behind it, as
-    they do with a C program's buffer: callers take the first line of ``2>&1`` for the summary.
+    On a terminal lines are written before the summary on standard error, elsewhere after it, as
+    with a C program's buffer: callers take the first line of ``2>&1`` for the summary.
     """
 
     __slots__ = ("_parts", "_size", "terminal")
@@ -35,14 +35,14 @@ class Output:
         self.terminal = os.isatty(1)
 
     def write(self, data: bytes) -> None:
-        """Adds `data`; raises :class:`OutputError` and BrokenPipeError."""
+        """Add ``data``; raise :class:`OutputError` or BrokenPipeError if it cannot be written."""
         self._parts.append(data)
         self._size += len(data)
         if self._size >= LIMIT:
             self.flush()
 
     def flush(self) -> None:
-        """Writes all that was gathered."""
+        """Write the contents of the buffer."""
         data = memoryview(b"".join(self._parts))
         self._parts.clear()
         self._size = 0
@@ -51,7 +51,7 @@ class Output:
                 data = data[os.write(1, data) :]
             except InterruptedError:
                 continue
-            except BlockingIOError:  # somebody made the pipe so, and it is full
+            except BlockingIOError:  # the pipe was made non-blocking elsewhere, and is full
                 import select
 
                 select.select([], [1], [])
@@ -62,21 +62,21 @@ class Output:
 
 
 def program() -> str:
-    """Return the name that the program was called by."""
+    """Return the name that the program was invoked by."""
     name = sys.argv[0].rpartition("/")[2]
     return "conntrack" if name in ("__main__.py", "-c", "") else name
 
 
 def version() -> str:
-    """Return the version that goes with the name: the one whose behaviour it keeps, or ours."""
+    """Return the version for the name: of the conntrack-tools it follows, or of pyconntrack."""
     return VERSION if program() == OWN_NAME else CONNTRACK_TOOLS
 
 
 def version_line() -> str:
-    """Return the line of ``-V``.
+    """Return the output of ``-V``.
 
-    As ``conntrack`` (or by any link) the program names the version of conntrack-tools whose
-    behaviour it keeps, as callers look for; as ``pyconntrack`` its own.
+    As ``conntrack`` (or by any link) the program prints the version of conntrack-tools whose
+    behaviour it follows, because callers check it; as ``pyconntrack`` it prints its own.
     """
     if program() == OWN_NAME:
         return f"{OWN_NAME} {VERSION}"
@@ -84,7 +84,7 @@ def version_line() -> str:
 
 
 def complain(text: str, *, hint: bool = False) -> None:
-    """Write one line of message to standard error, as conntrack(8) words it."""
+    """Write a one-line message to standard error, worded as by conntrack(8)."""
     name = program()
     warn(f"{name if name == OWN_NAME else f'{name} v{version()} (conntrack-tools)'}: {text}")
     if hint:
@@ -92,19 +92,19 @@ def complain(text: str, *, hint: bool = False) -> None:
 
 
 def warn(line: str) -> None:
-    """Write `line` to standard error, fit to be a message (:func:`pyconntrack.escape.message`)."""
+    """Write ``line`` to standard error, escaped by :func:`pyconntrack.escape.message`."""
     say(message(line) + "\n")
 
 
 def say(text: str) -> None:
-    """Write `text` to standard error as it is; nobody can be told if that fails."""
+    """Write ``text`` to standard error unchanged; ignore a failure, as it cannot be reported."""
     try:
         os.write(2, text.encode("utf-8", "backslashreplace"))
     except OSError:
         pass
 
 
-#: the words for an errno that scripts know
+#: the message for each errno, as scripts expect it
 _WORDS = {
     errno.EPERM: "sorry, you must be root or get CAP_NET_ADMIN capability to do this",
     errno.ENOENT: "such conntrack doesn't exist",
@@ -116,13 +116,13 @@ _WORDS = {
 }
 
 
-#: and where a flow, or an expectation, is created
+#: the same for the creation of a flow or an expectation
 _CREATING = {errno.ENOMEM: f"not enough memory: {TABLE_FULL}", errno.ENOSPC: CHAIN_TOO_LONG}
 _EXPECTING = {errno.ENOENT: "master conntrack not found"}
 
 
 def failure(number: int, ext_ack: str = "", *, verb: str = "", table: str = "conntrack") -> str:
-    """Return the message for an errno of the kernel that a command on ``table`` drew."""
+    """Return the message for an errno that the kernel returned to a command on ``table``."""
     words = _WORDS.get(number)
     if table == "expect" and number in (errno.ENOENT, errno.EEXIST):
         words = None

@@ -1,8 +1,8 @@
 """``-D --from-file FILE``: thousands of filters, one a line, in one pass over the table.
 
-Lines that ask for exact values (or masked ones) of the
-same fields share a hash table, so that a line more costs nothing; what else a line asks is part
-of the table's key and is decided before.  An entry counts for every line that it matches.
+Lines that compare the same fields with exact or masked values share a hash table, so that another
+line costs nothing; a line's other conditions are part of the table's key and are checked first.
+An entry counts for every line that it matches.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FOREIGN = ("explain", "dry_run", "undo", "from_file", "progress")
 
 
 class _Table:
-    """Lines that share their fields: values of `keys` -> numbers of lines; `rest` must be true."""
+    """Lines that share fields: values of ``keys`` -> line numbers; ``rest`` must hold as well."""
 
     __slots__ = ("_bound", "_lookup", "keys", "rest", "values")
 
@@ -42,7 +42,7 @@ class _Table:
         self._lookup: Lookup | None = None
 
     def of(self, layout: Layout, raw: tuple[Any, ...]) -> list[int]:
-        """The lines that an entry matches."""
+        """Return the numbers of the lines that an entry matches."""
         if layout not in self._bound:
             test = True if self.rest is None else bind(self.rest, layout)
             getters: list[Any] = [_getter(key, layout) for key in self.keys]
@@ -55,7 +55,7 @@ class _Table:
         return self.values.get(tuple([get(raw) for get in getters]), [])
 
     def hits(self, group: Group) -> Iterator[tuple[Ints, int]]:
-        """Yield (rows of ``group``, line) of what fits."""
+        """Yield (rows of ``group``, line) for each line that matches."""
         from ..columnar.lookup import Lookup, chosen_rows
 
         rows = chosen_rows(self.rest, group)
@@ -100,7 +100,7 @@ class Lines:
 
     @classmethod
     def read(cls, path: str) -> Lines:
-        """The filters of a file (``-``: standard input); UsageError names a wrong line."""
+        """Read the filters of a file (``-``: standard input); raise UsageError for a wrong line."""
         lines = cls()
         try:
             with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
@@ -117,7 +117,7 @@ class Lines:
         return lines
 
     def add(self, number: int, parts: list[str]) -> None:
-        """One filter; UsageError where it is none."""
+        """Add one filter; raise UsageError if it is not one."""
         if parts[0] in ("-D", "--delete"):
             del parts[0]
         command = parse(["-D", *parts])
@@ -145,26 +145,26 @@ class Lines:
         self.counts[number] = 0
 
     def of(self, layout: Layout, raw: tuple[Any, ...]) -> list[int]:
-        """The lines that an entry matches."""
+        """Return the numbers of the lines that an entry matches."""
         return [line for table in self._tables.values() for line in table.of(layout, raw)]
 
     def hits(self, group: Group) -> Iterator[tuple[Ints, int]]:
-        """(rows of the group, line) of all hits."""
+        """Yield (rows of ``group``, line) for each line that matches."""
         for table in self._tables.values():
             yield from table.hits(group)
 
     def count(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Counts hits, given as (anything, line)."""
+        """Count hits, given as (anything, line)."""
         for _, line in pairs:
             self.counts[line] += 1
 
     def report(self, what: str) -> None:
-        """A line for each filter: how many entries it matched that were deleted."""
+        """Print for each filter how many of the entries it matched were deleted."""
         say("".join(f"line {line}: {count} {what}\n" for line, count in self.counts.items()))
 
 
 def _exact(term: Node) -> tuple[Key | None, Value]:
-    """A term as a field and the value that it must have; (None, 0) where it is another kind."""
+    """Return a term as a field and its required value; (None, 0) for any other kind of term."""
     if isinstance(term, In) and len(term.fields) == 1:
         if term.value is not None and 0 <= term.value < 1 << 64:
             return (term.fields[0], None), term.value

@@ -1,4 +1,4 @@
-"""Options to a predicate: what the filter options of a command line mean."""
+"""Convert the filter options of a command line to a predicate."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ADDRESSES = ("orig_src", "orig_dst", "reply_src", "reply_dst")
 
 
 def predicate(command: Command) -> Node | None:
-    """The predicate of a command's filter options; None where it has none."""
+    """Return the predicate of a command's filter options, or None if it has none."""
     opts = command.opts
     changes = command.verb == "update"
     nodes: list[Node] = []
@@ -61,7 +61,7 @@ def predicate(command: Command) -> Node | None:
             nodes.append(Bits("status", on | off, on) if not on & off else Or(()))
     nodes += [Label(bit) for bit in opts.get("labels", ())]
     if "secmark" in opts:
-        # conntrack(8) lets entries pass that have none, as nearly all are
+        # conntrack(8) passes entries without one, which nearly all are
         there = In("secmark", (0, 0xFFFFFFFF))
         nodes.append(Or((Not(there), equals("secmark", opts["secmark"]))))
     ends = (("src", "dst"), ("dst", "src"))
@@ -74,7 +74,7 @@ def predicate(command: Command) -> Node | None:
 
 
 def _where(text: str) -> list[Node]:
-    """The terms of an expression; UsageError, which points at the column, where it is wrong."""
+    """Return the terms of an expression; raise UsageError that points at the wrong column."""
     from ..where import WhereError, parse
     from .option_values import UsageError
 
@@ -86,7 +86,7 @@ def _where(text: str) -> list[Node]:
 
 
 def _nat(target: tuple[bytes | None, int | None], near: str, far: str) -> Node:
-    """Return the flows whose `near` end of the original direction is translated to `target`."""
+    """Return the predicate for flows whose original ``near`` end is translated to ``target``."""
     address, port = target
     nodes: list[Node] = [translated(near, far)]
     if address is not None:

@@ -35,7 +35,7 @@ _EXAMPLES = (
 
 
 def text(program: str, proto: int | None = None) -> str:
-    """Write the help; with a protocol, its options too."""
+    """Return the help text; with a protocol, including its options."""
     from .console import version
 
     blocks = [_PROLOGUE.format(version=version(), program=program), _commands()]
@@ -56,7 +56,7 @@ def text(program: str, proto: int | None = None) -> str:
 
 
 def protocol_text(number: int) -> str:
-    """Write the options of one protocol."""
+    """Return the help text for the options of one protocol."""
     for protocol in options.PROTOCOLS:
         if protocol.number == number:
             return _options(f"Proto `{protocol.name}' help", protocol.options) + _words(protocol)
@@ -78,7 +78,7 @@ def _options(title: str, rows: Iterable[Option | Verb]) -> str:
 
 
 def _line(left: str, right: str) -> str:
-    # a left side that is too wide has a line of its own
+    # a left column that is too wide gets its own line
     return f"  {left:<36} {right}\n" if len(left) <= 36 else f"  {left}\n{'':39}{right}\n"
 
 

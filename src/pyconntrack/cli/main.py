@@ -1,9 +1,9 @@
-"""The entry point: what comes first, before the modules that read a command line are imported.
+"""The entry point, which runs before the modules that read a command line are imported.
 
-Whatever the options of a listing, an update or a deletion say, what they are about is among all
-entries, and the kernel walks through its whole table to find either.  So the request for all
-entries of a small table goes out first; parsing, and most of the imports, happen meanwhile.  A
-wrong guess at which command line this is costs nothing but the walk: a dump changes nothing.
+The entries that a listing, an update or a deletion selects are a subset of all entries, and the
+kernel walks its whole table to find either.  So the request for all entries of a small table is
+sent first; parsing, and most of the imports, happen meanwhile.  A wrong guess at the command line
+costs only the walk: a dump changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LISTS, _CHANGES = ("-L", "--dump"), ("-D", "--delete", "-U", "--update")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command line (default: the program's own); return the exit code."""
+    """Run one command line (default: ``sys.argv``); return the exit code."""
     _guard_standard_streams()
     arguments = sys.argv[1:] if argv is None else argv
     early = None
@@ -35,14 +35,14 @@ def main(argv: list[str] | None = None) -> int:
 
         return run(arguments, early)
     except KeyboardInterrupt:
-        return 1  # so soon that nothing was begun that would need a word
+        return 1  # before anything was begun that would need a message
     finally:
         if early is not None:
             early.close()
 
 
 def asked(arguments: Sequence[str]) -> Entries | None:
-    """Ask for the flows; return None where there are many, or where the command is another."""
+    """Request all flows; return None if there are many, or for any other command."""
     if not arguments or arguments[0] not in _LISTS + _CHANGES:
         return None
     if len(arguments) > 1 and not arguments[1].startswith("-"):  # it may be another table
@@ -58,17 +58,17 @@ def asked(arguments: Sequence[str]) -> Entries | None:
     try:
         return Entries(ask.dump(), FEW_LISTED if arguments[0] in _LISTS else FEW_CHANGED)
     except ConntrackError:
-        return None  # and is reported when it comes again
+        return None  # the error is reported when it recurs
 
 
 def run_program() -> NoReturn:
-    """Run the program to its end, and leave tidying up to the kernel.
+    """Run the program to its end, and leave the cleanup to the kernel.
 
-    All output is written by then; taking the interpreter apart would cost a short command a
-    tenth of its time.  An error that nobody expected ends in one line, too; with
-    ``PYCONNTRACK_DEBUG`` set in the environment Python's traceback stands before it.
+    All output is written by then; finalizing the interpreter would cost a short command a tenth of
+    its time.  An unexpected error is also reported in one line; with ``PYCONNTRACK_DEBUG`` set in
+    the environment Python's traceback is printed before it.
     """
-    # threads of numpy's linear algebra, which nobody asks for, would spin beside us
+    # the threads of numpy's linear algebra, which are not needed, would spin
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     code = 1
     try:
@@ -77,7 +77,7 @@ def run_program() -> NoReturn:
         if os.environ.get("PYCONNTRACK_DEBUG"):
             sys.excepthook(type(error), error, error.__traceback__)
         if isinstance(error, MemoryError):
-            error.__traceback__ = error.__context__ = None  # gives back what the work had taken
+            error.__traceback__ = error.__context__ = None  # frees the memory of the work
             complain("not enough memory")
         elif isinstance(error, OSError):
             complain(f"{error.filename or 'system'}: {error.strerror}")
@@ -89,7 +89,7 @@ def run_program() -> NoReturn:
 
 
 def _guard_standard_streams() -> None:
-    """Keep a closed standard stream's number from becoming our socket's."""
+    """Prevent a socket from getting the descriptor of a closed standard stream."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)

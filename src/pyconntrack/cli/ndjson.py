@@ -1,7 +1,7 @@
-"""``-R`` of NDJSON: an object a line, as ``-o ndjson`` writes them, back to a request.
+"""``-R`` of NDJSON: convert each line, an object as ``-o ndjson`` writes it, to a request.
 
-How an object is read is :mod:`pyconntrack.ctnetlink.json_form`'s, what of it a request carries
-:mod:`pyconntrack.ctnetlink.restore_rules`'.
+:mod:`pyconntrack.ctnetlink.json_form` reads the object, and
+:mod:`pyconntrack.ctnetlink.restore_rules` decides which of its values a request carries.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _loads: Callable[[str], Any] | None = None
 
 
 def request_of(line: str) -> Request:
-    """Return the request that a line describes, with the warnings that it draws.
+    """Return the request that a line describes, with its warnings.
 
     A flow, or the ``new`` event of one, is created, or renewed where it exists; an ``update``
-    event, or a flow that lacks what a creation needs, changes a flow that must exist.
-    Raises RequestError for what is wrong with the line.
+    event, or a flow without the fields that a creation needs, changes a flow that must exist.
+    Raises RequestError if the line is invalid.
     """
     flow = _object(line)
     event = flow.pop("event", "new")

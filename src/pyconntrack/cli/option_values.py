@@ -1,7 +1,7 @@
-"""From the text of one option value to a Python value, strictly.
+"""Convert the text of one option value to a Python value, strictly.
 
-Where conntrack(8) reports an error, the same error is reported; where it would misread a value
-in silence, an error says what is wrong and what would be right.
+Where conntrack(8) reports an error, the same error is reported; where it would silently misread a
+value, an error states what is wrong and what would be right.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class UsageError(Exception):
-    """A wrong command line: the message, the exit code, whether to point at the help."""
+    """An invalid command line: the message, the exit code, whether to refer to the help."""
 
     def __init__(self, message: str, code: int = 2, *, hint: bool | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class UsageError(Exception):
 
 
 def number(text: str, *, octal: bool = True) -> int:
-    """Return a number as C writes them, decimal, 0x hexadecimal or (``octal``) 0 octal; else -1."""
+    """Return a number in C notation (decimal, 0x hexadecimal or, if ``octal``, 0 octal), or -1."""
     if not text.isalnum() or not text.isascii():
         return -1
     base = 10
@@ -40,13 +40,16 @@ def number(text: str, *, octal: bool = True) -> int:
 
 
 def decimal(text: str, limit: int) -> int:
-    """Return a number of decimal digits alone, from 0 to ``limit``; else -1."""
+    """Return a number from 0 to ``limit`` written in decimal digits only, or -1."""
     value = number(text, octal=False) if text.isdecimal() else -1
     return value if value <= limit else -1
 
 
 def bounded(text: str, limit: int, what: str, *, octal: bool = False) -> int:
-    """Return a number from 0 to ``limit``; ``octal``: one that begins with 0 is."""
+    """Return a number from 0 to ``limit``; ``octal``: a leading 0 means octal.
+
+    Raises UsageError, which names ``what``, for anything else.
+    """
     value = number(text, octal=octal)
     if not 0 <= value <= limit:
         raise UsageError(f"Invalid {what} `{text}': a number from 0 to {limit} is expected")
@@ -54,7 +57,7 @@ def bounded(text: str, limit: int, what: str, *, octal: bool = False) -> int:
 
 
 def unexpected(text: str, letter: str) -> UsageError:
-    """Make the error that conntrack(8) has for marks, zones and ids."""
+    """Return the error that conntrack(8) reports for marks, zones and ids."""
     return UsageError(f"unexpected value '{text}' with -{letter} option", 1)
 
 
@@ -98,7 +101,7 @@ def port(text: str, what: str, whole: str = "") -> int:
 
 def address(text: str) -> bytes:
     """Read an IPv4 address (as inet_aton does) or an IPv6 address."""
-    # inet_aton() is content with "1.1.1.1 junk"
+    # inet_aton() accepts "1.1.1.1 junk"
     if text and text.isascii() and not any(c.isspace() or c == "\0" for c in text):
         try:
             return inet_aton(text)
@@ -112,12 +115,12 @@ def address(text: str) -> bytes:
 
 
 def family(packed: bytes) -> int:
-    """Tell the address family from the length."""
+    """Return the address family by the length of a packed address."""
     return IPV4 if len(packed) == 4 else IPV6
 
 
 def network(text: str) -> tuple[bytes, bytes | None]:
-    """Read ADDR[/LEN] as an address and a netmask; no length, or the full one, is no mask."""
+    """Read ADDR[/LEN] as an address and a netmask, None without a length or with the full one."""
     left, slash, right = text.partition("/")
     try:
         packed = address(left)
@@ -144,7 +147,7 @@ def nat(text: str, what: str) -> tuple[bytes, int | None]:
             raise UsageError("No closing ']' around IPv6 address")
         if not host:
             raise UsageError("No IPv6 address specified")
-        # what stands between `]' and `:' has never counted
+        # text between `]' and `:' is ignored, for compatibility
         _, colon, service = rest.partition(":")
         if not colon:
             raise UsageError(f"Invalid IP address `{text}'")
@@ -161,7 +164,7 @@ def nat(text: str, what: str) -> tuple[bytes, int | None]:
 
 
 def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
-    """Read a protocol: a name of ours, one of /etc/protocols, or a number."""
+    """Read a protocol: a ``known`` name, one from /etc/protocols, or a number."""
     for name, value in known:
         if matching(text, (name,)):
             return value
@@ -177,9 +180,9 @@ def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
 
 
 def matching(text: str, known: Iterable[str], short: Iterable[str] = ()) -> list[str]:
-    """Return the words of ``known`` that ``text`` may be: the rule of all vocabularies.
+    """Return the words of ``known`` that ``text`` may stand for: the rule of all vocabularies.
 
-    A word is read in any case; of the words in ``short`` a beginning will do.
+    Case is ignored; words in ``short`` may be abbreviated to a prefix.
     """
     upper = text.upper()
     whole = [word for word in known if word.upper() == upper]
@@ -187,7 +190,7 @@ def matching(text: str, known: Iterable[str], short: Iterable[str] = ()) -> list
 
 
 def words(text: str, known: Iterable[str], short: Iterable[str], bits: bool = False) -> list[str]:
-    """Split a list of ``known`` words; with ``bits`` a word may have a ``!``, which stays on it."""
+    """Split a list of ``known`` words; with ``bits`` a word may have a ``!``, which is kept."""
     vocabulary, found = tuple(known), []
     rest: str | None = text
     while rest is not None:
@@ -216,7 +219,7 @@ def names(text: str, what: str) -> list[str]:
 
 
 def read_labelmap(path: str) -> dict[str, int]:
-    """Read lines of ``bit name``; OSError when the file cannot be read."""
+    """Read lines of ``bit name``; raise OSError if the file cannot be read."""
     bits: dict[str, int] = {}
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
@@ -227,5 +230,5 @@ def read_labelmap(path: str) -> dict[str, int]:
 
 
 def label_names(path: str) -> dict[int, str]:
-    """Read the label map the other way round: the name of each bit."""
+    """Read the label map as the name of each bit."""
     return {bit: name for name, bit in read_labelmap(path).items()}

@@ -49,8 +49,8 @@ class Option:
 
     ``names``: the short letter (or ``-``), the name used in messages, other spellings.
     ``on`` and ``expect``: the commands (letters of VERBS) that take the option, for flow
-    tables and for the expectation table. A small letter: the command cannot do without.
-    ``detail``: whatever the kind needs, such as a limit or a vocabulary.
+    tables and for the expectation table. A lower-case letter: the command requires it.
+    ``detail``: data for the kind, such as a limit or a vocabulary.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ FAMILIES: Final = {word: number for number, word in vocabulary.FAMILY.items()}
 #: the words of -o that -C and -S take
 COUNTED: Final = ("json", "ndjson")
 DOCUMENTS: Final = ("xml", "save", *COUNTED, "csv")
-#: the words of conntrack(8), of which an unambiguous beginning will do
+#: the words of conntrack(8), which may be abbreviated to an unambiguous prefix
 CLASSIC_OUTPUT: Final = (
     "extended", "id", "labels", "timestamp", "ktimestamp", "userspace", "xml", "save",
 )  # fmt: skip
@@ -158,8 +158,8 @@ OPTIONS: Final = (
            "labels to clear; without a name, all", group="set"),
 )  # fmt: skip
 
-# What conntrack(8) lacks. Long spellings only, and an abbreviation means one of these
-# only where it means nothing among the classic options.
+# Options that conntrack(8) lacks. Long spellings only; an abbreviation means one of these
+# only if it matches no classic option.
 EXTENSIONS: Final = (
     Option("- helper", "helper", "text", "NAME", "IA", "",
            "the helper of a new entry: ftp, tftp, sip ...", group="new"),
@@ -190,7 +190,7 @@ def _ends(
     word: str, fields: tuple[str, str], kinds: tuple[str, ...], expect: tuple[str, ...],
     detail: Any = None,
 ) -> tuple[Option, ...]:  # fmt: skip
-    """Return the options of the ports, or the keys of GRE, that tell the ends of a flow apart."""
+    """Return the options for the ports, or the keys of GRE, of the two ends of a flow."""
     sides = (
         ("orig", "LGIAUDE", "{} {}, original direction"),
         ("reply", "LGIAUDE", "{} {}, reply direction"),
@@ -239,8 +239,8 @@ _DCCP = _state("DCCP", DCCP_STATES, "Unknown DCCP state")
 class Protocol:
     """A layer 4 protocol with options of its own.
 
-    ``pair``: what completes a tuple beside the addresses, namely the fields of one direction,
-    then the names that conntrack(8) has for those of the other.
+    ``pair``: the fields that complete a tuple besides the addresses: those of one direction, then
+    the names that conntrack(8) has for those of the other.
     """
 
     __slots__ = ("name", "number", "options", "pair")

@@ -1,7 +1,7 @@
-"""The engine that reads a command line by the rows of :mod:`.options`.
+"""Parse a command line by the rows of :mod:`.options`.
 
-Options are spelt as getopt_long takes them: abbreviated, in bundles, with attached and optional
-values, operands between them.
+Options are accepted as by getopt_long: abbreviated, in bundles, with attached and optional values,
+operands between them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ROWS = {option.short: option for option in options.OPTIONS if option.short}
 _VERBS = {verb.short: verb for verb in options.VERBS}
 _PROTOCOLS = {protocol.number: protocol for protocol in options.PROTOCOLS}
 _NAMES = [(protocol.name, protocol.number) for protocol in options.PROTOCOLS]
-#: kinds whose readers need no more than the option's name, for their errors
+#: kinds whose readers need only the option's name, for their errors
 _NAMED: dict[str, Any] = {
     "ports": option_values.ports,
     "port": option_values.port,
@@ -37,7 +37,7 @@ _FILTERS = {
 
 
 class Command:
-    """A command line, understood."""
+    """A parsed command line."""
 
     def __init__(self) -> None:
         self.verb = ""
@@ -52,7 +52,7 @@ class Command:
 
 
 def parse(argv: list[str], *, in_file: bool = False) -> Command:
-    """Read a command line; in_file: a line of a file for -R."""
+    """Parse a command line; ``in_file``: a line of a file for -R.  Raises UsageError."""
     reader = _Reader(argv)
     try:
         reader.scan()
@@ -300,7 +300,7 @@ class _Reader:
         self.statuses.append((on, off))
 
     def warnings(self) -> list[str]:
-        """Return what is to be said before anything else."""
+        """Return the warnings to be printed before anything else."""
         selects = self.verb is not None and self.verb.letter in "LD"
         names = [] if selects else self.unset
         return [
@@ -396,7 +396,7 @@ class _Reader:
         self.narrow(verb, named)
 
     def narrow(self, verb: Verb, named: set[str]) -> None:
-        """Refuse what looks like a filter of a change and is none, where no other narrows it."""
+        """Refuse a change without a filter if an option only looks like one."""
         if verb.letter not in "DUF":
             return
         if self.unlimited:
@@ -434,7 +434,7 @@ class _Reader:
                 raise UsageError(f"You need to supply the `--{row.name}' option for this command")
 
     def foreign(self, own: tuple[Option, ...]) -> None:
-        """Refuse protocol options that the final -p does not have."""
+        """Refuse options of other protocols than that of the last -p."""
         for row, word in self.given.items():
             if row in own or row in options.OPTIONS or row in options.EXTENSIONS:
                 continue
@@ -443,7 +443,7 @@ class _Reader:
             raise UsageError(f"`--{row.name}' is no option of the protocol that -p gives")
 
     def pair(self, fields: tuple[str, str, str, str], names: tuple[str, ...]) -> None:
-        """Require one direction to be complete."""
+        """Require at least one direction to be complete."""
         orig_1, orig_2, reply_1, reply_2 = (field in self.command.opts for field in fields)
         if (orig_1 and orig_2) or (reply_1 and reply_2):
             return
@@ -451,14 +451,14 @@ class _Reader:
         raise UsageError(f"you have to specify `--{first}' and `--{second}'")
 
     def settle(self, verb: Verb, expect: bool) -> None:
-        """Give the values their final shape."""
+        """Convert the values to their final form."""
         opts = self.command.opts
         if self.statuses:
             on = off = 0
             for more_on, more_off in self.statuses:
                 if verb.name == "list":
                     # Each further -u narrows the mask to itself: what an earlier one
-                    # alone asked for is refused. So it has always been.
+                    # alone asked for is refused. Kept for compatibility.
                     more_off |= on & ~more_on if more_on else 0
                 on |= more_on
                 off |= more_off

@@ -1,6 +1,6 @@
-"""A whole command line: parse, run its verb, turn every failure into one line and an exit code.
+"""Run a command line: parse it, run its verb, report any failure as one line and an exit code.
 
-The module of a verb is imported for it alone.  Exit codes: 0 done, 2 wrong command line, 1
+A verb's module is imported only when it runs.  Exit codes: 0 done, 2 wrong command line, 1
 anything else.
 """
 
@@ -65,18 +65,18 @@ def run(arguments: list[str], early: Entries | None) -> int:
 class Runner:
     """One run of the program: its socket and its output.
 
-    ``early``: all flows of a small table, asked for already.
+    ``early``: all flows of a small table, already requested.
     """
 
     def __init__(self, out: Output, early: Entries | None = None) -> None:
         self.out = out
         self.early = early
-        self.quiet = False  # within -R there are no summaries
+        self.quiet = False  # true within -R: no summaries
         self._transport: Transport | None = None
 
     @property
     def transport(self) -> Transport:
-        """The socket, opened when first asked for."""
+        """Return the socket; the first call opens it."""
         if self._transport is None:
             self._transport = Transport()
         return self._transport
@@ -92,7 +92,7 @@ class Runner:
         return code
 
     def summary(self, count: int, what: str) -> None:
-        """Print the closing line, behind or before the output as a terminal or a pipe wants it."""
+        """Print the closing line: after the output on a terminal, before it elsewhere."""
         if self.quiet:
             return
         if self.out.terminal:
@@ -101,16 +101,16 @@ class Runner:
 
 
 def _guarded(runner: Runner, command: Command) -> int:
-    """Run ``command``; say in one line what goes wrong, and raise what there are no words for."""
+    """Run ``command``; report an expected error in one line, and let any other propagate."""
     if command.verb != "event":
-        # a reader that has seen enough ends us quietly, as it ends any program
+        # a reader that closes the pipe ends the program quietly, as it ends any other
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     try:
         return runner.run(command)
     except (OutputError, BrokenPipeError):
         raise
     except BaseException as error:
-        runner.out.flush()  # what was done is reported, whatever went wrong then
+        runner.out.flush()  # completed work is reported even after an error
         if isinstance(error, UsageError):
             complain(error.message, hint=error.hint)
             return error.code

@@ -1,4 +1,4 @@
-"""``--progress``: how far long work has come, on standard error."""
+"""``--progress``: report the progress of long work on standard error."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _FIRST, _REDRAW, _AGAIN = 1.0, 0.2, 1.0
 
 
 class Progress:
-    """A count of entries: shows how many were done, and how fast.
+    """A count of entries: shows how many were done, and the rate.
 
-    ``wanted``: --progress was given; without it only a terminal is shown anything, and only for
-    work of more than a second.  On a terminal the line is redrawn and wiped in the end; into a
-    pipe or a file a line goes each second, and one at the end.
+    ``wanted``: --progress was given; without it progress is shown only on a terminal, and only for
+    work of more than a second.  On a terminal the line is redrawn, and at the end erased unless
+    ``wanted``; into a pipe or a file a line is written each second, and one at the end.
     """
 
     __slots__ = ("_begin", "_last", "_shown", "_terminal", "_wanted", "done", "what")
@@ -25,7 +25,7 @@ class Progress:
         self._wanted, self.what = wanted, what
         self._terminal = os.isatty(2)
         self._begin = monotonic()
-        # shared: our output goes to the same terminal, so nothing appears unasked
+        # shared: standard output is the same terminal, so nothing is shown without --progress
         silent = not wanted and (shared or not self._terminal)
         self._last = float("inf") if silent else self._begin
         self._shown = False
@@ -47,7 +47,7 @@ class Progress:
         say(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
 
     def close(self) -> None:
-        """Wipe the line, or, where it was asked for, leave it as it was last."""
+        """Print the final count if --progress was given, else erase the line."""
         if self._wanted:
             self._show(monotonic())
             if self._terminal:

@@ -1,6 +1,6 @@
-"""The check of a file for ``-R``: its lines to messages that wait in a spool.
+"""Check a file for ``-R`` and encode its lines to messages that wait in a spool.
 
-Creations become batches that are ready to be sent; other commands wait in their place between
+Creations become batches that are ready to be sent; other commands are kept in their place between
 them.  The spool spills to disk, so that memory does not grow with the file.  A message's sequence
 number is its line number.  Files too large for one block are encoded by
 :mod:`pyconntrack.columnar.restore`.
@@ -29,35 +29,35 @@ if TYPE_CHECKING:
     from ..columnar.restore import Blocks, Step
 
     class Source(Protocol):
-        """What lines are read from."""
+        """A source of lines."""
 
         def read(self, size: int, /) -> bytes:
-            """Return ``size`` bytes, and fewer only before the end."""
+            """Return ``size`` bytes, or fewer only at the end."""
 
 
 #: bytes of encoded messages kept in memory before they spill to a temporary file
 _SPOOL = 16 << 20
-#: bytes read at once; a larger file is worth importing numpy
+#: bytes read at once; importing numpy pays for larger files
 _BLOCK = 1 << 20
-#: bytes of a large file that are encoded line by line
+#: bytes of a large file that are encoded line by line first
 _BEGINNING = 32 << 10
 #: bytes of a line at most
 _LONGEST = 1 << 20
-#: before each batch or command of the spool: its size, its last or only line, how many creations
+#: header of a batch or command in the spool: its size, its last or only line, how many creations
 _STEP = Struct("=III")
-#: how the words of a command are written there, bytes of a name that are not UTF-8, too
+#: encoding of the words of a command there, which keeps bytes that are not UTF-8
 _CODED = "utf-8", "surrogateescape"
 
 
 class BadLine(Exception):
-    """Line ``number`` is wrong: ``error`` says why."""
+    """Line ``number`` is wrong: ``error`` states the reason."""
 
     def __init__(self, number: int, error: UsageError) -> None:
         self.number, self.error = number, error
 
 
 def words(line: str) -> list[str]:
-    """Return a line's words: blanks separate, double quotes hold together.
+    """Split a line into words at blanks outside double quotes.
 
     A line may begin with ``conntrack``, as a command line does.  Raises UsageError.
     """
@@ -85,7 +85,7 @@ def words(line: str) -> list[str]:
 
 
 def _takes_all(raw: bytes) -> bool:
-    """Return whether the line ``raw`` deletes or updates whatever there is."""
+    """Return whether the line ``raw`` deletes or updates all entries."""
     if not raw.lstrip().startswith((b"-D", b"-U", b"--d", b"--u", b"conntrack")):
         return False
     from .filters import predicate
@@ -101,7 +101,7 @@ class CheckedFile:
         self.creations = 0
         self.spool: IO[bytes] = BytesIO()
         self._shapes = Shapes(self._trial)
-        #: what was warned of, once each, in order; whether it is printed at once
+        #: warnings, once each, in order; whether they are printed at once
         self.warned: dict[str, None] = {}
         self.warns = True
 
@@ -114,9 +114,9 @@ class CheckedFile:
     def read(self, file: Source) -> int:
         """Check and keep all lines; return their number.  Raises :class:`BadLine`.
 
-        A last line that no newline ends and that says nothing sensible was cut off: it is passed
-        over with a warning, so that the lines before it can be loaded.  One that selects every
-        entry may have lost its filter, and is an error.
+        An invalid last line without a newline was cut off: it is skipped with a warning, so that
+        the lines before it can be loaded.  One that selects every entry may have lost its filter,
+        and is an error.
         """
         number, rest = 1, b""
         blocks = None
@@ -146,12 +146,12 @@ class CheckedFile:
         return number - 1
 
     def _lines(self, number: int, data: bytes, blocks: Blocks | None) -> int:
-        """Check and keep whole lines, the first of which is line ``number``; return how many."""
+        """Check and keep whole lines, the first being line ``number``; return their number."""
         if b"\r" in data:
-            data = data.replace(b"\r\n", b"\n")  # of other systems
+            data = data.replace(b"\r\n", b"\n")  # from other systems
         count = data.count(b"\n")
         if blocks is None or number == 1:
-            # those that begin a large file bring the shapes of the rest
+            # the first lines of a large file give the shapes of the rest
             begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
             lines = data[:begin].split(b"\n")[:-1]
             self._keep(self._steps(number, lines))
@@ -170,7 +170,7 @@ class CheckedFile:
         return Blocks(self._shapes, self._encode)
 
     def _steps(self, number: int, lines: list[bytes]) -> Iterator[Step]:
-        """Yield what lines, the first of which is line ``number``, mean; raise :class:`BadLine`."""
+        """Yield the steps of lines, the first being line ``number``; raise :class:`BadLine`."""
         creations: list[bytes] = []
         for at, raw in enumerate(lines, number):
             found = self._encode(at, raw)
@@ -183,7 +183,7 @@ class CheckedFile:
         yield from sends(creations)
 
     def _encode(self, number: int, raw: bytes) -> bytes | list[str] | None:
-        """Return one line's message, or its words if it is another command; raises
+        """Return one line's message, or its words if it is another command; raise
         :class:`BadLine`."""
         raw = raw.rstrip(b"\r\n").lstrip(b" \t")
         if not raw or raw.startswith(b"#"):
@@ -204,7 +204,7 @@ class CheckedFile:
             raise BadLine(number, UsageError(str(error), hint=False)) from None
 
     def _read(self, number: int, line: str, warn: Callable[[list[str]], None]) -> bytes | list[str]:
-        """Return what a line means; raises UsageError or ConntrackError."""
+        """Return a line's message or words; raise UsageError or ConntrackError."""
         if line[0] == "{":
             from .ndjson import request_of
 
@@ -225,7 +225,7 @@ class CheckedFile:
         return request.message(number)
 
     def _trial(self, line: str) -> bytes | None:
-        """Return the message of a line that was made up to learn a template."""
+        """Return the message of a line made up to learn a template, or None."""
         try:
             found = self._read(0, line, lambda _: None)
         except (UsageError, ConntrackError):
@@ -233,7 +233,7 @@ class CheckedFile:
         return found if isinstance(found, bytes) else None
 
     def warn(self, warnings: list[str]) -> None:
-        """Print what was not printed before."""
+        """Print the warnings that were not printed before."""
         for line in warnings:
             if line not in self.warned:
                 self.warned[line] = None
@@ -253,7 +253,7 @@ class CheckedFile:
                 self.spool.write(kept.getbuffer())
 
     def steps(self) -> Iterator[tuple[int, bytes | list[str]]]:
-        """Yield what was kept, in order: (last line number, a batch) or (line number, words)."""
+        """Yield the kept steps in order: (last line number, a batch) or (line number, words)."""
         self.spool.seek(0)
         while head := self.spool.read(_STEP.size):
             size, number, count = _STEP.unpack(head)

@@ -1,8 +1,8 @@
-"""The check of a large file in two processes, each of a half.
+"""Check a large file in two processes, each reading one half.
 
 The second half's batches wait in a temporary file that both have open, a summary (how many
-creations, which warnings) in memory that both see.  What the second process does not bring to an
-end, for a wrong line or for lack of room, the first one does again, and reports.
+creations, which warnings) in shared memory.  If the second process does not finish, because of a
+wrong line or lack of space, the first one does its work again, and reports.
 
 Worth it where a core is free: of 1,000,000 lines of ``-o save``, whose creation takes 4.9 s, one
 process checks all in 2.6 s, two in 1.8; of as many of NDJSON in 6.8 and 4.3 s.  Where no core is
@@ -22,14 +22,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
-#: bytes from which a second process pays for itself: a tenth of a second's work
+#: bytes from which a second process pays: a tenth of a second's work
 WORTH = 8 << 20
 #: bytes that are searched for the end of a line, and of the summary
 _LOOK = 64 << 10
 
 
 def check(file: IO[bytes]) -> list[tuple[int, CheckedFile]]:
-    """Return the checked parts of a file, and behind how many lines each begins; raise BadLine."""
+    """Return the checked parts of a file, each after the number of lines before it.
+
+    Raises BadLine.
+    """
     fd = file.fileno()
     cut, end = _division(fd)
     first = CheckedFile()
@@ -48,12 +51,12 @@ def check(file: IO[bytes]) -> list[tuple[int, CheckedFile]]:
 
 
 def _division(fd: int) -> tuple[int, int]:
-    """Return where the second half begins (0: it is not worth it), and where it ends."""
+    """Return the offsets where the second half begins (0: it does not pay) and ends."""
     info = os.fstat(fd)
     regular = stat.S_ISREG(info.st_mode)
     if not regular or os.lseek(fd, 0, os.SEEK_CUR) or info.st_size < WORTH:
         return 0, 0
-    from ..netlink.background import worth_it  # short files have no need of it
+    from ..netlink.background import worth_it  # not needed for short files
 
     if not worth_it():
         return 0, 0
@@ -63,7 +66,7 @@ def _division(fd: int) -> tuple[int, int]:
 
 
 class _Range:
-    """A part of a file, to be read."""
+    """A part of a file as a source of lines."""
 
     __slots__ = ("_at", "_end", "_fd")
 
@@ -71,7 +74,7 @@ class _Range:
         self._fd, self._at, self._end = fd, begin, end
 
     def read(self, size: int, /) -> bytes:
-        """Return ``size`` bytes, and fewer only before the end."""
+        """Return ``size`` bytes, or fewer only at the end."""
         data = os.pread(self._fd, min(size, self._end - self._at), self._at)
         self._at += len(data)
         return data
@@ -83,7 +86,7 @@ class _SecondProcess:
     __slots__ = ("_checked", "_part", "_pid", "_summary")
 
     def __init__(self, part: _Range) -> None:
-        from mmap import mmap  # short files have no need of either
+        from mmap import mmap  # not needed for short files
         from tempfile import TemporaryFile
 
         self._part, self._pid = part, 0
@@ -106,8 +109,10 @@ class _SecondProcess:
                 os._exit(1)
 
     def wait(self, lines: int, first: CheckedFile) -> CheckedFile:
-        """Return the checked half, ``lines`` behind the first, which warns for both; raise
-        BadLine."""
+        """Return the checked half, which begins after ``lines`` lines; raise BadLine.
+
+        ``first``, the first half, prints the warnings of both.
+        """
         pid, self._pid = self._pid, 0
         if pid and os.waitpid(pid, 0)[1] == 0:
             self._checked.creations, warnings = marshal.loads(self._summary)
@@ -123,7 +128,7 @@ class _SecondProcess:
         return self._checked
 
     def end(self) -> None:
-        """End the process, whose half is of no use."""
+        """End the process; its half is discarded."""
         if self._pid:
             os.kill(self._pid, _signal.SIGKILL)
             os.waitpid(self._pid, 0)

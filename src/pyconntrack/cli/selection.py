@@ -1,10 +1,9 @@
-"""What of a dump a command is about, window by window, and the document that it prints.
+"""The selection of a command, window by window, and the document that it prints.
 
-A small table goes message by message (:class:`Messages`), a large one as columns
+A small table is handled message by message (:class:`Messages`), a large one as columns
 (:class:`pyconntrack.columnar.selection.Columns`, numpy).  Both hold entries in the kernel's order,
-each with its place in the window; what follows (text, requests, leaving out) is asked of them
-alike.  Whatever a command prints of entries is a selection that became text (:class:`Formatter`)
-and stands in a :class:`Document`.
+each with its place in the window, and have the same methods.  Printed entries are a selection,
+formatted by a :class:`Formatter` and written to a :class:`Document`.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Messages:
-    """Entries message by message; the place of each is its index in ``rows``.
+    """A selection message by message; the place of each entry is its index in ``rows``.
 
     ``hits``: for --from-file, (place of the entry, number of the line) of each hit.
     """
@@ -56,14 +55,14 @@ class Messages:
 
     @staticmethod
     def joined(parts: Sequence[Messages]) -> Messages:
-        """Return the entries of several selections as those of one."""
+        """Return several selections as one."""
         if len(parts) == 1:
             return parts[0]
         return Messages([row for part in parts for row in part.rows])
 
     @property
     def count(self) -> int:
-        """The number of entries."""
+        """Return the number of entries."""
         return len(self.rows)
 
     def items(self) -> list[tuple[Layout, bytes]]:
@@ -71,7 +70,7 @@ class Messages:
         return [(layout, message) for layout, message, _ in self.rows]
 
     def without(self, gone: Iterable[int]) -> Messages:
-        """Return the entries but for those at the places ``gone``."""
+        """Return the entries except those at the places ``gone``."""
         lost = set(gone)
         if not lost:
             return self
@@ -83,9 +82,9 @@ class Messages:
     def requests(
         self, kind: int, tails: Sequence[bytes] | None = None
     ) -> Conversation[list[tuple[int, Failure]]]:
-        """Send a request of type ``kind`` about each entry; return (place, failure) of the refused.
+        """Send a request of type ``kind`` for each entry; return (place, failure) of each refusal.
 
-        ``tails``: the attributes behind an entry's identity, one for each entry.
+        ``tails``: the attributes that follow each entry's identity.
         """
         rows = zip(self.rows, tails or [b""] * len(self.rows), strict=True)
         wanted = [about_entry(kind, layout, message, tail) for (layout, message, _), tail in rows]
@@ -97,7 +96,7 @@ def selections(
     runner: Runner, command: Command, node: Node | None, use: Use,
     lines: Lines | None = None, progress: Progress | None = None,
 ) -> Iterator[Selection]:  # fmt: skip
-    """Yield what of the command's table meets ``node``, and any of ``lines``."""
+    """Yield the entries of the command's table that meet ``node`` and any of ``lines``."""
     for batches, worth in dumps(runner, command, node, use):
         yield from select(batches, worth, node, lines, progress)
 
@@ -106,7 +105,7 @@ def select(
     batches: Iterable[Batch], worth: int, node: Node | None,
     lines: Lines | None = None, progress: Progress | None = None,
 ) -> Iterator[Selection]:  # fmt: skip
-    """Yield what meets ``node``, and any of ``lines``; as columns from ``worth`` bytes on."""
+    """Yield the entries that meet ``node`` and any of ``lines``; columns above ``worth`` bytes."""
     messages = Scan(node, lines)
     arrived = 0
     many: Callable[[bytes], tuple[Columns, int]] | None = None
@@ -124,17 +123,17 @@ def select(
 
 
 class Scan:
-    """Chooses message by message what meets ``node``, and any of ``lines``."""
+    """Select message by message the entries that meet ``node`` and any of ``lines``."""
 
     __slots__ = ("_known", "_lines", "_node")
 
     def __init__(self, node: Node | None, lines: Lines | None = None) -> None:
         self._node, self._lines = node, lines
-        #: most messages have the shape of the last one of their length, which is proved first
+        #: most messages have the shape of the last one of their length, which is tried first
         self._known: dict[int, tuple[Any, ...]] = {}
 
     def __call__(self, data: bytes) -> tuple[Messages, int]:
-        """Return what was chosen of the messages in ``data``, and how many there are."""
+        """Return the selection from the messages in ``data``, and how many messages there are."""
         rows: list[Row] = []
         hits: list[tuple[int, int]] = []
         known = self._known
@@ -165,7 +164,7 @@ class Scan:
 def _bound(node: Node | None, layout: Layout) -> Any:
     if node is None:
         return True
-    from ..ctnetlink.predicates import bind  # a listing without a filter has no need of it
+    from ..ctnetlink.predicates import bind  # not needed for a listing without a filter
 
     return bind(node, layout)
 
@@ -177,7 +176,7 @@ _NOTHING = (0, -1, None, None, None)
 def of_messages(
     messages: Iterable[bytes], node: Node | None = None, *, columns: bool = False
 ) -> Selection:
-    """Return those of ``messages`` that meet ``node`` as a selection."""
+    """Return the ``messages`` that meet ``node`` as a selection."""
     data = b"".join([message + b"\0" * (-len(message) & 3) for message in messages])
     if columns:
         from ..columnar.selection import chooser
@@ -187,7 +186,7 @@ def of_messages(
 
 
 class Formatter:
-    """Formats selections by the pieces of a layout."""
+    """Format selections by the segments of each layout."""
 
     __slots__ = ("_bulk", "_lines", "_pieces_of")
 
@@ -216,9 +215,9 @@ class Formatter:
 
 
 def writer_of(command: Command, save: str = "-A", *, events: bool = False) -> Writer:
-    """Return the writer that the words of -o choose; ``save``: the command of -o save."""
+    """Return the writer that the words of -o select; ``save``: the command of -o save."""
     labels = None
-    # whatever needs the map of labels shows them, but -D (as conntrack(8) has it)
+    # any option that needs the label map shows labels, except with -D (as in conntrack(8))
     if command.labelmap is not None and (command.verb != "delete" or "save" in command.output):
         from .option_values import label_names
 
@@ -228,10 +227,11 @@ def writer_of(command: Command, save: str = "-A", *, events: bool = False) -> Wr
 
 
 class Document:
-    """Entries into an output, framed as their format wants it; nothing at all for no entries.
+    """Entries written to an output, with the frame of their format.
 
-    Columns wait until :data:`PRINTED` entries are there, as they cost by the call; messages are
-    printed at once, or wait for as many where ``gather`` is true.
+    Without entries only a ``framed`` format writes anything.  Columns wait until there are
+    :data:`PRINTED` entries, as each call has a fixed cost; messages are printed at once, or wait
+    for as many if ``gather`` is true.
     """
 
     __slots__ = ("_gather", "_out", "_size", "_text", "_waiting", "count", "writer")
@@ -246,7 +246,7 @@ class Document:
         self._size = self.count = 0
 
     def add(self, chosen: Selection) -> None:
-        """Print these entries, at once or with those that follow."""
+        """Print these entries, at once or with later ones."""
         if self._waiting and type(chosen) is not type(self._waiting[0]):
             self._print()
         self._waiting.append(chosen)
@@ -260,7 +260,7 @@ class Document:
             self._waiting, self._size = [], 0
 
     def raw(self, data: bytes, count: int) -> None:
-        """Print formatted lines, ``count`` of them."""
+        """Print ``count`` formatted lines."""
         if not count:
             return
         if not self.count:
@@ -269,7 +269,7 @@ class Document:
         self.count += count
 
     def close(self) -> None:
-        """Print what waits, and the end of the document."""
+        """Print the waiting entries and the end of the document."""
         self._print()
         if self.count or self.writer.framed:
             self._out.write(self.writer.foot if self.count else self.writer.head + self.writer.foot)

@@ -1,4 +1,4 @@
-"""How the entries of a table come from the kernel: the way that pays for its size and use."""
+"""Dump a table by the method that pays for its size and use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 
 
 def table_size() -> int:
-    """Return how many flows this network namespace has; 0 where that cannot be read."""
+    """Return the number of flows in this network namespace, or 0 if it cannot be read."""
     try:
         with open(_COUNT, "rb", buffering=0) as file:
             return int(file.read())
@@ -46,17 +46,17 @@ def table_size() -> int:
 def dumps(
     runner: Runner, command: Command, node: Node | None, use: Use
 ) -> Iterator[tuple[Entries, int]]:
-    """Yield the dumps that together hold all that meets ``node``.
+    """Yield the dumps that together hold all entries that meet ``node``.
 
-    Each is (its parts, the bytes from which on they are worth columns); its request is on its way
-    when it is yielded.
+    Each is (its windows, the bytes above which columns pay); its request is already sent when it
+    is yielded.
     """
     if use is CHANGE:
         few, least, worth = FEW_CHANGED, MANY_CHANGED, CHANGED_BYTES
     else:
         few, least, worth = FEW_LISTED, MANY, MANY_BYTES
     flows = command.table == "conntrack"
-    zero = "zero" in command.opts  # clears what it shows, and so must not be asked for less
+    zero = "zero" in command.opts  # clears what it returns, so the request must not be narrowed
     early, runner.early = runner.early, None
     if flows and not zero and early is not None:
         yield early, worth
@@ -66,10 +66,10 @@ def dumps(
         family = down.family if down else 0
         payload = down.payload if down else b""
         request = ask.dump(command.table, family or command.family, payload, zero=zero)
-        # an update, which heeds no id, wants its entries young: as columns from the first one on
+        # the kernel ignores the id in an update, so its entries must be fresh: columns at once
         many = size >= least and (not payload or command.verb == "update")
         if many and use is CHANGE:
-            _columns()  # before the first entry is seen, which must not age
+            _columns()  # before the first entry is seen, which must not become stale
         entries = Entries(request, use if many or size >= MANY else few)
         if size >= HIDDEN and use is CHANGE:
             many = _columns()
@@ -77,7 +77,7 @@ def dumps(
 
 
 def _columns() -> bool:
-    """Import what columns need; return whether they can be used."""
+    """Import the modules for columns; return whether they can be used."""
     if not available():
         return False
     from ..columnar import selection  # noqa: F401
@@ -87,17 +87,17 @@ def _columns() -> bool:
 
 def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
     if node is None:
-        return [None]  # and nothing to import for it
+        return [None]  # without an import
     from ..ctnetlink.predicates import push_down, push_downs
 
-    # a second dump costs a walk through the kernel's hash table: not for a small one
+    # a second dump costs a walk through the kernel's hash table: it does not pay for a small one
     return push_downs(node) if size >= MANY else [push_down(node)]
 
 
 class Entries:
-    """What a dump answers, in windows; its request is on its way when this is made.
+    """The answer to a dump in windows; the constructor sends the request.
 
-    It has a socket of its own, so that a dump that is left unfinished disturbs no other.
+    It has its own socket, so that an unfinished dump disturbs no other.
     """
 
     __slots__ = ("_parts", "_receiver", "_transport")
@@ -115,6 +115,6 @@ class Entries:
             self.close()
 
     def close(self) -> None:
-        """End the dump; twice is no error."""
+        """End the dump; a second call is no error."""
         self._receiver.close()
         self._transport.close()

@@ -1,8 +1,8 @@
-"""``--undo FILE``: what ``conntrack -R FILE`` reads to bring the old entries back.
+"""``--undo FILE``: write a file by which ``conntrack -R FILE`` restores the old entries.
 
-The file grows window by window: the lines of a window stand in it before the window's entries are
-changed, so a process that is killed leaves a line for each entry that it changed.  Nothing waits
-for the disk: a power cut ends the kernel's table as well.
+The file grows window by window: the lines of a window are written before the window's entries are
+changed, so a process that is killed leaves a line for each entry that it changed.  There is no
+fsync: a power failure ends the kernel's table as well.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _EXPECTATION = ("CTA_EXPECT_MASTER", "CTA_EXPECT_TUPLE", "CTA_EXPECT_MASK")
 
 
 class WayBack:
-    """The file of an undo, made when the first window is to be changed.
+    """The undo file, created before the first window is changed.
 
-    It is always a new file, of mode 0600; whatever has its name already, a symbolic link too, is
-    refused (UsageError), when this object is made and again when the file is.
+    It is always a new file, of mode 0600; an existing file of that name, or a symbolic link, is
+    refused (UsageError), both by the constructor and when the file is created.
     """
 
     __slots__ = ("_fd", "_path", "_size", "_text")
@@ -53,9 +53,9 @@ class WayBack:
             raise self._refused(error) from None
 
     def keep(self, chosen: Selection) -> str:
-        """Append the lines of a window; return "" or, where they are not in the file, why.
+        """Append the lines of a window; return "", or the reason if that failed.
 
-        Raise UsageError where that is so of the first window: nothing was changed then.
+        Raises UsageError if the first window cannot be written: nothing was changed then.
         """
         if not chosen.count:
             return ""
@@ -92,17 +92,17 @@ class WayBack:
 
 
 def _try(folder: str) -> None:
-    """Raise OSError where no file can be made in `folder`."""
+    """Raise OSError if no file can be created in ``folder``."""
     try:
         os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        # a file system or kernel without nameless files: the first window finds out
+        # a file system or kernel without O_TMPFILE: the first window finds out
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
             raise
 
 
 class Expectations:
-    """The expectations of a namespace, which end with their masters and which no file holds."""
+    """The expectations of a namespace, which end with their masters and are in no undo file."""
 
     __slots__ = ("_before", "_deleted", "_transport")
 
@@ -112,7 +112,8 @@ class Expectations:
         self._deleted: set[bytes] = set()
 
     def _dump(self) -> dict[bytes, bytes]:
-        """Each expectation (master, tuple and mask as the kernel sends them): its master's tuple"""
+        """Return by expectation (master, tuple and mask as the kernel sends them) its master's
+        tuple."""
         found = {}
         conversation = dump(ask.dump("expect"), "listing", on_interrupt="accept")
         for part in stream(self._transport, conversation):
@@ -124,29 +125,29 @@ class Expectations:
         return found
 
     def add(self, chosen: Selection) -> None:
-        """Note that these flows were deleted."""
+        """Record that these flows were deleted."""
         if self._before:
             for layout, message in chosen.items():
                 self._deleted.add(message[slice(*layout.spans["CTA_TUPLE_ORIG"])][4:])
 
     def lost(self) -> int:
-        """Return how many expectations of deleted flows are gone."""
+        """Return the number of expectations that are gone with their deleted masters."""
         ours = {one for one, master in self._before.items() if master in self._deleted}
         return len(ours - self._dump().keys()) if ours else 0
 
 
 def deleted() -> Formatter:
-    """Lines that create deleted entries anew."""
+    """Return the formatter of lines that create deleted entries again."""
     return Formatter(json.flow)
 
 
 def updated(names: Collection[str]) -> Formatter:
-    """Lines that give entries back their old values of `names` (fields of the schema)."""
+    """Return the formatter of lines that restore the fields ``names`` of entries."""
 
     def pieces(layout: Layout) -> list[Piece]:
         wanted = {name for name in layout.slots if name in names or name in _NAMES}
         inner = json.flow(_Part(layout, wanted))[1:-1]  # type: ignore[arg-type]
-        # what the entry lacked: an absent mark is 0, absent labels are none
+        # fields that the entry lacked: an absent mark is 0, absent labels are none
         tail = ',"mark":0' if "mark" in names and "mark" not in layout.slots else ""
         if "labels" in names and "labels" not in layout.slots:
             tail += ',"labels":[]'
@@ -155,7 +156,7 @@ def updated(names: Collection[str]) -> Formatter:
     return Formatter(pieces)
 
 
-#: what names an entry
+#: the fields that identify an entry
 _NAMES = {
     "zone", "orig_zone", "orig_src", "orig_dst", "orig_proto", "orig_sport", "orig_dport",
     "orig_srckey", "orig_dstkey", "orig_icmp_type", "orig_icmp_code", "orig_icmp_id",

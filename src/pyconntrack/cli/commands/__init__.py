@@ -1,1 +1,1 @@
-"""One module a verb, imported for it alone."""
+"""One module for each verb, imported only when it runs."""

@@ -1,6 +1,6 @@
 """-C and -S: the number of entries, and the kernel's counters.
 
--C is the command that scripts call most, so little is imported.
+Scripts call -C most often, so it imports little.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STATS_EXPECT = tuple((name, f"expect_{name}") for name in ("new", "create", "de
 
 
 def count(runner: Runner, command: Command) -> int:
-    """-C: the number of flows."""
+    """Run -C: print the number of flows."""
     try:
         messages = call(runner.transport, converse(ask.stats_global(), "counting"))
     except KernelError:
@@ -52,7 +52,7 @@ def _print_count(runner: Runner, command: Command, number: int) -> None:
 
 
 def count_expect(runner: Runner, command: Command) -> int:
-    """-C of expectations."""
+    """Run -C of expectations."""
     request = ask.dump("expect", command.family)
     number = 0
     for part in stream(runner.transport, dump(request, "counting", on_interrupt="accept")):
@@ -62,7 +62,7 @@ def count_expect(runner: Runner, command: Command) -> int:
 
 
 def stats(runner: Runner, command: Command) -> int:
-    """-S: the kernel's counters, a line per CPU."""
+    """Run -S: print the kernel's counters, one line for each CPU."""
     expect = command.table == "expect"
     request = ask.stats_exp_cpu() if expect else ask.stats_cpu()
     words = _STATS_EXPECT if expect else _STATS
@@ -90,13 +90,13 @@ def stats(runner: Runner, command: Command) -> int:
 
         runner.out.write(head("stats") + "\n,".join(lines).encode() + b"\n" + FOOT)
     else:
-        # NDJSON lines lack their newline, the classic ones bring it
+        # NDJSON lines have no newline yet, the classic ones have
         runner.out.write(("\n" if command.output else "").join([*lines, ""]).encode())
     return 0
 
 
 def _stats_of_proc() -> bytes:
-    """The counters for those who may not ask the kernel: a table in hexadecimal, a line a CPU."""
+    """Return /proc's counters, for callers without CAP_NET_ADMIN: hexadecimal, a line a CPU."""
     with open("/proc/net/stat/nf_conntrack") as file:
         names = file.readline().split()
         lines = []

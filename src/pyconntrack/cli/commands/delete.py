@@ -1,4 +1,4 @@
-"""-D, and -F where it goes entry by entry: each by its tuple and id, as the kernel sent them."""
+"""-D, and -F if it works entry by entry: each by its tuple and id, as the kernel sent them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from ..parser import Command
     from ..program import Runner
 
-#: options of -F that have it report entries
+#: options of -F with which it reports entries
 _CAREFUL = {"undo", "dry_run"}
 
 
 def delete(runner: Runner, command: Command) -> int:
-    """-D: all flows that match, each by its tuple and id."""
+    """Run -D: delete all flows that match, each by its tuple and id."""
     lines = None
     if "from_file" in command.opts:
         from ..filter_file import Lines
@@ -29,7 +29,7 @@ def delete(runner: Runner, command: Command) -> int:
 
 
 def flush(runner: Runner, command: Command) -> int:
-    """-F of one family, with --undo or --dry-run: the entries that are found, one by one."""
+    """Run -F of one family, with --undo or --dry-run: delete the entries found one by one."""
     return _delete(Change(runner, command), None, none=0)
 
 
@@ -43,7 +43,7 @@ def _delete(change: Change, lines: Lines | None, *, none: int) -> int:
 
         change.undo = undo.WayBack(str(opts["undo"]), undo.deleted())
         expectations = undo.Expectations(change.transport)
-    # -F prints no entries unless it is to say what it would do
+    # -F prints no entries except in a dry run
     shown = dry or change.command.verb == "delete"
     kind = c.ct_msg(c.IPCTNL_MSG_CT_DELETE)
     count = 0

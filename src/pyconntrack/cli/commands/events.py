@@ -1,10 +1,10 @@
 """-E: events as they happen, until a signal or a closed pipe.
 
-The reading and the count of losses are :mod:`pyconntrack.ctnetlink.event_stream`'s; here are the
+:mod:`pyconntrack.ctnetlink.event_stream` reads events and counts losses; this module adds the
 prefix and the user space mark of an event line.  Output is flushed when nothing waits to be read.
 
-A signal ends the subscription, not the reading: what waits by then is shown, and the last losses
-are counted.  A second one ends it at once, and so does time, for a pipe that nobody reads.
+A signal ends the subscription, not the reading: the waiting events are shown, and the last losses
+are counted.  A second signal ends it at once, and so does a timeout, for a pipe that is not read.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ if TYPE_CHECKING:
     Lines = tuple[bytes, int]
 
 _PREFIX = {"new": "    [NEW] ", "update": " [UPDATE] ", "destroy": "[DESTROY] "}
-#: room for bursts, in bytes; the kernel charges only what waits
+#: receive buffer for bursts, in bytes; the kernel charges only what waits
 _RCVBUF = 64 << 20
-#: the most that the kernel gives (INT_MAX / 2)
+#: the largest receive buffer that the kernel allows (INT_MAX / 2)
 _MAX_RCVBUF = (1 << 30) - 1
-#: seconds to let events gather when they come one by one, but fast
+#: seconds to let events accumulate when they arrive singly, but fast
 _NAP = 0.003
-#: seconds after a signal in which what waits is shown
+#: seconds after a signal in which waiting events are shown
 _PATIENCE = 5
 
 
 def watch(runner: Runner, command: Command) -> int:
-    """Show events until SIGINT, SIGTERM or a closed pipe; report losses, and go on."""
+    """Run -E: show events until SIGINT, SIGTERM or a closed pipe; report losses and continue."""
     signals = _Signals()
     document = Document(runner.out, writer_of(command, events=True))
     node = predicate(command)
@@ -83,7 +83,7 @@ def watch(runner: Runner, command: Command) -> int:
 
 
 def _items(listener: _Events, signals: _Signals, runner: Runner) -> Iterator[Any]:
-    """Yield what the stream emits, until a signal has ended it; flush the output before a wait."""
+    """Yield the items of the stream until a signal ends it; flush the output before each wait."""
     while True:
         if signals.seen:
             listener.stop()
@@ -99,7 +99,7 @@ def _items(listener: _Events, signals: _Signals, runner: Runner) -> Iterator[Any
 
 
 def _number(losses: list[EventsLost]) -> str:
-    """How many events ``losses`` are together, in words."""
+    """Return the total number of events in ``losses``, in words."""
     total = sum(lost.count or 0 for lost in losses)
     if any(lost.count is None for lost in losses):
         return f"at least {total}" if total else "an unknown number of"
@@ -107,7 +107,7 @@ def _number(losses: list[EventsLost]) -> str:
 
 
 class _Signals:
-    """SIGINT and SIGTERM, which are seen and end what waits; a second one interrupts."""
+    """SIGINT and SIGTERM, which are recorded and end a wait; a second one interrupts."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -116,7 +116,7 @@ class _Signals:
         _signal.set_wakeup_fd(wake)
         self._poll = select.poll()
         self._poll.register(awake, select.POLLIN)
-        # a shell's background job ignores SIGINT; conntrack(8) minds it all the same
+        # a shell's background job ignores SIGINT; conntrack(8) handles it all the same
         self._set(self._handle)
 
     def _handle(self, number: int, _: object) -> None:
@@ -126,7 +126,7 @@ class _Signals:
         _signal.setitimer(_signal.ITIMER_REAL, _PATIENCE)
 
     def ignore(self) -> None:
-        """Let no further signal come between."""
+        """Ignore further signals."""
         self._set(_signal.SIG_IGN)
 
     @staticmethod
@@ -135,7 +135,7 @@ class _Signals:
             _signal.signal(number, handler)
 
     def wait(self, fd: int, nap: float) -> None:
-        """Wait until ``fd`` can be read or a signal comes, after ``nap`` seconds."""
+        """Sleep ``nap`` seconds, then wait until ``fd`` can be read or a signal arrives."""
         if not self.seen:
             sleep(nap)
         self._poll.register(fd, select.POLLIN)
@@ -143,7 +143,7 @@ class _Signals:
 
 
 class _Events(Listener):
-    """Reads events one by one while they trickle, then as columns."""
+    """Read events one by one while they are few, then as columns."""
 
     def __init__(self, command: Command, lines: EventLines, node: Node | None) -> None:
         size = max(min(command.opts.get("buffer_size", 0), _MAX_RCVBUF), _RCVBUF)
@@ -157,17 +157,17 @@ class _Events(Listener):
         stream = EventStream(self._read, size, size, exact=node is None)
         super().__init__(Transport, groups, stream.run(), size, node=None if expect else node)
         if "buffer_size" in command.opts:
-            size = 2 * self._transport.rcvbuf  # as the kernel gives it
+            size = 2 * self._transport.rcvbuf  # as the kernel reports it
             say(f"NOTICE: Netlink socket buffer size has been set to {size} bytes.\n")
 
     def receive(self) -> Any:
-        """Return the datagrams that wait, as a burst when they come thick and fast."""
+        """Return the waiting datagrams, as a burst when they arrive fast."""
         if self._bursts is not None:
             return receive(self._bursts)
         batch = self._batch
         while len(batch) < BURST and (data := super().receive()) is not None:
             if data is LOST:
-                return data  # which was before those that wait
+                return data  # the loss came before the waiting ones
             batch.append(data)
         self._batch = []
         if len(batch) == BURST and available() and not self._transport.traced:
@@ -184,14 +184,14 @@ class _Events(Listener):
 
 
 class Bursts:
-    """Many events a system call, as columns."""
+    """Many events in each system call, as columns."""
 
     def __init__(self, mmsg: Mmsg, lines: EventLines) -> None:
         self._mmsg, self._lines = mmsg, lines
         self.recv = mmsg.recv
 
     def read(self, number: int) -> Iterator[Lines | DecodeError]:
-        """Yield the lines of the ``number`` datagrams that were received, and how many they are.
+        """Yield the lines of the ``number`` datagrams received, and how many lines they are.
 
         A datagram that cannot be read is a :class:`DecodeError` before them.
         """
@@ -204,7 +204,7 @@ class Bursts:
 
 
 class EventLines:
-    """Event messages to lines."""
+    """Convert event messages to lines."""
 
     __slots__ = ("_scan", "marks", "node", "stamp", "texts", "writer")
 
@@ -217,7 +217,7 @@ class EventLines:
 
     @staticmethod
     def mark(portid: int) -> str:
-        """Return what follows an event that a process caused."""
+        """Return the text that follows an event caused by a process."""
         name = _programs.get(portid)
         if name is None:
             if len(_programs) >= 64:
@@ -226,7 +226,7 @@ class EventLines:
         return f" [USERSPACE] portid={portid}" + (f" progname={name}" if name else "")
 
     def read(self, datagrams: Iterable[bytes]) -> Iterator[Lines | DecodeError]:
-        """Yield the lines of the events that are wanted, and how many they are.
+        """Yield the lines of the selected events, and how many lines they are.
 
         A datagram that cannot be read is a :class:`DecodeError` before them.
         """
@@ -242,7 +242,7 @@ class EventLines:
             yield b"".join(lines), len(lines)
 
     def line(self, message: bytes, event: str) -> bytes:
-        """Return the line of an event (new, update, destroy); b"" where it is not wanted."""
+        """Return the line of an event (new, update, destroy), or b"" if it is not selected."""
         chosen, _ = self._scan(message)
         if not chosen.count:
             return b""
@@ -254,7 +254,7 @@ class EventLines:
         return Formatter(lambda layout: self.pieces(layout, event))
 
     def pieces(self, layout: Layout, event: str) -> list[Piece]:
-        """Return the pieces of an event's line, its prefix first."""
+        """Return the segments of an event's line, its prefix first."""
         out = self.writer.pieces(layout, event)
         if self.writer.format != "text":
             return out
@@ -272,17 +272,17 @@ def _kernel_stamp(nanoseconds: int) -> str:
     return f"[{nanoseconds // 10**9}.{nanoseconds // 1000 % 10**6:06d}]\t"
 
 
-#: programs by port id; a port id that is used again belongs to the same program nearly always
+#: programs by port id; a reused port id nearly always belongs to the same program
 _programs: dict[int, str] = {}
 
 
 def _program(portid: int) -> str:
-    """The name of the process that holds the netlink socket `portid`; empty if it has ended."""
+    """Return the name of the process that holds netlink socket ``portid``, or "" if it ended."""
     try:
         with open("/proc/net/netlink") as file:
             rows = [line.split() for line in file]
         wanted = [f"socket:[{row[9]}]" for row in rows if row[1] == "12" and row[2] == str(portid)]
-        # a first socket has its process's number
+        # a process's first socket has its process id
         pids = [str(portid), *filter(str.isdecimal, os.listdir("/proc"))] if wanted else []
     except OSError:
         return ""
@@ -293,5 +293,5 @@ def _program(portid: int) -> str:
                 with open(f"/proc/{pid}/comm", "rb") as file:
                     return shown(file.read().rstrip(b"\n"))
         except OSError:
-            continue  # it ended, or is another user's
+            continue  # it ended, or belongs to another user
     return ""

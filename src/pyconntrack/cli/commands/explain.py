@@ -1,4 +1,4 @@
-"""``--explain``: what of a filter the kernel checks, and what is left to us.  Does nothing else."""
+"""``--explain``: which part of a filter the kernel checks, and which is checked here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def explain(runner: Runner, command: Command) -> int:
-    """Prints the split of the command's filter."""
+    """Print the split of the command's filter; run nothing."""
     from ...where import explain as lines
 
     node = predicate(command)

@@ -1,6 +1,6 @@
-"""-L: a table into a document.
+"""-L: print a table.
 
-What the answer needs is imported while the kernel walks through its table.
+The modules for the answer are imported while the kernel walks its table.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def show(runner: Runner, command: Command) -> int:
             document.add(part)
     assert document is not None
     document.close()
-    if document.writer.foot:  # as in conntrack(8), nothing stands before a whole document
+    if document.writer.foot:  # as in conntrack(8), the summary never precedes a framed document
         runner.out.flush()
     what = "expectations" if command.table == "expect" else "flow entries"
     runner.summary(document.count, f"{what} have been shown")
@@ -41,7 +41,7 @@ def show(runner: Runner, command: Command) -> int:
 
 def _predicate(command: Command) -> Node | None:
     if not command.opts and not command.family and command.proto is None:
-        return None  # and nothing to import for it
+        return None  # without an import
     from ..filters import predicate
 
     return predicate(command)

@@ -1,7 +1,6 @@
-"""``-L --sort --limit --columns``: a listing in an order of one's own, and a table for people.
+"""``-L --sort --limit --columns``: a sorted listing, and a table for people.
 
-Sorting keeps all entries that match in memory;
-a limit without it ends as soon as it is reached.
+Sorting keeps all entries that match in memory; a limit without it stops when it is reached.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def show(runner: Runner, command: Command) -> int:
-    """Run -L with any of these options."""
+    """Run -L with any of --sort, --limit and --columns."""
     opts = command.opts
     order = [(_field(name, "--sort"), down) for name, down in opts.get("sort", ())]
     columns = [(name, _field(name, "--columns")) for name in opts.get("columns", ())]
@@ -87,7 +86,7 @@ def _first(found: Iterable[Selection], limit: int) -> Iterator[Selection]:
 def _sorted(
     found: Iterable[Selection], order: list[tuple[Field, bool]], limit: int | None
 ) -> Iterator[Selection]:
-    """Yield the entries in order, equal ones in the kernel's; what lacks a field comes last."""
+    """Yield the entries in order, equal ones in the kernel's; those that lack a field come last."""
     entries: list[tuple[list[tuple[bool, Any]], Layout, bytes]] = []
     getters: dict[Layout, list[Any]] = {}
     columns = False
@@ -114,7 +113,7 @@ def _sorted(
 
 
 def _key(layout: Layout, field: Field, down: bool) -> Any:
-    """A function of an entry's raw values: (absent, something to compare)."""
+    """Return a function from an entry's raw values to (absent, a value to compare)."""
     value = _value(layout, field)
     if value is None:
         return lambda raw: (True, 0)
@@ -135,7 +134,7 @@ def _key(layout: Layout, field: Field, down: bool) -> Any:
 
 
 def _value(layout: Layout, field: Field) -> Any:
-    """Return a function of an entry's raw values to the field's; None where the shape lacks it."""
+    """Return a function from raw values to the field's value, or None if the layout lacks it."""
     if field.kind == FAMILY:
         family = layout.family
         return lambda raw: family
@@ -151,7 +150,7 @@ def _value(layout: Layout, field: Field) -> Any:
 
 
 def _names(layout: Layout, field: Field) -> list[str]:
-    """Return the values that add up to the field; of its states an entry has one."""
+    """Return the schema fields whose sum is the field; of the states an entry has one."""
     names = [name for name in field.names if name in layout.slots]
     return names if field.kind == STATE or len(names) == len(field.names) else []
 
@@ -160,7 +159,7 @@ def _names(layout: Layout, field: Field) -> list[str]:
 
 
 class _Cells(Writer):
-    """The columns that were asked for, as CSV or for a table."""
+    """The requested columns, as CSV or for a table."""
 
     def __init__(self, columns: list[tuple[str, Field]], *, csv: bool) -> None:
         super().__init__(("csv",) if csv else (), None)
@@ -170,7 +169,7 @@ class _Cells(Writer):
             self.head = (",".join([name for name, _ in columns]) + "\n").encode()
 
     def pieces(self, layout: Layout, event: str = "") -> list[Piece]:
-        """Return the cells of a line; what is absent is empty."""
+        """Return the segments of a line of cells; an absent value is empty."""
         out: list[Piece] = []
         for field in self._fields:
             names = ["family"] if field.kind == FAMILY else _names(layout, field)
@@ -180,7 +179,7 @@ class _Cells(Writer):
 
 
 class _Table:
-    """Text of entries as lines whose cells are aligned; a column never gets narrower."""
+    """Format entries as lines of aligned cells; a column never gets narrower."""
 
     def __init__(self, cells: Writer, columns: list[tuple[str, Field]], *, colour: bool) -> None:
         self._text = Formatter(cells.pieces)
@@ -192,7 +191,7 @@ class _Table:
         self._begun = False
 
     def __call__(self, chosen: Selection) -> bytes:
-        """Return the lines, behind the head for the first."""
+        """Return the lines, preceded by the heading the first time."""
         rows = [line.split("\t") for line in self._text(chosen).decode().split("\n")[:-1]]
         for number, column in enumerate(zip(*rows, strict=True)):
             self._widths[number] = max(self._widths[number], max(map(len, column)))
@@ -200,19 +199,19 @@ class _Table:
         specs = self._specs()
         line = "  ".join(specs)
         lines = [line % tuple([text or "-" for text in row]) for row in rows]
-        if self._colour:  # what is absent is dimmed
+        if self._colour:  # absent values are dimmed
             lines = ["  ".join([spec % text if text else f"\x1b[2m{spec % '-'}\x1b[0m"
                                 for spec, text in zip(specs, row, strict=True)])
                      for row in rows]  # fmt: skip
         return head + ("\n".join(lines) + "\n").encode()
 
     def head(self) -> bytes:
-        """Return the line of names."""
+        """Return the heading line."""
         line = "  ".join(self._specs()) % tuple(self._names)
         return (f"\x1b[1m{line}\x1b[0m\n" if self._colour else f"{line}\n").encode()
 
     def _specs(self) -> list[str]:
-        """Return the conversion of each cell; nothing stands behind the last one."""
+        """Return the conversion of each cell, without padding after the last one."""
         pairs = zip(self._right, self._widths, strict=True)
         specs = [f"%{width}s" if right else f"%-{width}s" for right, width in pairs]
         return specs if self._right[-1] else [*specs[:-1], "%s"]

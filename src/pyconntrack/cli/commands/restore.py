@@ -1,7 +1,7 @@
-"""-R: the commands of a file, one a line.
+"""-R: run the commands of a file, one on each line.
 
-Everything is checked before anything is sent: by :mod:`pyconntrack.cli.restore_file`, large files
-by :mod:`pyconntrack.cli.second_process`.
+The whole file is checked before anything is sent: by :mod:`pyconntrack.cli.restore_file`, for
+large files by :mod:`pyconntrack.cli.second_process`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RCVBUF = 4 << 20
 
 
 def load(runner: Runner, command: Command) -> int:
-    """Check the whole file, then run it; report every failing line, and return the exit code."""
+    """Run -R: check the whole file, run it, and report each failing line; return the exit code."""
     name = str(command.opts["load_file"])
     try:
         with _open(name) as file:
@@ -81,8 +81,7 @@ def _run(
     runner: Runner, transport: Transport, restoration: Restoration, base: int, checked: CheckedFile,
     progress: Progress,
 ) -> int:  # fmt: skip
-    """Run what was checked, ``base`` lines from the file's beginning; return how many lines
-    failed."""
+    """Run a checked part that begins after ``base`` lines; return how many lines failed."""
     failed = last = 0
     for number, what in checked.steps():
         progress.add(number - last)

@@ -1,4 +1,4 @@
-"""-G, -I, -A and -F, and -D of an expectation: commands of one request."""
+"""-G, -I, -A and -F, and -D of an expectation: the commands that send a single request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _one(runner: Runner, command: Command, request: Request, what: str, node: No
 
 
 def get(runner: Runner, command: Command) -> int:
-    """Run -G: the kernel finds an entry by its tuple, what else was given is compared here."""
+    """Run -G: the kernel finds an entry by its tuple; other options are compared here."""
     from ..filters import predicate
 
     node = predicate(command)
@@ -38,19 +38,19 @@ def get(runner: Runner, command: Command) -> int:
 
 
 def get_expect(runner: Runner, command: Command) -> int:
-    """-G of an expectation."""
+    """Run -G of an expectation."""
     return _one(runner, command, ask.expect_get(*expect_tuple(command)), "expectations", None)
 
 
 def create(runner: Runner, command: Command) -> int:
-    """-I: a new flow."""
+    """Run -I: create a flow."""
     call(runner.transport, converse(ask.create(*flow_values(command)), "creating"))
     runner.summary(1, "flow entries have been created")
     return 0
 
 
 def add(runner: Runner, command: Command) -> int:
-    """-A: a new flow; one that exists is renewed."""
+    """Run -A: create a flow, or renew one that exists."""
     request = ask.add(*flow_values(command))
     data = request.message(1, NLM_F_ACK)
     for failure in call(runner.transport, Restoration().send(data, 1)):
@@ -60,20 +60,20 @@ def add(runner: Runner, command: Command) -> int:
 
 
 def create_expect(runner: Runner, command: Command) -> int:
-    """-I of an expectation."""
+    """Run -I of an expectation."""
     call(runner.transport, converse(ask.expect_create(*expect_values(command)), "creating"))
     return 0
 
 
 def delete_expect(runner: Runner, command: Command) -> int:
-    """-D of an expectation."""
+    """Run -D of an expectation."""
     call(runner.transport, converse(ask.expect_delete(*expect_tuple(command)), "deleting"))
     runner.summary(1, "expectations have been deleted")
     return 0
 
 
 def flush(runner: Runner, command: Command) -> int:
-    """-F: empties the table."""
+    """Run -F: empty the table."""
     if command.family or "undo" in command.opts or "dry_run" in command.opts:
         # a kernel without the flush of one family would empty the whole table
         from .delete import flush as run
@@ -85,7 +85,7 @@ def flush(runner: Runner, command: Command) -> int:
 
 
 def flush_expect(runner: Runner, command: Command) -> int:
-    """-F of expectations."""
+    """Run -F of expectations."""
     call(runner.transport, converse(ask.expect_flush(command.family), "flushing"))
     complain("expectation table has been emptied.")
     return 0

@@ -1,4 +1,4 @@
-"""-U: changes all flows that match, and shows them as they are then."""
+"""-U: change all flows that match, and show the result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Item = tuple[Layout, bytes]
 
-#: fields that an update changes, by option, each with those that must come along
+#: fields that an update changes, by option, each with those that must accompany them
 _FIELDS = {
     "timeout": ("timeout",), "mark": ("mark",), "tcp_state": ("tcp_state",),
     "sctp_state": ("sctp_state", "sctp_vtag_orig", "sctp_vtag_reply"),
@@ -40,7 +40,7 @@ _FIELDS = {
 
 
 def update(runner: Runner, command: Command) -> int:
-    """-U: changes all flows that match, and shows them as they are then."""
+    """Run -U: change all flows that match, and show them as they are afterwards."""
     change = Change(runner, command)
     document = Document(runner.out, writer_of(command))
     if "dry_run" in command.opts:
@@ -62,7 +62,7 @@ def update(runner: Runner, command: Command) -> int:
         unkept += concerned.count - kept.count
         if not change.keep(kept):
             break
-        # an entry that was made before any rule used labels has no room for them
+        # an entry created before any rule used labels has no space for them
         failures = call(change.transport, concerned.requests(kind, tails))
         shown.add(change.done(concerned, failures, (errno.ENOSPC,)))
     shown.close()
@@ -74,8 +74,8 @@ def update(runner: Runner, command: Command) -> int:
 
 
 def _planned(command: Command, chosen: Selection) -> tuple[Any, Selection, Any]:
-    """The entries that an update changes, those that can be given back something, and the
-    attributes of the new values, as their send() takes them."""
+    """Return the entries that an update changes, those of them with values that an undo can
+    restore, and the attributes of the new values as ``requests()`` takes them."""
     if not isinstance(chosen, Messages):
         from ...columnar.selection import Update
 
@@ -85,7 +85,7 @@ def _planned(command: Command, chosen: Selection) -> tuple[Any, Selection, Any]:
             returned = concerned.where(new.returns) if "undo" in command.opts else concerned
             return concerned, returned, new.tails
     rows, kept, tails = [], [], []
-    encoded: dict[Any, bytes] = {}  # mostly all entries change alike
+    encoded: dict[Any, bytes] = {}  # mostly all entries get the same change
     for row in _as_messages(chosen).rows:
         layout, message, _ = row
         values = changes(command, layout, message)
@@ -130,14 +130,14 @@ def _imagined(command: Command, chosen: Selection) -> Messages:
 
 
 def _relabelled(was: bytes, labels: bytes, mask: bytes) -> bytes | None:
-    """The labels that an update leaves, as the kernel computes them; it shows none as nothing."""
+    """Return the labels after an update, as the kernel computes them, or None if no bit is set."""
     old = was.ljust(len(labels), b"\0")
     left = bytes(a & ~m & 0xFF ^ b for a, b, m in zip(old, labels, mask, strict=True))
     return left if any(left) else None
 
 
 class _Shown:
-    """Shows updated entries as they are now: each asked for anew, or many by a second dump."""
+    """Show updated entries as they are now: requested one by one, or many by a second dump."""
 
     def __init__(self, change: Change, document: Document) -> None:
         self._change, self._document = change, document
@@ -147,7 +147,7 @@ class _Shown:
         self._keys: Keys | None = None
 
     def add(self, chosen: Selection) -> None:
-        """Show that these were updated: later, since what waits in the dump grows old meanwhile."""
+        """Show these updated entries, later: the rest of the dump would become stale meanwhile."""
         self._count += chosen.count
         if not isinstance(chosen, Messages):
             self._columns.append(chosen)
@@ -155,11 +155,11 @@ class _Shown:
                 self._remember()
             return
         self._messages.append(chosen)
-        if self._count > 4 * GETS:  # so many come one by one only where numpy is lacking
+        if self._count > 4 * GETS:  # messages get this many only without numpy
             self._get(self._messages)
 
     def close(self) -> None:
-        """Show the rest."""
+        """Show the remaining entries."""
         self._get(self._messages)
         if self._keys is None:
             self._get(self._columns)
