@@ -1,7 +1,7 @@
-"""Whether numpy can be used: the one place that decides it.
+"""Decide whether numpy can be used.
 
-numpy makes large batches fast and is needed for nothing else: where :func:`available` is False,
-each message and each line goes the way that defines what is right, to the same result.
+numpy only makes large batches fast: if :func:`available` is False, each message and each line is
+handled by the reference implementation, with the same result.
 """
 
 from __future__ import annotations
@@ -34,6 +34,6 @@ def _has_room() -> bool:
 def _imports() -> bool:
     try:
         import numpy
-    except Exception:  # one that is half installed or too old raises what it will
+    except Exception:  # a broken or too old numpy may raise anything
         return False
     return hasattr(numpy, "ndarray")  # False for a directory of that name

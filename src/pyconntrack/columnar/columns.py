@@ -1,15 +1,15 @@
 """Batches of messages as columns: thousands of messages of one shape are one numpy matrix.
 
-The method is the layouts' own, guess and prove, a batch at a time:
+The method is that of the layouts, guess and prove, for a batch at a time:
 
 - :func:`starts` finds where messages begin by comparing words (all messages of a dump carry the
   same sequence number and port id) and proves that the chain of lengths closes;
 - :func:`groups` sorts them by length, gathers each length into a matrix, and proves all rows of a
   matrix against a layout in one comparison.
 
-What fails a proof is walked exactly, message by message.  Rows know their place in the kernel's
-order.  Nothing here knows a field's meaning.  The only way to this module on the command line is
-a table that is large enough to pay for importing numpy.
+Messages that fail a proof are walked one by one.  Rows keep their place in the kernel's order.
+This module knows no field's meaning.  The command imports it only for a table that is large enough
+to pay for importing numpy.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ np.empty(8 << 20, np.uint8)
 
 
 def starts(buffer: Buffer, end: int) -> Ints:
-    """The offset of each message in ``buffer[:end]``, shape (n,), in the kernel's order.
+    """Return the offset of each message in ``buffer[:end]``, shape (n,), in the kernel's order.
 
-    `buffer` holds whole datagrams one behind the other, cut at the end of a message.  Raises
-    :class:`DecodeError` where the lengths do not add up to `end`.
+    ``buffer`` holds consecutive whole datagrams, cut at the end of a message.  Raises
+    :class:`DecodeError` if the lengths do not add up to ``end``.
     """
     if not 0 <= end <= len(buffer):
         raise DecodeError(f"a batch of {end} bytes in a buffer of {len(buffer)}")
@@ -97,9 +97,9 @@ def _walk(buffer: Buffer, end: int) -> list[int]:
 class Group:
     """Messages of one shape.
 
-    `layout`: their proven shape; `rows`: (n, stride) uint8, contiguous, one message a row, where
-    the stride is the layout's length rounded up to 4; `index`: (n,) ascending positions of the
-    rows in the batch.
+    ``layout``: their proven shape; ``rows``: (n, stride) uint8, contiguous, one message a row,
+    where the stride is the layout's length rounded up to 4; ``index``: (n,) ascending positions of
+    the rows in the batch.
     """
 
     __slots__ = ("_words", "index", "layout", "rows")
@@ -119,12 +119,12 @@ class Group:
         return name in self.layout.slots
 
     def take(self, rows: Bools | Ints) -> Group:
-        """The group of only some rows, by mask or by ascending positions."""
+        """Return a group of the rows in a mask or in ascending positions."""
         return Group(self.layout, self.rows[rows], self.index[rows])
 
     def column(self, name: str) -> Column:
-        """The values of a field, contiguous: (n,) unsigned of the field's width for numbers,
-        (n, size) uint8 for addresses, texts and bytes.  KeyError where the shape lacks it.
+        """Return the values of a field, contiguous: (n,) unsigned of the field's width for numbers,
+        (n, size) uint8 for addresses, texts and bytes.  Raises KeyError if the shape lacks it.
         """
         slot = self.layout.slot(name)
         if not slot.kind.number:
@@ -133,7 +133,7 @@ class Group:
         return values.byteswap() if np.little_endian else values.copy()
 
     def wire(self, offset: int, size: int) -> Column:
-        """(n,) unsigned numbers of 1, 2, 4 or 8 bytes in network byte order: a strided view."""
+        """Return a strided view, (n,) unsigned of 1, 2, 4 or 8 bytes in network byte order."""
         if size == 1:
             return self.rows[:, offset]
         if size == 4:
@@ -143,19 +143,19 @@ class Group:
         return np.ndarray((len(self.rows),), dtype, self.rows.data, offset, (stride,))
 
     def raw(self, name: str) -> list[Any]:
-        """The values of a field as ``Layout.unpack`` gives them, ints or bytes."""
+        """Return the values of a field as ``Layout.unpack`` does, ints or bytes."""
         if self.layout.slot(name).kind.number:
             numbers: list[int] = self.column(name).tolist()
             return numbers
         return as_bytes(self.column(name))
 
     def messages(self) -> list[bytes]:
-        """The messages as bytes."""
+        """Return the messages as bytes."""
         return [row[: self.layout.length] for row in as_bytes(self.rows)]
 
 
 def as_bytes(matrix: Bytes) -> list[bytes]:
-    """Each row of an (n, size) uint8 matrix as bytes."""
+    """Return each row of an (n, size) uint8 matrix as bytes."""
     size = matrix.shape[1]
     if not size:
         return [b""] * len(matrix)
@@ -164,10 +164,9 @@ def as_bytes(matrix: Bytes) -> list[bytes]:
 
 
 def groups(buffer: Buffer, starts: Ints) -> list[Group]:
-    """The messages at `starts` of `buffer`, told apart by shape.
+    """Group the messages at ``starts`` of ``buffer`` by shape.
 
-    Every message is in exactly one group.  Raises :class:`DecodeError` where a message does not
-    keep to the format.
+    Every message is in exactly one group.  Raises :class:`DecodeError` if a message is malformed.
     """
     count = len(starts)
     if not count:
@@ -195,7 +194,7 @@ def groups(buffer: Buffer, starts: Ints) -> list[Group]:
 
 
 def selected(groups: list[Group], select: Callable[[Group], Bools]) -> list[Group]:
-    """Return those rows of `groups` that `select` gives a mask of; no group is empty."""
+    """Return the rows of ``groups`` in the mask that ``select`` returns; no group is empty."""
     chosen = []
     for group in groups:
         rows = select(group)
@@ -261,10 +260,10 @@ def _prove(rows: Bytes, length: int, index: Ints, out: list[Group]) -> None:
 
 
 def _proof(layout: Layout, message: bytes) -> tuple[Column, Column]:
-    """(mask, template) of a layout as arrays of the widest word that divides its stride.
+    """Return (mask, template) of a layout as arrays of the widest word that divides its stride.
 
-    Other than in :func:`pyconntrack.ctnetlink.layout.find` the message type counts: layouts are
-    kept by it.
+    Unlike in :func:`pyconntrack.ctnetlink.layout.find` the message type counts: layouts are kept
+    by it.
     """
     known: tuple[Column, Column] | None = layout.writers.get(_proof)
     if known is None:
@@ -296,9 +295,9 @@ def _one_by_one(messages: list[tuple[int, bytes]], out: list[Group]) -> None:
 
 
 def mask(node: Node, group: Group) -> Bools:
-    """Which rows of `group` the predicate `node` selects, shape (n,).
+    """Return a mask of the rows of ``group`` that meet the predicate ``node``, shape (n,).
 
-    Decides exactly as :func:`pyconntrack.ctnetlink.predicates.bind` does for single messages.
+    It agrees with :func:`pyconntrack.ctnetlink.predicates.bind` for single messages.
     """
     answer = _decide(node, group)
     return np.full(len(group), answer) if isinstance(answer, bool) else answer

@@ -1,4 +1,4 @@
-"""Texts by number: tables that the lanes of :mod:`.lanes` are looked up in.
+"""Tables of text by number, from which :mod:`.lanes` takes the text of a lane.
 
 Each is made when it is first used.
 """
@@ -19,13 +19,13 @@ _tables: dict[str, Values] = {}
 
 
 def table_of(name: str) -> Values:
-    """A table by name.
+    """Return a table by name.
 
     Each entry has up to seven bytes of text, and their number in the eighth.  ``decimal``: 65,536
     numbers; ``leading``: the same, "" for 0; ``last``: 0 to 9,999, then the same with leading
-    zeros; ``middle``: the same, "" for 0; ``octets``: "a.b" by two octets as they lie in memory;
-    ``hex``: ":abcd" by the same; ``first``: without the colon; ``zeros``: (8, 256) what a part
-    that is zero becomes, by part and by which parts are zero.
+    zeros; ``middle``: the same, "" for 0; ``octets``: "a.b" by two octets in memory order;
+    ``hex``: ":abcd" by the same; ``first``: without the colon; ``zeros``: (8, 256) the text of a
+    part that is zero, by part and by which parts are zero.
     """
     table = _tables.get(name)
     if table is None:
@@ -34,12 +34,12 @@ def table_of(name: str) -> Values:
 
 
 def words(texts: list[bytes]) -> Values:
-    """Texts of at most seven bytes as entries of a table."""
+    """Return texts of at most seven bytes as entries of a table."""
     return np.frombuffer(b"".join([t.ljust(7, b"\0") + bytes((len(t),)) for t in texts]), np.uint64)
 
 
 def _numerals(count: int, width: int, base: int, *, padded: bool = False) -> Values:
-    """The numbers below `count` in at most `width` digits, as entries of a table."""
+    """Return the numbers below ``count`` in at most ``width`` digits, as entries of a table."""
     signs = np.frombuffer(b"0123456789abcdef", np.uint8)
     out = np.zeros((count, 8), np.uint8)
     low = 0
@@ -58,7 +58,7 @@ def _numerals(count: int, width: int, base: int, *, padded: bool = False) -> Val
 
 
 def _by_memory(table: Values) -> Values:
-    """A table by number as a table by the number's two bytes in network byte order."""
+    """Convert a table by number to one by the number's two bytes in network byte order."""
     if not np.little_endian:
         return table
     return np.ascontiguousarray(table.reshape(256, 256).T).reshape(65536)

@@ -1,4 +1,4 @@
-"""Events by the thousand, formatted as columns to the same lines as one by one."""
+"""Format thousands of events as columns, to the same lines as one by one."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from ..ctnetlink.predicates import Node
 
     class EventText(Protocol):
-        """What an event's line is made by: a predicate, text by kind, a process's mark."""
+        """The parts of an event's line: a predicate, text by kind, a process's mark."""
 
         node: Node | None
         marks: bool
 
         @property
         def texts(self) -> Mapping[str, Callable[[Columns], bytes]]:
-            """The text of entries, by the kind of event."""
+            """Return the formatter of entries for each kind of event."""
 
         def mark(self, portid: int, /) -> str:
-            """Return what follows an event that a process caused."""
+            """Return the text that follows an event caused by a process."""
 
 
 def event_lines(buffer: bytearray, starts: range, text: EventText) -> tuple[bytes, int]:

@@ -1,10 +1,10 @@
-"""A whole table as columns: one numpy array a field, for questions about a million flows at once.
+"""A whole table as columns: one numpy array for each field, for queries over a million flows.
 
-Built from batches of a dump without an object a flow, at 200 to 300 ns an entry.  A field's
-presence is a property of the message's shape, so it costs four bytes a row for all fields
-together.
+Built from batches of a dump without an object for each flow, at 200 to 300 ns an entry.  The
+presence of a field is a property of the message's shape, so it costs four bytes a row for all
+fields together.
 
-Arrow, pandas and polars are reached only when asked for.
+Arrow, pandas and polars are imported only when needed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FlowTable:
     bit strings       (n,) object                  ``labels``...: bytes or None
     ================  ===========================  ================================================
 
-    A number or address that a row lacks reads as 0; :meth:`mask` tells it from a real 0.
+    A number or address that a row lacks reads as 0; :meth:`mask` distinguishes it from a real 0.
 
     Select rows with a slice, a boolean mask or row numbers::
 
@@ -66,7 +66,7 @@ class FlowTable:
     def __init__(
         self, columns: Mapping[str, Column], masks: Mapping[str, Bools] | None = None
     ) -> None:
-        """A table of given arrays of one length; `masks`: where a field is there, if not always."""
+        """Make a table of arrays of equal length; ``masks``: rows that have an optional field."""
         self._columns: dict[str, Column] = dict(columns)
         count = len(next(iter(self._columns.values()))) if self._columns else 0
         self._shape: npt.NDArray[np.int32] = np.zeros(count, np.int32)
@@ -97,11 +97,11 @@ class FlowTable:
         select: Callable[[Group], Bools] | None = None,
         expect: int = 0,
     ) -> FlowTable:
-        """The messages of a dump: (buffer, end) holds whole messages in ``buffer[:end]``.
+        """Make a table of a dump: (buffer, end) holds whole messages in ``buffer[:end]``.
 
-        `columns`: only these fields; `select`: a mask of a group's rows, see
-        :func:`pyconntrack.columnar.columns.mask`; `expect`: how many rows to make room for.  A
-        buffer may be used again once the next batch is asked for.  Raises
+        ``columns``: only these fields; ``select``: returns a mask of a group's rows, see
+        :func:`pyconntrack.columnar.columns.mask`; ``expect``: number of rows to reserve.  A buffer
+        may be reused once the next batch is requested.  Raises
         :class:`~pyconntrack.errors.DecodeError`.
         """
         builder = Builder(columns, select, expect)
@@ -111,7 +111,7 @@ class FlowTable:
 
     @classmethod
     def concat(cls, tables: Iterable[FlowTable]) -> FlowTable:
-        """The rows of `tables`, one table behind the other."""
+        """Return the rows of all ``tables``, in their order."""
         parts = list(tables)
         names = dict.fromkeys(name for part in parts for name in part._columns)
         columns: dict[str, Column] = {}
@@ -146,12 +146,12 @@ class FlowTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the fields that some row has."""
+        """Return the names of the fields that some row has."""
         return tuple(self._columns)
 
     @property
     def nbytes(self) -> int:
-        """Memory of the arrays in bytes, without the objects of texts."""
+        """Return the memory of the arrays in bytes, without the text and bytes objects."""
         return self._shape.nbytes + sum(column.nbytes for column in self._columns.values())
 
     @overload
@@ -159,7 +159,7 @@ class FlowTable:
     @overload
     def __getitem__(self, key: slice | npt.NDArray[Any] | list[int] | list[bool]) -> FlowTable: ...
     def __getitem__(self, key: Any) -> Column | FlowTable:
-        """A field by name, or a table of the rows in a slice, boolean mask or array of numbers."""
+        """Return a field by name, or a table of the rows in a slice, mask or index array."""
         if isinstance(key, str):
             return self._columns[key]
         if not isinstance(key, slice):
@@ -175,12 +175,15 @@ class FlowTable:
         )
 
     def mask(self, name: str) -> Bools:
-        """Which rows have the field `name`, shape (n,); nowhere for an unknown name."""
+        """Return a mask of the rows that have the field ``name``, shape (n,).
+
+        It is False everywhere for an unknown name.
+        """
         has = np.array([name in shape for shape in self._shapes], np.bool_)
         return has[self._shape]
 
     def addresses(self, name: str) -> npt.NDArray[np.object_]:
-        """An address field as text, shape (n,): str, or None where a row lacks it."""
+        """Return an address field as text, shape (n,): str, or None where a row lacks it."""
         self._address(name)
         out = np.full(len(self), None, object)
         index = np.flatnonzero(self.mask(name))
@@ -211,7 +214,7 @@ class FlowTable:
         return joined(parts, len(index), behind)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """A dict a row of the fields that it has; addresses as text."""
+        """Return for each row a dict of the fields that it has; addresses as text."""
         columns: list[tuple[str, list[Any], list[bool]]] = []
         for name, column in self._columns.items():
             values = self.addresses(name) if column.ndim == 2 else column
@@ -222,7 +225,7 @@ class FlowTable:
         ]
 
     def rows(self, *names: str) -> Iterator[tuple[Any, ...]]:
-        """Tuples of the fields `names` (of all without names), None where a row lacks one."""
+        """Yield tuples of the fields ``names`` (default: all), None where a row lacks one."""
         lists = []
         for name in names or self._columns:
             column = self._columns[name]
@@ -234,7 +237,7 @@ class FlowTable:
     # ---- arranging ------------------------------------------------------------------------------
 
     def _keys(self, name: str, *, descending: bool = False) -> list[Column]:
-        """Arrays that order the rows by a field, least important first; without it last."""
+        """Return sort keys for a field, least significant first; rows without it come last."""
         column = self._columns[name]
         keys: list[Column]
         if column.ndim == 2:
@@ -251,9 +254,9 @@ class FlowTable:
         return [*keys, ~self.mask(name)]
 
     def sort(self, by: str | Sequence[str], descending: bool = False) -> FlowTable:
-        """The rows in the order of one or several fields, most important first.
+        """Return the rows sorted by one or several fields, most significant first.
 
-        Equal rows keep their order; rows that lack the field come last either way.
+        The sort is stable; rows that lack the field come last in both directions.
         """
         names = (by,) if isinstance(by, str) else tuple(by)
         keys: list[Column] = []
@@ -262,11 +265,11 @@ class FlowTable:
         return self[np.lexsort(keys)] if keys else self
 
     def group_sum(self, keys: str | Sequence[str], values: str | Sequence[str] = ()) -> FlowTable:
-        """Sums by groups: a row for each distinct combination of `keys`, in their order.
+        """Return sums by group: a row for each distinct combination of ``keys``, in their order.
 
-        The columns are `keys`, ``flows`` (how many rows, uint64) and the sum of each of `values`
-        (uint64, wraps at 64 bits; what is lacking counts 0).  ``family`` comes along with an
-        address.  Rows that lack a key form a group of their own.
+        The columns are ``keys``, ``flows`` (number of rows, uint64) and the sum of each of
+        ``values`` (uint64, wraps at 64 bits; an absent value counts 0).  ``family`` is added to an
+        address key.  Rows that lack a key form their own group.
         """
         names = [keys] if isinstance(keys, str) else list(keys)
         sums = [values] if isinstance(values, str) else list(values)
@@ -298,10 +301,10 @@ class FlowTable:
     # ---- leaving --------------------------------------------------------------------------------
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The table as an Arrow stream of one batch (PyCapsule interface).
+        """Return the table as an Arrow stream of one batch (PyCapsule interface).
 
         Numbers keep their unsigned types, addresses and texts are utf8, bit strings are binary;
-        what a row lacks is null.  Needs the extra ``pyconntrack[arrow]``.
+        absent values are null.  Needs the extra ``pyconntrack[arrow]``.
         """
         try:
             import nanoarrow
@@ -325,7 +328,7 @@ class FlowTable:
         return stream
 
     def _arrow(self, name: str) -> tuple[str, list[Any], int]:
-        """The Arrow type, buffers and number of nulls of a field."""
+        """Return the Arrow type, buffers and number of nulls of a field."""
         column, mask = self._columns[name], self.mask(name)
         nulls = len(self) - int(np.count_nonzero(mask))
         valid = np.packbits(mask, bitorder="little") if nulls else None
@@ -350,7 +353,7 @@ class FlowTable:
         return "large_" * large + kind, [valid, offsets, data], nulls
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A pandas.DataFrame: addresses as text, numbers that a row lacks as <NA>.
+        """Return a pandas.DataFrame: addresses as text, absent numbers as <NA>.
 
         Needs the extra ``pyconntrack[pandas]``.
         """
@@ -370,7 +373,7 @@ class FlowTable:
         return pandas.DataFrame(columns)
 
     def to_polars(self) -> polars.DataFrame:
-        """A polars.DataFrame: addresses as text, what a row lacks as null.
+        """Return a polars.DataFrame: addresses as text, absent values as null.
 
         Needs the extra ``pyconntrack[polars]``.
         """
@@ -382,13 +385,13 @@ class FlowTable:
 
 
 def _empty(like: Column, count: int) -> Column:
-    """Nothing in the shape and type of `like`."""
+    """Return ``count`` absent values in the shape and type of ``like``."""
     shape = (count, *like.shape[1:])
     return np.full(shape, None, object) if like.dtype == object else np.zeros(shape, like.dtype)
 
 
 class Builder:
-    """Columns that grow: room doubles, and what is not written yet takes no memory.
+    """Columns that grow: their capacity doubles, and unwritten rows take no memory.
 
     The arguments are those of :meth:`FlowTable.from_batches`.
     """
@@ -411,7 +414,7 @@ class Builder:
         self._texts: dict[bytes, str] = {}
 
     def add(self, buffer: Buffer, end: int) -> None:
-        """Appends the messages in ``buffer[:end]`` that are selected."""
+        """Append the selected messages in ``buffer[:end]``."""
         select = self._select
         at = starts(buffer, end)
         shapes = groups(buffer, at)
@@ -507,7 +510,7 @@ class Builder:
         return out
 
     def table(self, cls: type[FlowTable]) -> FlowTable:
-        """What has been added."""
+        """Return the table of all added rows."""
         count = self._count
         return cls._of(
             {name: column[:count] for name, column in self._columns.items()},

@@ -1,7 +1,7 @@
-"""The pieces of a layout to lanes: one text a row for each field that varies.
+"""Convert the segments of a layout to lanes: one text a row for each field that varies.
 
-A lane's items are as wide as its widest text, and each text's length stands beside it.
-Where they go in the output is :mod:`.render`'s.
+A lane's items are as wide as its widest text; an array holds each text's length.  :mod:`.render`
+places them in the output.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SEVEN, _OCTET = np.uint64(56), np.uint64(255)
 
 
 def steps_of(pieces: list[Piece], layout: Layout) -> list[Step]:
-    """How a line of `layout` is made: literals, and what gives the lanes of a group."""
+    """Return the steps for a line of ``layout``: literals, and functions from groups to lanes."""
     steps: list[Step] = []
     for piece in [*pieces, "\n"]:
         step = _step(piece, layout)
@@ -80,13 +80,13 @@ def _step(piece: Piece, layout: Layout) -> Step:
 
 
 def _pack(texts: list[bytes]) -> tuple[Values, Lengths]:
-    """One text a row as items of the widest."""
+    """Return one text a row as items of the widest text's size."""
     matrix = np.array(texts, np.bytes_)
     return matrix.view(np.dtype((np.void, matrix.itemsize))), np.array([*map(len, texts)], np.int64)
 
 
 def _measured(words: Values) -> tuple[Values, Lengths]:
-    """A lane of words of a table, which keep their lengths in their eighth byte."""
+    """Return a lane of words of a table, which have their lengths in the eighth byte."""
     if np.little_endian:
         return words, (words >> _SEVEN).view(np.int64)
     return words, (words & _OCTET).view(np.int64)
@@ -109,7 +109,7 @@ def _call(piece: Call) -> Callable[[Group], Iterable[Lane]]:
 def _by_value(
     field: str, text: Callable[[int], str], unit: int = 1
 ) -> Callable[[Group], Iterable[Lane]]:
-    """What has no table: each distinct value once."""
+    """Return the step of a field without a table: each distinct value is formatted once."""
 
     def step(group: Group) -> Iterable[Lane]:
         column = group.column(field)
@@ -191,14 +191,14 @@ def _age(piece: Age) -> Callable[[Group], Iterable[Lane]]:
 
 
 def digits(column: Column) -> list[Lane]:
-    """Lanes of unsigned numbers in decimal, (n,) in host byte order."""
+    """Return lanes of unsigned numbers in decimal, (n,) in host byte order."""
     top = int(column.max())
     if top < 65536:
         return [_measured(table_of("decimal").take(column.astype(np.intp)))]
     lower = []
     while top >= 65536:
         above = column // column.dtype.type(10_000)
-        # unpadded where nothing stands before it, padded where something does
+        # unpadded at the beginning of a number, else padded
         part = (column - above * column.dtype.type(10_000)).astype(np.intp)
         part += np.minimum(above, column.dtype.type(1)).astype(np.intp) * 10_000
         lower.append(part)
@@ -214,7 +214,7 @@ def digits(column: Column) -> list[Lane]:
 
 
 def ipv4(high: Column, low: Column) -> list[Lane]:
-    """Lanes of IPv4 addresses from their halves in network byte order."""
+    """Return lanes of IPv4 addresses from their halves in network byte order."""
     table = table_of("octets")
     return [
         _measured(table.take(high, mode="clip")), b".", _measured(table.take(low, mode="clip"))
@@ -222,7 +222,7 @@ def ipv4(high: Column, low: Column) -> list[Lane]:
 
 
 def ipv6(parts: list[Column]) -> list[Lane]:
-    """Lanes of IPv6 addresses from their eight parts in network byte order, as inet_ntop(3)."""
+    """Return lanes of IPv6 addresses, as by inet_ntop(3), from eight parts in network order."""
     table, instead = table_of("hex"), table_of("zeros")
     empty = [part == 0 for part in parts]
     zeros = np.zeros(len(parts[0]), np.uint8)  # a bit a part, the first part the highest

@@ -1,6 +1,6 @@
-"""Which rows of a batch have the values that thousands of filters ask for, as columns.
+"""Find the rows of a batch that match any of thousands of filters, as columns.
 
-A filter is a row of values of the same fields; values and rows are found by a 64-bit hash and then
+The filters are rows of values of the same fields; they are looked up by a 64-bit hash and then
 compared exactly.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .columns import Group, Ints
 
 Words = npt.NDArray[np.uint64]
-#: the high bits of a hash by which most rows are ruled out at once
+#: number of high bits of a hash that rule out most rows at once
 _BITS = 20
 
 
@@ -31,10 +31,10 @@ def chosen_rows(node: Node | None, group: Group) -> Ints:
 
 
 class Lookup:
-    """Filters whose values of ``keys`` are those of ``filters``, each with its numbers of lines.
+    """Look up filters: their values of ``keys`` -> the numbers of their lines.
 
-    A key is a field and what is compared of it: the mask of an address (bytes), of bits (int), or
-    None for all of it.
+    A key is a field and the part that is compared: the mask of an address (bytes), of bits (int),
+    or None for all of it.
     """
 
     def __init__(
@@ -65,14 +65,14 @@ class Lookup:
         self._maybe[self._sorted >> np.uint64(64 - _BITS)] = True
 
     def _hashed(self, columns: list[Words]) -> Words:
-        """Return the hash of each row; the high bits are the good ones."""
+        """Return the hash of each row; its high bits are the best mixed."""
         total: Words = columns[0] * self._odd[0]
         for column, odd in zip(columns[1:], self._odd[1:], strict=True):
             total = total + column * odd
         return total
 
     def hits(self, group: Group, rows: Ints) -> Iterator[tuple[Ints, int]]:
-        """Yield (rows, line) of what fits, of the ``rows`` of ``group``, in the order of lines."""
+        """Yield (rows, line) for the ``rows`` of ``group`` that match, in the order of lines."""
         columns = self._values(group)
         if columns is None:
             return

@@ -1,20 +1,18 @@
-"""The pieces of :mod:`pyconntrack.formats.segments` as columns: the text of thousands of messages
-at once.
+"""Render the segments of :mod:`pyconntrack.formats.segments` for thousands of messages at once.
 
 Each variable field becomes a *lane*: one text a row, from tables (65,536 entries for two octets of
-an address or for a port), with its length.  The lengths add up to where each row and each lane
-begins in the output; then the lanes are scattered there, one fancy assignment a lane, from left
-to right.  An item is as wide as its widest value, and what a shorter value leaves behind it is
-overwritten by the lanes and literals to its right.  Behind the last lane that would be the next
+an address or for a port), with its length.  The sums of the lengths are the offsets of each row
+and each lane in the output; the lanes are scattered there, one fancy assignment a lane, from left
+to right.  An item is as wide as the lane's widest value, and the bytes after a shorter value are
+overwritten by the lanes and literals to its right.  After the last lane that would be the next
 row, so the literal that rows begin with is written last of all.  Rows of different shapes
-interleave at no price, in the kernel's order.
+interleave at no cost, in the kernel's order.
 
 Measured on the plain text line: 300 ns a row, against 450 for fixed columns padded with NUL and
 squeezed by ``bytes.translate`` (each gap costs a mispredicted branch or two).
 
-A field that has one value in the whole batch costs nothing: it is literal text.  What
-:func:`pyconntrack.formats.segments.compile_line` gives line by line is the definition of what is
-right.  Values never contain NUL.
+A field that has one value in the whole batch costs nothing: it is literal text.  The reference is
+:func:`pyconntrack.formats.segments.compile_line`, line by line.  Values never contain NUL.
 """
 
 from __future__ import annotations
@@ -45,10 +43,10 @@ PLANS, LITERALS = 4096, 256
 
 
 class Bulk:
-    """Formats batches of messages; `pieces_of` says what a line of a layout is made of.
+    """Format batches of messages; ``pieces_of`` returns the segments of a layout's line.
 
-    The texts come in the kernel's order, each with a newline.  Keeps scratch room: one thread at
-    a time.
+    The lines are in the kernel's order, each with a newline.  The scratch space makes it unsafe
+    for concurrent threads.
     """
 
     __slots__ = ("_pieces_of", "_plans", "_scratch")
@@ -59,7 +57,10 @@ class Bulk:
         self._scratch: _Scratch = {}
 
     def render(self, shapes: list[Group], places_wanted: int) -> tuple[bytes, int]:
-        """The lines of groups of one batch of so many messages, in its order; their number."""
+        """Return the lines of the groups of one batch, in its order, and their number.
+
+        ``places_wanted``: the number of messages in the batch.
+        """
         if not shapes:
             return b"", 0
         count = sum(map(len, shapes))
@@ -109,7 +110,7 @@ class Bulk:
 
 
 class _Plan:
-    """How the lines of one layout are made, row by row and as columns."""
+    """The formatters for the lines of one layout, row by row and as columns."""
 
     __slots__ = ("_layout", "_line", "_pieces", "_steps")
 
@@ -119,7 +120,7 @@ class _Plan:
         self._steps: list[Step] = []
 
     def lines(self, group: Group) -> list[bytes]:
-        """The lines of a few rows."""
+        """Return the lines of a few rows."""
         line = self._line
         if line is None:
             line = self._line = compile_line(self._pieces, self._layout)
@@ -127,7 +128,7 @@ class _Plan:
         return [(line(unpack(message)) + "\n").encode() for message in group.messages()]
 
     def text(self, group: Group) -> _Text:
-        """The lines of many rows, ready to be written."""
+        """Return the lines of many rows, ready to be written."""
         if not self._steps:
             self._steps = steps_of(self._pieces, self._layout)
         text = _Text(len(group))
@@ -138,10 +139,10 @@ class _Plan:
 
 
 class _Text:
-    """Lines about to be written: literals and lanes in turn.
+    """Lines ready to be written: literals and lanes.
 
-    `lead`: the literal that each row begins with; `lengths`: of the rows, (n,); `spill`: how many
-    bytes behind its own end a row may write at most.
+    ``lead``: the literal that each row begins with; ``lengths``: of the rows, (n,); ``spill``: the
+    most bytes that a row may write past its own end.
     """
 
     __slots__ = ("_lanes", "_tail", "lead", "lengths", "spill")
@@ -167,7 +168,7 @@ class _Text:
             self.lengths += lengths
 
     def end(self) -> None:
-        """Take what was added last as the end of each row."""
+        """Take the last literal as the end of each row."""
         literal = self._tail
         if not self._lanes:
             self.lead, literal = literal, b""
@@ -176,13 +177,13 @@ class _Text:
         self.lengths += len(self.lead) + sum(len(lane[0]) for lane in self._lanes) + len(literal)
 
     def pad(self, count: int) -> None:
-        """`count` NUL bytes behind each row, for it to write on."""
+        """Append ``count`` NUL bytes to each row, to hold its spill."""
         self._tail += b"\0" * count
         self.lengths += count
         self.spill = max(self.spill - count, 0)
 
     def write(self, flat: Bytes, place: Lengths, scratch: _Scratch) -> None:
-        """Writes all but `lead` for the rows that begin at `place`, which is used up."""
+        """Write all but ``lead`` for the rows that begin at ``place``; overwrite ``place``."""
         count = len(place)
         data = flat.data
         at = len(self.lead)
@@ -206,7 +207,7 @@ class _Text:
 
 
 def _room(literal: bytes, dtype: np.dtype[Any], count: int) -> tuple[Values, Values]:
-    """Room for a literal and a value in turn: (both as one item, the values)."""
+    """Return space for alternating literals and values: (both as one item, the values)."""
     whole = len(literal) + dtype.itemsize
     matrix = np.empty((count, whole), np.uint8)
     matrix[:, : len(literal)] = np.frombuffer(literal, np.uint8)
@@ -224,10 +225,10 @@ def _write_literal(flat: Bytes, place: Lengths, at: int, literal: bytes) -> None
 def joined(
     parts: Iterable[tuple[Ints, list[Lane]]], count: int, behind: bytes = b""
 ) -> tuple[bytes, Lengths]:
-    """The texts of `count` rows one behind the other, and their lengths, shape (count,).
+    """Return the concatenated texts of ``count`` rows, and their lengths, shape (count,).
 
-    `parts`: for some rows, by ascending number, their lanes; each text ends in `behind`.  A row
-    that is in none has no text.
+    ``parts``: lanes for some rows, in ascending order; each text ends in ``behind``.  A row that
+    is in no part has no text.
     """
     texts = []
     lengths = np.zeros(count, np.int64)

@@ -1,11 +1,9 @@
-"""Large files of ``-R``: lines by the block, as columns.
+"""Encode large files of ``-R`` in blocks of lines, as columns.
 
 Lines of one shape (see :mod:`pyconntrack.formats.templates`) differ in numbers and addresses
-only.  A block of bytes is cut at blanks, commas, dots and newlines; of lines with equally many
-pieces, those whose constant bytes equal a shape's are encoded together.  Whatever is unusual in any
-way (a second blank, a quote, an octal number...) fails the comparison and is encoded line by line.
-
-Imports numpy: only for files that pay for it.
+only.  A block of bytes is cut at blanks, commas, dots and newlines; of the lines with the same
+number of pieces, those whose constant bytes equal a shape's are encoded together.  Any unusual
+line (a second blank, a quote, an octal number...) fails the comparison and is encoded by itself.
 """
 
 from __future__ import annotations
@@ -33,29 +31,29 @@ if TYPE_CHECKING:
     #: a batch of creations or the words of a command, its last or only line, how many creations
     Step = tuple[bytes | memoryview | list[str], int, int]
 
-#: room around a block, so that words may be read across its ends; the longest line of a shape
+#: padding around a block, so that words may be read across its ends; the longest line of a shape
 _BEFORE, _BEHIND, _LONGEST_LINE = 32, 4096, 2048
-#: shapes kept, and how many more a block may bring; fewer alike lines are not worth a comparison
+#: most shapes, and most new ones of a block; comparisons do not pay for fewer similar lines
 _LIMIT, _NEW, _FEW = 256, 16, 24
-#: messages of a shape that are looked for in a block
+#: most messages of a shape that are looked for in a block
 _MESSAGES = 64
-#: pieces of a line of a shape at most
+#: most pieces of a line of a shape
 _PIECES = 256
 _FLAGS = 6 if sys.byteorder == "little" else 7
 
-#: malloc.h; the largest threshold that glibc takes
+#: malloc.h; the largest threshold that glibc accepts
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT = -1, -3, 32 << 20
 
 _U = np.uint64
-#: the smallest number of so many digits without a leading zero; no number has 0 or more than 19
+#: by number of digits, the smallest number without a leading zero; none has 0 or more than 19
 _SMALLEST = np.array([1 << 63, 0, *(10**n for n in range(1, 19)), 1 << 63], np.uint64)
 _LONGEST = len(_SMALLEST) - 1
 
 
 class Columns:
-    """A shape whose lines are read as columns: its constant bytes, and where its pieces vary.
+    """A shape whose lines are read as columns: its constant bytes and its varying pieces.
 
-    A varying piece: which piece, and how many constant bytes it has before and behind its value.
+    A varying piece is its index and the number of constant bytes before and after its value.
     """
 
     __slots__ = ("_numbers", "_runs", "_six", "shape")
@@ -82,9 +80,9 @@ class Columns:
         self._runs = _runs(line + "\n", spans)
 
     def match(self, words: Words, cuts: Ints, heads: Ints) -> NDArray[np.bool_]:
-        """Return which lines have the constant bytes of this shape.
+        """Return a mask of the lines that have the constant bytes of this shape.
 
-        ``heads``: which of ``cuts`` stands before each line's first piece.
+        ``heads``: the index in ``cuts`` of the cut before each line's first piece.
         """
         good = np.ones(len(heads), bool)
         for piece, behind, chunks in self._runs:
@@ -155,8 +153,8 @@ class Columns:
 def _runs(
     line: str, spans: list[tuple[tuple[int, int, int], int, int]]
 ) -> list[tuple[int, int, list[Any]]]:
-    """Return the constant bytes between values: the cut that each begins at, by how many bytes
-    before it, and (offset, mask, value) of the words that compare it; the most telling first."""
+    """Return the constant bytes between values: the cut at which each begins, the bytes before it,
+    and (offset, mask, value) of the words that compare it; the most selective first."""
     runs = []
     behind, piece, suffix = 0, 0, -1
     for (next_piece, _, after), begin, end in [*spans, ((0, 0, 0), len(line), 0)]:
@@ -169,7 +167,7 @@ def _runs(
                 part = constant[at:]
             mask = None if len(part) == 8 else _U((1 << 8 * len(part)) - 1)
             chunks.append((at, mask, _U(int.from_bytes(part, "little"))))
-        if constant != b"\n":  # the end of the line is where it is by construction
+        if constant != b"\n":  # the end of the line is found already
             runs.append((len(constant), piece, suffix, chunks))
         behind, piece, suffix = end, next_piece + 1, after
     runs.sort(key=lambda run: -run[0])
@@ -177,7 +175,7 @@ def _runs(
 
 
 def _decimal(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.bool_]]:
-    """Return the numbers that end at ``ends``, and which of them are plain: digits, no leading
+    """Return the numbers that end at ``ends``, and a mask of the plain ones: digits, no leading
     zero."""
     sizes = np.clip(sizes, 0, _LONGEST)
     values, good = _eight(words, ends, np.clip(sizes, 1, 8))
@@ -205,7 +203,7 @@ def _eight(words: Words, ends: Ints, sizes: Ints) -> tuple[Words, NDArray[np.boo
 
 
 def _six(text: bytes, begins: Ints, ends: Ints, plain: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return the IPv6 addresses from ``begins`` to ``ends``; clear ``plain`` where none is."""
+    """Return the IPv6 addresses from ``begins`` to ``ends``; clear ``plain`` for an invalid one."""
     parts = []
     for n, (begin, end) in enumerate(zip(begins.tolist(), ends.tolist(), strict=True)):
         try:
@@ -217,8 +215,7 @@ def _six(text: bytes, begins: Ints, ends: Ints, plain: NDArray[np.bool_]) -> NDA
 
 
 def _encoders(shape: Shape, values: list[Any], lines: Ints) -> list[list[tuple[Ints, Encoder]]]:
-    """Return which of the lines have the constants of which encoder, those of one layout
-    together."""
+    """Return the lines for each encoder by their constants, encoders of one layout together."""
     found: dict[Any, list[tuple[Ints, Encoder]]] = {}
     for _ in range(_MESSAGES):
         if shape.constants is None or not len(lines):
@@ -235,7 +232,7 @@ def _encoders(shape: Shape, values: list[Any], lines: Ints) -> list[list[tuple[I
 
 
 class Blocks:
-    """The columns of the ``shapes`` met so far, and the way of a block to batches.
+    """Encode blocks to batches by the columns of the ``shapes`` found so far.
 
     ``slow`` encodes one line (number, raw bytes): a message, a command's words, or None for
     nothing.
@@ -248,7 +245,7 @@ class Blocks:
         self._columns: dict[int, list[Columns]] = {}
 
     def steps(self, number: int, data: bytes) -> Iterator[Step]:
-        """Yield what whole lines, the first of which is line ``number``, mean."""
+        """Yield the steps of whole lines, the first being line ``number``."""
         if not data:
             return
         text = b"\n" * _BEFORE + data + bytes(_BEHIND)
@@ -307,7 +304,7 @@ class Blocks:
         self, number: int, text: bytes, starts: Ints, stops: Ints, sizes: Ints,
         made: list[tuple[Ints, NDArray[Any]]],
     ) -> Iterator[Step]:  # fmt: skip
-        """Put the messages in the order of the lines, with those of the parser between."""
+        """Yield the steps in the order of the lines, merged with those of the parser."""
         singles: list[tuple[int, bytes]] = []
         commands: list[tuple[int, list[str]]] = []
         for line in np.flatnonzero(sizes == 0).tolist():
@@ -354,7 +351,7 @@ def _batches(
 
 
 def keep_memory() -> None:
-    """Have malloc keep what a block needs for the next one: giving it back costs 0.2 us a line."""
+    """Have malloc keep a block's memory for the next one: returning it costs 0.2 us a line."""
     import ctypes
 
     try:

@@ -1,6 +1,6 @@
-"""Thousands of entries at once, as columns: selecting them, and the requests about them.
+"""Select thousands of entries as columns, and send requests about them.
 
-The numpy half of :mod:`pyconntrack.cli.selection`; imported only for large tables.
+The numpy half of :mod:`pyconntrack.cli.selection`, imported only for large tables.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from .columns import Bools, Bytes, Ints
 
     class Filters(Protocol):
-        """Filters of a file, by the numbers of their lines."""
+        """The filters of a file, by line number."""
 
         def hits(self, group: Group, /) -> Iterable[tuple[Ints, int]]:
-            """Yield (rows of ``group``, line) of what fits."""
+            """Yield (rows of ``group``, line) for each line that matches."""
 
 
 class Columns:
-    """Entries as columns: each row of ``groups`` has its place in a window of ``places`` entries.
+    """A selection as columns: each row of ``groups`` has its place in a window of ``places``.
 
     ``hits``: for --from-file, (place of the entry, number of the line) of each hit.
     """
@@ -52,7 +52,7 @@ class Columns:
 
     @staticmethod
     def joined(parts: Sequence[Columns]) -> Columns:
-        """Return the entries of several selections as those of one: columns cost by the call."""
+        """Return several selections as one, as each call has a fixed cost."""
         if len(parts) == 1:
             return parts[0]
         shapes: dict[Layout, list[Group]] = {}
@@ -71,7 +71,7 @@ class Columns:
 
     @property
     def count(self) -> int:
-        """The number of entries."""
+        """Return the number of entries."""
         return sum(map(len, self.groups))
 
     def items(self) -> list[tuple[Layout, bytes]]:
@@ -85,11 +85,11 @@ class Columns:
         return [item for _, item in placed]
 
     def where(self, keep: Callable[[Group], Bools]) -> Columns:
-        """Return the entries that ``keep`` says of a group's rows."""
+        """Return the entries in the mask that ``keep`` returns for a group's rows."""
         return Columns(selected(self.groups, keep), self.places)
 
     def without(self, gone: Iterable[int]) -> Columns:
-        """Return the entries but for those at the places ``gone``."""
+        """Return the entries except those at the places ``gone``."""
         lost = set(gone)
         if not lost:
             return self
@@ -102,9 +102,9 @@ class Columns:
     def requests(
         self, kind: int, tails: Callable[[Group], Bytes] | None = None
     ) -> Conversation[list[tuple[int, Failure]]]:
-        """Send a request of type ``kind`` about each entry; return (place, failure) of the refused.
+        """Send a request of type ``kind`` for each entry; return (place, failure) of each refusal.
 
-        ``tails``: the attributes behind the identities of a group's rows.
+        ``tails``: returns the attributes that follow the identities of a group's rows.
         """
         failures: list[tuple[int, Failure]] = []
         base = sequence() & 0x3FFFFFFF
@@ -122,8 +122,8 @@ class Columns:
 
 
 def chooser(node: Node | None, lines: Filters | None) -> Callable[[bytes], tuple[Columns, int]]:
-    """Return a function from messages to those that meet ``node``, and any of ``lines``, and how
-    many there were."""
+    """Return a function from messages to the selection that meets ``node`` and any of ``lines``,
+    and the number of messages."""
 
     def choose(data: bytes) -> tuple[Columns, int]:
         at = starts(data, len(data))
@@ -166,12 +166,12 @@ def _requests(group: Group, kind: int, base: int, tail: Bytes | None) -> Bytes:
 
 # ---- updates ------------------------------------------------------------------------------------
 
-#: the options of an update whose new values are columns, named after their fields
+#: the options of an update whose new values can be columns, named after their fields
 _SIMPLE = ("timeout", "mark", "status")
 
 
 class Update:
-    """The new values of an update as columns: of ``names``, options that are simple enough."""
+    """The new values of an update as columns."""
 
     __slots__ = ("_names", "_opts")
 
@@ -181,15 +181,15 @@ class Update:
 
     @staticmethod
     def simple(opts: dict[str, Any]) -> bool:
-        """Return whether no option needs more than columns."""
+        """Return whether columns suffice for all options."""
         return not any(name.endswith("_state") or name.startswith("label_") for name in opts)
 
     def differs(self, group: Group) -> Bools:
-        """Return which rows the update changes."""
+        """Return a mask of the rows that the update changes."""
         return self._any(group, self._names)
 
     def returns(self, group: Group) -> Bools:
-        """Return which rows can be given back something of what the update changes."""
+        """Return a mask of the rows with a changed value that an undo can restore."""
         return self._any(group, [name for name in self._names if name != "status"])
 
     def _any(self, group: Group, names: list[str]) -> Bools:
@@ -225,7 +225,7 @@ def _new(group: Group, name: str, value: Any) -> tuple[npt.NDArray[np.uint32], B
 
 
 class Keys:
-    """Remembers entries by a 64-bit hash of tuple, id and zone, to find them in another dump."""
+    """A set of entries by a 64-bit hash of tuple, id and zone, to find them in another dump."""
 
     __slots__ = ("_all", "_parts")
 
@@ -234,11 +234,11 @@ class Keys:
         self._all: npt.NDArray[np.uint64] | None = None
 
     def add(self, entries: Columns) -> None:
-        """Remember these."""
+        """Add these entries."""
         self._parts += map(_keys, entries.groups)
 
     def has(self, group: Group) -> Bools:
-        """Which rows are remembered."""
+        """Return a mask of the rows that were added."""
         if self._all is None:
             self._all = np.sort(np.concatenate(self._parts)) if self._parts else np.zeros(1, "u8")
             self._parts.clear()

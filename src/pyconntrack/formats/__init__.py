@@ -1,1 +1,1 @@
-"""Writers: each format is an ordered table of pieces (:mod:`.segments`), compiled per layout."""
+"""Writers: each format is an ordered list of segments (:mod:`.segments`), compiled per layout."""

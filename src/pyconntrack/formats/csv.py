@@ -1,7 +1,7 @@
-"""``-o csv``: a header, then a line an entry, with the same columns whatever the entry has.
+"""``-o csv``: a header, then one line for each entry, always with the same columns.
 
-An absent value is an empty cell.  The columns are the names of the schema, of all that a listing
-or an event can hold.
+An absent value is an empty cell.  The columns are the schema's names of all fields that a listing
+or an event can have.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def columns(*, expect: bool = False) -> list[str]:
-    """The columns of a document, without ``event`` and ``time``."""
+    """Return the columns of a document, without ``event`` and ``time``."""
     return ["family", *names(EXPECT if expect else CONNTRACK, REPORT)]
 
 
 def head(*, expect: bool, event: bool) -> bytes:
-    """The header line."""
+    """Return the header line."""
     names = (["event", "time"] if event else []) + columns(expect=expect)
     return (",".join(names) + "\n").encode()
 
 
 def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece]:
-    """The cells of an entry."""
+    """Return the segments for the cells of an entry."""
     out: list[Piece] = []
     if event:
         out += [event, ",", Call(now), ","]
@@ -44,7 +44,7 @@ def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece
 
 
 def _text(raw: bytes) -> str:
-    """Return a string of the kernel as a cell (RFC 4180)."""
+    """Return a string from the kernel as a cell (RFC 4180)."""
     text = shown(raw)
     if any(char in text for char in ',"\r\n'):
         return '"' + text.replace('"', '""') + '"'
@@ -54,9 +54,9 @@ def _text(raw: bytes) -> str:
 def cell(
     layout: Layout, names: Sequence[str], string: Callable[[bytes], str] = _text
 ) -> list[Piece]:
-    """Return the value of the field ``names``, or the sum of several; none is an empty cell.
+    """Return the segments for the value of a field, or for the sum of several; [] for no name.
 
-    ``string``: what makes the text of a string of the kernel.
+    ``string`` formats a string from the kernel.
     """
     if len(names) > 1:
         return [Call(lambda *values: str(sum(values)), *names)]

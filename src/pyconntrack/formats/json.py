@@ -1,9 +1,9 @@
-"""``-o json`` and ``-o ndjson``: an object an entry, derived from the schema.
+"""``-o json`` and ``-o ndjson``: one object for each entry, derived from the schema.
 
-Numbers are numbers, addresses and words strings, flags lists of words, and what is absent is
-absent.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an expectation's
+Numbers are numbers, addresses and words strings, flags lists of words, and an absent field has no
+member.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an expectation's
 ``tuple``, ``mask`` and ``nat_tuple``) are objects.  The JSON Schema ships as
-``pyconntrack/schema.json``; SCHEMA counts up when a reader would have to change.
+``pyconntrack/schema.json``; SCHEMA is incremented when readers would have to change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OBJECT = {name: part for rows in (CONNTRACK, EXPECT) for name, part, _ in leaves
 
 
 def flow(layout: Layout, event: str = "") -> list[Piece]:
-    """The object of a flow or an expectation; an event has ``event`` and ``time`` (ns) too."""
+    """Return the segments for an entry; an event adds ``event`` and ``time`` (nanoseconds)."""
     members: list[list[Piece]] = []
     if event:
         members.append([f'"event":"{event}"'])
@@ -65,7 +65,7 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
 
 
 def _unknown(layout: Layout) -> list[Piece]:
-    """Return the attributes that the schema does not know: where they lie, and their bytes."""
+    """Return the segments for the attributes unknown to the schema: their path and their bytes."""
     out: list[Piece] = []
     for name, (path, _) in layout.unknown.items():
         numbers = ",".join(map(str, path))
@@ -77,10 +77,10 @@ def value(
     layout: Layout, name: str, quote: str, string: Callable[[bytes], str],
     many: Callable[[Iterable[str]], str], *, nameless: bool,
 ) -> list[Piece]:  # fmt: skip
-    """Return the value of the field `name`.
+    """Return the segments for the value of the field ``name``.
 
-    `quote`: what words, addresses and bytes stand between; `string`: what makes the text of a
-    string of the kernel, `many` that of flags or labels; `nameless`: show flags without a word.
+    ``quote`` surrounds words, addresses and bytes; ``string`` formats a string from the kernel,
+    ``many`` flags or labels; ``nameless``: show flags without a word.
     """
     slot = layout.slots[name]
     words = {number: f"{quote}{word}{quote}" for number, word in (slot.attr.words or {}).items()}
@@ -104,7 +104,7 @@ def value(
 
 
 def string(text: str) -> str:
-    """Return `text` as a JSON string, with what does not print escaped."""
+    """Return ``text`` as a JSON string, with unprintable characters escaped."""
     text = text.replace("\\", "\\\\").replace('"', '\\"')
     if not text.isprintable():
         text = "".join([char if char.isprintable() else _escape(char) for char in text])
@@ -125,14 +125,14 @@ def _array(texts: Iterable[str]) -> str:
 
 
 def now() -> str:
-    """This moment in nanoseconds since the epoch."""
+    """Return the current time in nanoseconds since the epoch."""
     from time import time_ns
 
     return str(time_ns())
 
 
 def head(what: str) -> bytes:
-    """The beginning of the one document; `what` is flows, expectations or events."""
+    """Return the beginning of the document; ``what`` is flows, expectations or events."""
     return f'{{"schema":"{SCHEMA}","{what}":[\n'.encode()
 
 

@@ -1,4 +1,4 @@
-"""The formats by name: for each, its pieces, and what frames and separates the entries."""
+"""The formats by name: for each, its segments, and the frame and separator of the entries."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ if TYPE_CHECKING:
     from ..ctnetlink.layout import Layout
     from .segments import Piece
 
-#: the words of -o that choose a document format; at most one at a time
+#: the words of -o that select a document format; at most one at a time
 DOCUMENTS = ("xml", "save", "json", "ndjson", "csv")
 _SAVE_COMMANDS = {"": "-A", "new": "-A", "update": "-U", "destroy": "-D"}
 
 
 class Writer:
-    """Formats entries of one table by the words of ``-o``.
+    """Format entries of one table by the words of ``-o``.
 
-    `head` and `foot` frame the document, `separator` stands before each entry but the first;
-    `framed`: the frame is there even around nothing.  `labels`: the names of labels; None where
-    they are not shown.  `event`: "" for a listing, else new, update
-    or destroy.
+    ``head`` and ``foot`` frame the document, ``separator`` precedes each entry except the first;
+    ``framed``: the frame is written even without entries.  ``labels``: the names of labels, or
+    None if they are not shown.  ``event``: "" for a listing, else new, update or destroy.
     """
 
     __slots__ = ("command", "expect", "foot", "format", "framed", "head", "labels", "options",
@@ -57,7 +56,7 @@ class Writer:
         self.framed = self.format in ("json", "csv")
 
     def pieces(self, layout: Layout, event: str = "") -> list[Piece]:
-        """The pieces of a line without its newline."""
+        """Return the segments of a line without its newline."""
         if self.format == "xml":
             from . import xml
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..ctnetlink.layout import Layout
     from .segments import Piece
 
-#: bits that may be given back to the kernel; the others are its own (IPS_UNCHANGEABLE_MASK)
+#: bits that can be restored; only the kernel sets the others (IPS_UNCHANGEABLE_MASK)
 _STATUS = {
     bit: vocabulary.STATUS[bit] for bit in (c.IPS_SEEN_REPLY, c.IPS_ASSURED, c.IPS_FIXED_TIMEOUT)
 }
@@ -37,13 +37,16 @@ _VTAGS = _options("sctp_vtag_orig=--orig-vtag sctp_vtag_reply=--reply-vtag")
 
 
 def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]:
-    """The options that re-create an entry, behind `command` (``-A``, ``-U`` or ``-D``)."""
+    """Return the segments for the options that create an entry again.
+
+    They follow ``command`` (``-A``, ``-U`` or ``-D``).
+    """
     has = layout.slots
     out: list[Piece] = [command, " "]
     out += present(layout, _TIMEOUT)
     offloaded = command == "-A" and "timeout" not in has
     if offloaded:
-        # it has neither timeout nor state, without which no line can be loaded
+        # it has neither timeout nor state, and no line loads without them
         out.append(f"-t {default_timeout(layout.shape.get('orig_proto', 0), sysctl)} ")
     if "status" in has:
         out += ["-u ", Made(_status, "status"), " "]
@@ -51,7 +54,7 @@ def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]
     if "mark" in has:
         out.append(Made(_mark, "mark"))
     if "labels" in has:
-        # a name that would not print is as good as none
+        # an unprintable name counts as none
         names = {bit: str(bit) for bit in range(8 * layout.slots["labels"].size)}
         names |= {bit: name for bit, name in labels.items() if name.isprintable()}
         out.append(Call(label_names(names, "--label-add ", behind=" "), "labels"))
@@ -81,7 +84,7 @@ def _layer4(layout: Layout, *, offloaded: bool) -> list[Piece]:
     icmp = {f"icmp_{part}": (f"--{word}-{part} ", " ") for part in ("type", "code", "id")}
     out += [*present(layout, icmp, "orig_"), *present(layout, _ENDS)]
     if number == c.IPPROTO_DCCP and "dccp_state" not in has:
-        # a kernel without DCCP's tracker (6.16 on) says nothing of what -I needs, and ignores it
+        # a kernel without DCCP's tracker (6.16 on) sends none of what -I needs, and ignores it
         out.append("--sport 0 --dport 0 --state NONE --role client ")
     if offloaded and number == c.IPPROTO_TCP and "tcp_state" not in has:
         out.append("--state ESTABLISHED ")

@@ -1,8 +1,8 @@
-"""What a line of output is made of, and how a list of pieces becomes text.
+"""The segments of a line of output, and their compilation to text.
 
-A writer turns a layout into a list of pieces, once; :func:`compile_line` makes of it one f-string
-that formats a message's raw values.  :mod:`pyconntrack.columnar.render` renders the same
-pieces for thousands of messages at once, to the same bytes.
+A writer converts a layout to a list of segments, once; :func:`compile_line` compiles it to one
+f-string that formats a message's raw values.  :mod:`pyconntrack.columnar.render` renders the same
+segments for thousands of messages at once, to the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Num:
-    """A number by a ``%`` conversion such as ``%d`` or ``0x%x`` or ``%u``."""
+    """A number formatted by a ``%`` conversion such as ``%d``, ``0x%x`` or ``%u``."""
 
     __slots__ = ("field", "spec")
 
@@ -40,7 +40,7 @@ class Addr:
 
 
 class Word:
-    """A number by a table of words; `other` is the ``%`` conversion of one not in the table."""
+    """A number shown as a word; ``other`` is the ``%`` conversion for numbers without a word."""
 
     __slots__ = ("field", "other", "words")
 
@@ -53,7 +53,7 @@ class Word:
 
 
 class Flag:
-    """`text` where ``(value & mask) == want``, else `other`."""
+    """The string ``text`` if ``(value & mask) == want``, else ``other``."""
 
     __slots__ = ("field", "mask", "other", "text", "want")
 
@@ -62,7 +62,7 @@ class Flag:
 
 
 class Call:
-    """Text by a function of some raw values; the slow way, for what is rare."""
+    """Text made by a function of some raw values; slow, for rare fields."""
 
     __slots__ = ("fields", "function")
 
@@ -71,7 +71,7 @@ class Call:
 
 
 class Age:
-    """The whole seconds from the time `start` to the time `stop`, or to now; fields in ns."""
+    """The whole seconds from ``start`` to ``stop``, or to now; both are fields in nanoseconds."""
 
     __slots__ = ("start", "stop")
 
@@ -80,7 +80,7 @@ class Age:
 
 
 class Made:
-    """Text of one number, in whole `unit`, by a pure function called once for each value."""
+    """Text of a number divided by ``unit``, made by a pure function called once for each value."""
 
     __slots__ = ("field", "make", "unit")
 
@@ -92,14 +92,14 @@ Piece = str | Num | Addr | Word | Flag | Call | Age | Made
 
 
 def shown(raw: bytes) -> str:
-    """Return a string of the kernel as people are shown it."""
+    """Return a string from the kernel in its printable form."""
     return printable(text(raw))
 
 
 def named(before: str, behind: str, fields: str) -> dict[str, tuple[str, str]]:
-    """Return what stands before and behind the values of `fields`, separated by blanks.
+    """Return the text before and after the value of each of ``fields`` (separated by blanks).
 
-    ``"icmp_id=id"`` is field icmp_id by the name id, for which ``{}`` stands.
+    ``"icmp_id=id"`` is field icmp_id under the name id, which replaces ``{}``.
     """
     pairs = (field.partition("=") for field in fields.split())
     return {
@@ -112,10 +112,10 @@ def present(
     layout: Layout, fields: Mapping[str, tuple[str, str]], prefix: str = "", spec: str = "%d",
     string: Callable[[bytes], str] = shown,
 ) -> list[Piece]:  # fmt: skip
-    """Return the values of those `fields` that `layout` has, as a message may lack any.
+    """Return the segments for those ``fields`` that ``layout`` has, as a message may lack any.
 
-    `fields`: field name behind `prefix` -> what stands before and behind its value; `spec`: the
-    conversion of numbers; `string`: what makes the text of a string of the kernel.
+    ``fields``: field name without ``prefix`` -> text before and after its value; ``spec``: the
+    conversion of numbers; ``string`` formats a string from the kernel.
     """
     out: list[Piece] = []
     for name, (before, behind) in fields.items():
@@ -132,16 +132,16 @@ def present(
 
 
 def flags(words: Mapping[int, str], value: int, between: str = ",") -> str:
-    """Return the words of the bits set in `value`; a bit without a word is left out."""
+    """Return the words for the bits set in ``value``; a bit without a word is omitted."""
     return between.join([word for bit, word in words.items() if value & bit])
 
 
 def label_names(
     names: Mapping[int, str], before: str = "", between: str = ",", behind: str = ""
 ) -> Callable[[bytes], str]:
-    """Return what makes of a bitmap the `names` of its labels; a bit without a name is left out.
+    """Return a function from a bitmap to the names of its labels; a bit without one is omitted.
 
-    `before` and `behind` stand around them where there are any.
+    ``before`` and ``behind`` surround them if there are any.
     """
 
     def text(raw: bytes) -> str:
@@ -152,7 +152,7 @@ def label_names(
 
 
 def age(start: int, stop: int | None = None) -> str:
-    """The text of an :class:`Age`; none is below zero."""
+    """Return the text of an :class:`Age`, at least 0."""
     if stop is None:
         from time import time_ns
 
@@ -161,7 +161,7 @@ def age(start: int, stop: int | None = None) -> str:
 
 
 class _Memo(dict[object, str]):
-    """Texts by value, each made once: a look-up then costs no Python call."""
+    """Texts by value, each made once: a lookup then costs no Python call."""
 
     __slots__ = ("make",)
 
@@ -175,17 +175,17 @@ class _Memo(dict[object, str]):
         return text
 
 
-#: texts that a memo keeps
+#: texts kept in a memo
 _MEMO = 16384
-#: addresses come again and again, in one line and in the next: by their bytes
+#: addresses recur within a line and in later ones; keyed by their bytes
 _IPV4, _IPV6 = _Memo(inet_ntoa), _Memo(address)
 
 
 def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ...]], str]:
-    """A function from the raw values of a message of `layout` to its text.
+    """Return a function from the raw values of a message of ``layout`` to its text.
 
-    The pieces become one f-string: a line then costs half of what a loop over them would.  Names
-    and constants of its source are ours; no value of a message gets into it.
+    The segments become one f-string: a line then costs half of a loop over them.  Names and
+    constants of its source come from this module; no value of a message gets into it.
     """
     index = {name: f"raw[{number}]" for number, name in enumerate(layout.names)}
     source: list[str] = []
@@ -219,7 +219,7 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
 
 
 def _joined(pieces: list[Piece]) -> Iterator[str | Num | Addr | Call | Age | Made]:
-    """`pieces` with words made once for each value, and flags of one field in a row as one."""
+    """Yield the segments with words memoized, and adjacent flags of one field merged."""
     flags: list[Flag] = []
     for piece in [*pieces, ""]:
         if flags and not (isinstance(piece, Flag) and piece.field == flags[0].field):

@@ -1,15 +1,15 @@
-"""Lines of ``-R`` by shape: a line like one that was encoded before is encoded without its meaning.
+"""Encode lines of ``-R`` by shape: a line like one encoded before is not parsed again.
 
-The lines of a shape are the same bytes but for numbers and addresses.  What these mean is found by
-trial, not written down: a number of a sample is replaced, the line is encoded anew by its reader,
-and the bytes of the message that change as the number did are its places.  A number that changes
-none (a counter) only has to be one; a number that changes the message in another way (an ICMP
-type, flags) is a constant of the message.  So this knows no option and no field, and serves the
-save format and NDJSON alike.  What was found is believed when it foretells the messages of other
-made-up lines: all numbers different, all the same, the smallest, the largest.
+The lines of a shape are the same bytes except for numbers and addresses.  Where these go is found
+by trial: a number of a sample is replaced, the reader encodes the line again, and the bytes of the
+message that change with the number are its places.  A number that changes none (a counter) is only
+checked to be a number; one that changes the message in another way (an ICMP type, flags) is a
+constant of the message.  So this module knows no option and no field, and serves the save format
+and NDJSON alike.  The result is accepted if it predicts the messages of other made-up lines: all
+numbers different, all the same, the smallest, the largest.
 
-Large files go through :mod:`pyconntrack.columnar.restore`, which takes shapes and encoders from
-here.
+Large files are encoded by :mod:`pyconntrack.columnar.restore`, which uses these shapes and
+encoders.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
     from typing import Any
 
-    #: what encodes one line by its meaning: its message, or None where there is none
+    #: parses and encodes one line: its message, or None if it has none
     Reader = Callable[[str], bytes | None]
 
 NUMBER, FOUR, SIX = "%d", "%s", "%s "
-#: what stands around a value; the quote and colon behind a JSON name go before
+#: the characters around a value; the quote and colon after a JSON name are removed before
 _AROUND = bytes.maketrans(b'{}[],"', b"      ")
-#: lines of a shape differ in these at most: the rest is a quick look at which shape it is
+#: lines of a shape differ in these at most: the rest is a quick key to the shape
 _VARYING = b"0123456789abcdef.:"
-#: the largest values tried of a number, with the bytes of its place.  One byte may choose how
-#: others are read (a protocol, a type), so it varies only as far as every value is tried
+#: the largest values tried of a number, with the bytes of its place.  One byte may decide how
+#: others are read (a protocol, a type), so it varies only in the range that is tried completely
 _HIGHS = {2**32 - 1: 4, 2**16 - 1: 2, 2**31 - 1: 4, 15: 1, 14: 1}
 _SMALL = 15
 #: the largest value of a number that is ignored: any with 19 digits
 _IGNORED = 10**19 - 1
 _CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
-#: bytes before a value that say what it is
+#: bytes before a value that identify it
 _BEFORE = 10
-#: values tried at once at most, and those of a byte among them: each has bytes of its own
+#: most values tried at once, and most of one byte among them: each gets distinct bytes
 _TOGETHER, _BYTES = 0x38, 5
 _FAMILY = {FOUR: AF_INET, SIX: AF_INET6}
 _ADDRESS = {FOUR: 4, SIX: 16}
-#: shapes kept, and messages of a shape; what a file brings beyond is read line by line
+#: most shapes, and messages of a shape; lines beyond these limits are read one by one
 _LIMIT, _MESSAGES = 1024, 256
-#: lines with constants of their own, in a shape that is known, before they are worth trials
+#: lines with new constants, in a known shape, before trials pay
 _FURTHER = 4
-#: shapes kept that a quick look does not tell from each other
+#: most shapes with the same quick key
 _ALIKE = 8
 
 
 class Token:
-    """A number or an address of a line: its ``kind``, and where it stands in the text."""
+    """A number or an address of a line: its ``kind``, and its place in the text."""
 
     __slots__ = ("begin", "end", "kind", "word")
 
@@ -64,14 +64,14 @@ class Token:
 
 
 def _spaced(line: str) -> str:
-    """Return an ASCII line with blanks for what stands around its values."""
+    """Return an ASCII line with blanks for the characters around its values."""
     if '"' not in line:
         return line
     return line.encode().replace(b'":', b'" ').translate(_AROUND).decode("ascii")
 
 
 def _tokens(line: str) -> Iterator[Token]:
-    """Yield the numbers and addresses of a line that are written plainly."""
+    """Yield the numbers and addresses of a line that are in canonical form."""
     text = _spaced(line)
     end = 0
     for number, word in enumerate(text.split()):
@@ -96,9 +96,9 @@ def _kind(word: str) -> str:
 
 
 class Varying:
-    """A value that varies: which of the line's, its limits, and its places in the message.
+    """A varying value: its index in the line, its limits, and its places in the message.
 
-    ``places``: offsets, each of ``size`` bytes in network byte order; none where it is ignored.
+    ``places``: offsets, each of ``size`` bytes in network byte order; empty if it is ignored.
     """
 
     __slots__ = ("at", "high", "kind", "low", "places", "size")
@@ -109,28 +109,28 @@ class Varying:
         self.places: list[int] = []
 
     def copy(self) -> Varying:
-        """Return the same value, for other messages."""
+        """Return a copy for other messages, with a fresh lower limit."""
         found = Varying(self.at, self.kind, self.high)
         found.places = self.places
         return found
 
     def uniform(self, byte: int) -> int | str:
-        """Return a value whose bytes are all the same."""
+        """Return a value whose bytes all equal ``byte``."""
         if self.kind == NUMBER:
             return int.from_bytes([byte] * self.size)
         return ".".join([str(byte)] * 4) if self.kind == FOUR else ":".join([f"{byte:x}" * 2] * 8)
 
 
 class Encoder:
-    """The messages of the lines of a shape with the same constants."""
+    """Encode the lines of a shape that have the same constants."""
 
     __slots__ = ("_addresses", "_bounds", "_mould", "layout", "varying", "whole")
 
     def __init__(self, whole: bytes, varying: list[Varying]) -> None:
         self.whole, self.varying = whole, varying
-        #: equal where messages differ in constants only
+        #: equal for messages that differ in constants only
         self.layout = len(whole), *[(v.at, v.low, v.high, tuple(v.places)) for v in varying]
-        # the sequence number, in host byte order, comes behind the values
+        # the sequence number, in host byte order, follows the values
         fields = [(8, "4s", -1)]
         for value in varying:
             code = _CODES[value.size] if value.kind == NUMBER else f"{value.size}s"
@@ -139,7 +139,7 @@ class Encoder:
         packer = struct_of([(offset, code) for offset, code, _ in fields], len(whole))
         self._mould = Mould(whole, packer, [at for _, _, at in fields])
         self._addresses = [(v.at, _FAMILY[v.kind]) for v in varying if v.kind != NUMBER]
-        # what struct does not check
+        # limits that struct does not check
         self._bounds = [
             (v.at, v.low, v.high)
             for v in varying
@@ -147,8 +147,10 @@ class Encoder:
         ]
 
     def encode(self, values: list[Any], seq: bytes) -> bytes | None:
-        """Return the message of a line with these values (numbers, addresses as text); None, or
-        OSError, ValueError or struct.error, where one does not fit."""
+        """Return the message of a line with these values (numbers, addresses as text).
+
+        Returns None, or raises OSError, ValueError or struct.error, if a value does not fit.
+        """
         for at, low, high in self._bounds:
             if not low <= values[at] <= high:
                 return None
@@ -159,7 +161,7 @@ class Encoder:
 
 
 class Shape:
-    """What the lines of a shape have in common, and the messages found of them so far.
+    """The common part of the lines of a shape, and the encoders found for them so far.
 
     ``text``: the line as a ``%`` template of its values; ``sample``, ``tokens``: one such line.
     """
@@ -171,7 +173,7 @@ class Shape:
 
     def __init__(self, line: str, tokens: list[Token]) -> None:
         self.sample, self.tokens = line, tokens
-        #: what stands before each value, for the most part its name
+        #: the text before each value, mostly its name
         self.before: list[str] = []
         pieces, behind = [], 0
         for token in tokens:
@@ -183,14 +185,14 @@ class Shape:
         self.kinds = [token.kind for token in tokens]
         self._pick = itemgetter(*[token.word for token in tokens])
         self._parsers: list[Any] = [int if t.kind == NUMBER else str for t in tokens]
-        #: which values are constants of a message; None before the first was found
+        #: indexes of the values that are constants of a message; None before the first encoder
         self.constants: list[int] | None = None
         self.encoders: dict[tuple[int, ...], Encoder | None] = {}
-        #: by constants: how many lines were left to the reader, and how many are worth trials
+        #: by constants: how many lines were left to the reader, and at how many trials pay
         self._seen: dict[tuple[int, ...], list[int]] = {}
 
     def values(self, words: list[str], line: str) -> list[Any] | None:
-        """Return the values of a line of this shape, and None or ValueError of any other."""
+        """Return the values of a line of this shape; None, or ValueError, for any other line."""
         picked = self._pick(words)
         values = [parse(word) for parse, word in zip(self._parsers, picked, strict=True)]
         return values if self.text % tuple(values) == line else None
@@ -200,11 +202,11 @@ class Shape:
         return tuple([values[at] for at in self.constants or ()])
 
     def due(self, key: tuple[int, ...]) -> bool:
-        """Count a line with these constants that is left to the reader; return whether trials are
-        worth it now."""
+        """Count a line with these constants that is left to the reader; return whether trials pay
+        now."""
         if len(self._seen) >= _MESSAGES:
             return False
-        # trials take a few lines' time for each value, and fewer for a further message
+        # trials take the time of a few lines for each value, and less for a further message
         seen = self._seen.setdefault(key, [0, _FURTHER if self.encoders else len(self.tokens)])
         seen[0] += 1
         if seen[0] < seen[1]:
@@ -213,7 +215,7 @@ class Shape:
         return True
 
     def learn(self, values: list[Any], reader: Reader, highs: dict[str, int]) -> bool:
-        """Find the message of lines like that with ``values``; return whether there is one.
+        """Find the encoder for lines with the constants of ``values``; return whether there is one.
 
         ``highs``: the largest value of a number by the text before it, as found in other shapes.
         """
@@ -225,7 +227,7 @@ class Shape:
             if near is not None:
                 same = [value.copy() for value in near.varying]
                 found = trial.proven(same, highs, further=True)
-            # what other shapes say of limits may not be so here
+            # limits from other shapes may not hold here
             found = found or trial.encoder(highs) or trial.encoder({})
         varying = {value.at for value in found.varying} if found is not None else set()
         constants = [at for at in range(len(values)) if at not in varying]
@@ -240,7 +242,7 @@ class Shape:
 
 
 class _Trial:
-    """Trials of one line: what its message is, and becomes with other values."""
+    """Trials of one line: its message, and its messages with other values."""
 
     __slots__ = ("_base", "_reader", "_shape", "_whole")
 
@@ -251,7 +253,7 @@ class _Trial:
         return self._reader(self._shape.text % tuple(values))
 
     def encoder(self, highs: dict[str, int]) -> Encoder | None:
-        """Return what encodes lines like this; ``highs``: see :meth:`Shape.learn`."""
+        """Return the encoder of lines like this, or None; ``highs``: see :meth:`Shape.learn`."""
         values = []
         for at, kind in enumerate(self._shape.kinds):
             before = self._shape.before[at]
@@ -270,7 +272,7 @@ class _Trial:
         return self.proven(values, highs)
 
     def _high(self, at: int) -> int:
-        """Return the largest value that a number may have; 0 if none was found."""
+        """Return the largest value that a number may have, or 0 if none was found."""
         for high in _HIGHS:
             message = self._with({at: high})
             if message is not None:
@@ -279,13 +281,13 @@ class _Trial:
         return 0
 
     def _with(self, changes: dict[int, Any]) -> bytes | None:
-        """Return the message with other values, where its length stays."""
+        """Return the message with other values, or None if its length changes."""
         message = self._message([changes.get(at, value) for at, value in enumerate(self._base)])
         return message if message is not None and len(message) == len(self._whole) else None
 
     def _placed(self, values: list[Varying]) -> bool:
-        """Find the places of values that are changed at once; return False where the message
-        changes in any other way."""
+        """Find the places of values that are changed at once; return False if the message changes
+        in any other way."""
         owners: dict[tuple[int, int], Varying] = {}
         small = 0
         for number, value in enumerate(values):
@@ -319,14 +321,14 @@ class _Trial:
     def proven(
         self, varying: list[Varying], highs: dict[str, int], *, further: bool = False
     ) -> Encoder | None:
-        """Return the encoder with these values, if it foretells the messages of other lines.
+        """Return the encoder with these values if it predicts the messages of other lines.
 
-        A number that it does not is a constant.  ``further``: they were proven for other constants.
+        A number that fails is a constant.  ``further``: they were proven for other constants.
         """
         tokens = self._shape.tokens
         numbers = [value for value in varying if value.kind == NUMBER]
         if not len(numbers) < len(varying) == len(numbers) + sum(t.kind != NUMBER for t in tokens):
-            return None  # an address is no constant that many lines share
+            return None  # an address is not a constant that many lines share
         found = Encoder(self._whole, varying)
         if not self._foretells(found, self._base, self._whole):
             return self._without(numbers, found, highs, dict(enumerate(self._base)))
@@ -348,7 +350,7 @@ class _Trial:
     def _without(
         self, numbers: list[Varying], found: Encoder, highs: dict[str, int], changes: dict[int, Any]
     ) -> Encoder | None:
-        """Return the encoder without the values that alone make an unforeseen message."""
+        """Return the encoder without the values that by themselves change the message otherwise."""
         wrong = [v for v in numbers if not self._agree(found, {v.at: changes[v.at]}, {v})]
         for value in wrong:
             highs[self._shape.before[value.at]] = 0
@@ -371,8 +373,8 @@ class _Trial:
 
 
 def _samples(numbers: list[Varying], further: bool) -> Iterator[dict[int, int]]:
-    """Yield numbers that may be read otherwise than most: the largest, all different, all the
-    same and small, those with a single byte that is not zero; ``further``: a few of them."""
+    """Yield numbers that a reader may treat specially: the largest, all different, all the same
+    and small, those with a single non-zero byte; ``further``: only a few of them."""
     yield {value.at: value.high for value in numbers}
     yield {v.at: (v.high // 3 + 11 * n) % (v.high + 1) for n, v in enumerate(numbers)}
     small = not further and any(value.size == 1 for value in numbers)
@@ -393,7 +395,7 @@ def _likeness(line: str) -> tuple[bytes, int]:
 
 
 class Shapes:
-    """The shapes met so far.  ``reader`` encodes a line by its meaning."""
+    """The shapes found so far.  ``reader`` parses and encodes a line."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -401,7 +403,7 @@ class Shapes:
         self._highs: dict[str, int] = {}
 
     def encode(self, line: str, seq: bytes) -> bytes | None:
-        """Return the message of a line; None where it is left to the reader."""
+        """Return the message of a line, or None if it is left to the reader."""
         known = self._shapes.get(_likeness(line), ())
         words = _spaced(line).split() if known else []
         for shape in known:
@@ -423,8 +425,8 @@ class Shapes:
         return None
 
     def find(self, line: str) -> Shape | None:
-        """Return the shape of a line, a new one if need be; None where there are too many, or
-        nothing of the line varies."""
+        """Return the shape of a line, known or new; None if there are too many, or nothing of the
+        line varies."""
         tokens = list(_tokens(line))
         if len(tokens) < 2:
             return None
@@ -435,7 +437,7 @@ class Shapes:
                 return shape
         if len(known) >= _ALIKE:
             return None
-        if sum(map(len, self._shapes.values())) >= _LIMIT:  # what lives on is found anew
+        if sum(map(len, self._shapes.values())) >= _LIMIT:  # shapes still in use are found again
             self._shapes.clear()
             self._highs.clear()
         self._shapes[_likeness(line)] = [*known, found]

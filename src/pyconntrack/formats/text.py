@@ -27,8 +27,8 @@ _ID, _CLASS = _words("id", "class helper")
 
 
 def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str] | None) -> list[Piece]:
-    """The segments of a conntrack entry; `options` are words of ``-o``, `labels` the names of
-    labels where they are shown."""
+    """Return the segments of a flow; ``options`` are words of ``-o``, ``labels`` the names of
+    labels, or None if they are not shown."""
     has = layout.slots
     out: list[Piece] = []
     if "extended" in options:
@@ -56,7 +56,7 @@ def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str] | N
 
 
 def offload_or_assured() -> list[Piece]:
-    """At most one of ``[HW_OFFLOAD]``, ``[OFFLOAD]`` and ``[ASSURED]``."""
+    """Return the segments for at most one of ``[HW_OFFLOAD]``, ``[OFFLOAD]`` and ``[ASSURED]``."""
     hard, soft, assured = c.IPS_HW_OFFLOAD, c.IPS_OFFLOAD, c.IPS_ASSURED
     return [
         Flag("status", hard, hard, "[HW_OFFLOAD] "),
@@ -66,7 +66,7 @@ def offload_or_assured() -> list[Piece]:
 
 
 def trim(pieces: list[Piece]) -> list[Piece]:
-    """`pieces` without the blank at the end of the line."""
+    """Return the segments without the blank at the end of the line."""
     if pieces and pieces[-1] == " ":
         return pieces[:-1]
     if pieces and isinstance(pieces[-1], str):
@@ -77,7 +77,7 @@ def trim(pieces: list[Piece]) -> list[Piece]:
 
 
 def _trim_flags(pieces: list[Piece]) -> list[Piece]:
-    # An event may end in the flags of its status: the blank moves before the flag that shows.
+    # An event may end in the flags of its status: the blank moves before the flag that is shown.
     at = len(pieces)
     while at and isinstance(pieces[at - 1], Flag):
         at -= 1
@@ -106,15 +106,15 @@ def _side(layout: Layout, prefix: str) -> list[Piece]:
 def layer4(
     layout: Layout, prefix: str, shown: Sequence[Mapping[str, tuple[str, str]]]
 ) -> list[Piece]:
-    """Return ports, GRE keys or ICMP fields of one side, whose fields begin with `prefix`.
+    """Return the segments for ports, GRE keys or ICMP fields, whose names begin with ``prefix``.
 
-    `shown`: ICMP fields, keys and ports, each as for :func:`.segments.present`.
+    ``shown``: ICMP fields, keys and ports, each as for :func:`.segments.present`.
     """
     icmp, keys, ports = shown
     found = present(layout, icmp, prefix) or present(layout, keys, prefix, "0x%x")
     found = found or present(layout, ports, prefix)
     if not found and layout.shape.get(f"{prefix}proto") == c.IPPROTO_DCCP:
-        # where the kernel has no tracker for it (6.16 on): shown as conntrack(8) does
+        # a kernel without a tracker for it (6.16 on): shown as by conntrack(8)
         found = [f"{before}0{behind}" for before, behind in ports.values()]
     return found
 
@@ -133,7 +133,7 @@ def _times(layout: Layout, shown: bool) -> list[Piece]:
 
 
 def now() -> str:
-    """The stamp of ``-o timestamp``: seconds and microseconds, then a tab."""
+    """Return the timestamp of ``-o timestamp``: seconds and microseconds, then a tab."""
     from time import time_ns
 
     stamp = time_ns() // 1000
@@ -152,7 +152,7 @@ def _expect_flags(value: int) -> str:
 
 
 def expect(layout: Layout) -> list[Piece]:
-    """The segments of an expectation."""
+    """Return the segments of an expectation."""
     out = present(layout, {"timeout": ("", " ")})
     out.append(f"proto={layout.shape.get('tuple_proto', 0)} ")
     for side, words in (("tuple", ""), ("mask", "mask-"), ("master", "master-")):

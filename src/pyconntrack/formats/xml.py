@@ -1,4 +1,4 @@
-"""``-o xml``: one element a flow, one line a flow, in one document."""
+"""``-o xml``: one document with one element on one line for each entry."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _TIMES, _EXPECT = _tags(
 def flow(
     layout: Layout, options: Collection[str], labels: Mapping[int, str] | None, event: str = ""
 ) -> list[Piece]:
-    """The element of a conntrack entry; `labels`: their names where they are shown; `event` is
-    new, update or destroy for an event."""
+    """Return the segments for the element of a flow; ``labels``: their names, or None if they are
+    not shown; ``event``: new, update or destroy for an event."""
     out: list[Piece] = [f'<flow type="{event}">' if event else "<flow>"]
     for side, direction in (("orig_", "original"), ("reply_", "reply")):
         counters = present(layout, _COUNTERS, side)
@@ -49,7 +49,7 @@ def flow(
 
 
 def _within(tag: str, pieces: list[Piece], attributes: str = "") -> list[Piece]:
-    """Return `pieces` in an element `tag`; nothing for none."""
+    """Return the segments inside an element ``tag``, or [] if there are none."""
     return [f"<{tag}{attributes}>", *pieces, f"</{tag}>"] if pieces else []
 
 
@@ -97,7 +97,7 @@ def _times(layout: Layout, options: Collection[str]) -> list[Piece]:
 
 
 def escape(text: str) -> str:
-    """Return `text` with the characters replaced that XML reserves or forbids."""
+    """Return ``text`` with the characters that XML reserves or forbids replaced."""
     text = printable(text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -121,7 +121,7 @@ _SIDES = (("tuple", "expected"), ("mask", "mask"), ("master", "master"))
 
 
 def expect(layout: Layout, options: Collection[str], event: str = "") -> list[Piece]:
-    """The element of an expectation."""
+    """Return the segments for the element of an expectation."""
     family = layout.family
     number = layout.shape.get("tuple_proto", 0)
     name = vocabulary.FAMILY.get(family, "unknown")
