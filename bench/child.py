@@ -1,4 +1,4 @@
-"""What runs inside measured processes; prints a count and the seconds it took.
+"""The tasks inside measured processes; each prints a count and the seconds it took.
 
 Run as a script (``child.py TASK [ARGUMENT...]``), so that a task imports only what it measures.
 """
@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 SEND = 256  # messages a send when a table is created
-BATCH = 64  # messages a send, each of which is an event
+BATCH = 64  # messages a send, each of which causes an event
 MADE = 5000  # flows that a program makes by hand
 POOL = 4096  # entries that the generator uses in turn
-REUSED = 20  # entries that are deleted and created anew in one send
-CHURNER = 1 << 30  # the port id of what does that
+REUSED = 20  # entries that are deleted and created again in one send
+CHURNER = 1 << 30  # the port id of the process that does that
 
 
 def floor() -> tuple[int, float]:
-    """A bare receive loop; the count is of bytes."""
+    """Run a bare receive loop; the count is of bytes."""
     from bench import netlink
 
     began = time.perf_counter()
@@ -30,14 +30,14 @@ def floor() -> tuple[int, float]:
 
 
 def twice() -> tuple[int, float]:
-    """Two of them: what -U sees before its changes, and shows after them."""
+    """Run it twice: for what -U reads before its changes, and shows after them."""
     seen, took = floor()
     more, again = floor()
     return seen + more, took + again
 
 
 def pyroute2() -> tuple[int, float]:
-    """The same by pyroute2."""
+    """Do the same with pyroute2."""
     from pyroute2 import NFCTSocket
 
     with NFCTSocket() as sock:
@@ -47,7 +47,7 @@ def pyroute2() -> tuple[int, float]:
 
 
 def dump() -> tuple[int, float]:
-    """Our library, a Flow each."""
+    """Dump with pyconntrack, a Flow for each entry."""
     from pyconntrack import Conntrack
 
     with Conntrack() as ct:
@@ -57,7 +57,7 @@ def dump() -> tuple[int, float]:
 
 
 def table() -> tuple[int, float]:
-    """Our library, columns; numpy's import is not the table's."""
+    """Dump with pyconntrack to columns; numpy's import is not measured."""
     import numpy as np  # noqa: F401
 
     from pyconntrack import Conntrack
@@ -69,7 +69,7 @@ def table() -> tuple[int, float]:
 
 
 def load() -> tuple[int, float]:
-    """Our library: flows made by hand, and created."""
+    """Make flows by hand with pyconntrack, and create them."""
     from pyconntrack import Conntrack, Flow, Tuple
 
     with Conntrack() as ct:
@@ -84,7 +84,7 @@ def load() -> tuple[int, float]:
 
 
 def pyroute2_load() -> tuple[int, float]:
-    """The same by pyroute2."""
+    """Do the same with pyroute2."""
     from pyroute2 import NFCTSocket
     from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
@@ -101,7 +101,7 @@ def pyroute2_load() -> tuple[int, float]:
 
 
 def create(entries: str) -> tuple[int, float]:
-    """Sends the creations of a whole table, made before: the kernel's part of ``-R``."""
+    """Send the prepared creations of a whole table: the kernel's part of ``-R``."""
     from bench import netlink, table
 
     made = [netlink.creation(table.entry(i)) for i in range(int(entries))]
@@ -115,9 +115,9 @@ def create(entries: str) -> tuple[int, float]:
 
 
 def _paced(rate: float, number: int, most_late: float) -> Iterator[float]:
-    """Yields, whenever `number` more are due at `rate` a second, the seconds since the start.
+    """Yield the seconds since the start whenever ``number`` more are due at ``rate`` a second.
 
-    What is later than `most_late` seconds is not caught up: the rate is then lower.
+    A delay of more than ``most_late`` seconds is not caught up: the rate is then lower.
     """
     period, due = number / rate, 0.0
     began = time.perf_counter()
@@ -130,10 +130,10 @@ def _paced(rate: float, number: int, most_late: float) -> Iterator[float]:
 
 
 def generate(rate: str, seconds: str) -> tuple[int, float]:
-    """Changes the marks of entries, `rate` events a second; the count is of events.
+    """Change the marks of entries, ``rate`` events a second; the count is of events.
 
-    An update is the event that costs the kernel least beside the event itself: creating and
-    deleting entries takes as much again, and the generator would be slower than who listens.
+    An update is the event that costs the kernel least besides the event itself: creating and
+    deleting entries takes as much again, and the generator would be slower than the listener.
     """
     from bench import netlink
 
@@ -155,7 +155,7 @@ def generate(rate: str, seconds: str) -> tuple[int, float]:
 
 
 def churn(entries: str, rate: str) -> tuple[int, float]:
-    """Deletes entries and creates them anew, with another reply, until SIGTERM; how many."""
+    """Delete entries and create them again with another reply until SIGTERM; count them."""
     from bench import netlink
 
     stopped: list[int] = []
@@ -163,7 +163,7 @@ def churn(entries: str, rate: str) -> tuple[int, float]:
     anew = netlink.FORGET + netlink.create(netlink.OTHER)
     draw = random.Random(5)
     sent = 0
-    with netlink.connect(CHURNER) as sock:  # that an entry is gone already is no error, nor read
+    with netlink.connect(CHURNER) as sock:  # errors are not read: an entry may be gone already
         for now in _paced(float(rate), REUSED, 0.25):
             if stopped:
                 return sent * REUSED, now

@@ -1,10 +1,10 @@
-"""Changes under churn: how many hit an entry that had come anew and no longer matched.
+"""Changes under churn: how many hit an entry that had been created again and no longer matched.
 
 While a tool deletes or updates all entries that one server answers, another process deletes
-entries at random and creates them anew, answered by another server: the same original tuples,
-and often the same ids, but nothing that was asked for. The event of a change says who asked for
-it and what the entry was. The events wait in a buffer that takes all of them, and are read in
-the end, so that nobody has to share the processor with their reader.
+entries at random and creates them again, answered by another server: the same original tuples,
+and often the same ids, but no longer selected. The event of a change reports who requested it and
+what the entry was. The events wait in a buffer that holds all of them, and are read at the end, so
+that their reader takes no processor time from the tools.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from .jobs import Row, Runner
 from .measure import NotAvailable, Sample
 from .special import Take, turns
 
-BUFFER = 1 << 29  # bytes; an event takes 1,280 of twice as many
+BUFFER = 1 << 29  # bytes; the kernel doubles it, and an event takes 1,280
 MILLION = 1_000_000
 MATCH = f"-r {socket.inet_ntoa(netlink.SERVER)}"
 
 
 @dataclass(frozen=True)
 class Change:
-    """A command line that changes what matches, and what else happens meanwhile."""
+    """A command line that changes the matching entries, and the churn meanwhile."""
 
     name: str
     args: str
     entries: int
-    rate: int  # entries that come anew in a second
-    bound: float  # wrong changes of a million
+    rate: int  # entries created again in a second
+    bound: float  # most wrong changes of a million
 
 
 CHANGES = (
@@ -50,7 +50,7 @@ CHANGES = (
 
 @dataclass
 class Tally:
-    """What a tool did in all rounds."""
+    """The totals of a tool in all rounds."""
 
     changed: int = 0
     wrong: int = 0
@@ -63,10 +63,10 @@ class Tally:
 
 
 def churn(runner: Runner) -> Iterator[Row]:
-    """Wrong deletes, then wrong updates, of a million; each event is accounted for."""
+    """Measure wrong deletes, then wrong updates, per million, from the event of each change."""
     for change in CHANGES:
         entries = min(change.entries, runner.size)
-        bound = change.bound if entries == change.entries else None  # a few would not judge
+        bound = change.bound if entries == change.entries else None  # too few to judge
         row = Row(change.name, "churn", bound=bound, unit="ppm")
         tallies = {name: Tally() for name in runner.tools}
         takes: dict[str, Take] = {
@@ -117,9 +117,9 @@ def _take(runner: Runner, tool: list[str], change: Change, entries: int, tally: 
 
 
 def heard(events: socket.socket) -> tuple[int, int]:
-    """How many entries others than the churner changed, and how many of those did not match.
+    """Count the entries changed by others than the churner, and those of them that did not match.
 
-    NotAvailable where an event was lost: the numbers would be too low.
+    Raises NotAvailable if an event was lost: the numbers would be too low.
     """
     if drops := sum(drops for _, drops in netlink.listeners()):
         raise NotAvailable(f"{drops:,} events were lost")

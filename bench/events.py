@@ -15,10 +15,10 @@ from .measure import NotAvailable, Sample
 from .special import Take, turns
 
 STEADY = 20_000  # events a second when the CPU is measured
-UNWANTED = "-p icmp"  # a filter that no event of the generator passes
+UNWANTED = "-p icmp"  # a filter that matches no event of the generator
 LADDER = (10, 20, 40, 80, 120, 160, 200, 250, 300, 400, 500)  # thousands of events a second
 WANTED = 300.0  # the same
-FLOODED = "-b 16384"  # bytes: the buffer takes less than one send of the generator
+FLOODED = "-b 16384"  # bytes: the buffer holds less than one send of the generator
 
 
 class Heard:
@@ -26,7 +26,7 @@ class Heard:
 
     def __init__(self, tool: list[str], rate: int, seconds: float, more: str = "") -> None:
         self.events, self.rate, self.drops = 0, 0.0, 0
-        self.told = 0  # events that it says were shown or lost
+        self.told = 0  # events that it reports as shown or lost
         with tempfile.TemporaryFile() as err:
             pid = measure.spawn([*tool, "-E", *more.split()], "/dev/null", err.fileno())
             try:
@@ -59,13 +59,13 @@ class Heard:
 
     @property
     def accounts(self) -> str:
-        """What was lost, and what it says of that."""
+        """Return the losses, and the losses that the tool reports."""
         of = f"lost {self.drops:,} of {self.events:,} at {self.rate / 1000:.0f}k/s"
         return f"{of} and accounts for {self.told:,}"
 
 
 def events(runner: Runner, seconds: float) -> Iterator[Row]:
-    """CPU of an event at a modest rate, the highest rate that loses nothing, and a flood."""
+    """Measure the CPU of an event at a modest rate, the highest lossless rate, and a flood."""
     runner.table.empty()
     with netlink.listen(0):
         netlink.populate(child.POOL)

@@ -1,4 +1,4 @@
-"""The jobs that both tools do with the same command line: data, and the loop that runs them."""
+"""The jobs that both tools run with the same command line, and the loop that runs them."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from .measure import NotAvailable, Sample, median
 from .table import RARE_MARK, RARE_PORT, Table, address
 
 _numbers = count(1000)
-NEAR = 1.15  # times the floor; what is no slower cannot get much faster
+NEAR = 1.15  # times the floor; anything within it cannot get much faster
 
 
 @dataclass
 class Row:
-    """One line of the results."""
+    """A row of the results."""
 
     job: str
     group: str
     reference: str = "C"  # what ours is compared with
     theirs: Sample | None = None
     ours: Sample | None = None
-    floor: Sample | None = None  # what no program can be faster than: the kernel's part
+    floor: Sample | None = None  # the kernel's part: no program can be faster
     target: float | None = None  # of the ratio; DESIGN.md, section 5
     peak_target: float | None = None  # MB
-    bound: float | None = None  # of ours itself, whatever the reference takes
+    bound: float | None = None  # of our own figure, independent of the reference
     unit: str = "s"
     more_is_better: bool = False
     notes: list[str] = field(default_factory=list)
 
     @property
     def ratio(self) -> float | None:
-        """Ours / theirs, of the first figure."""
+        """Return ours / theirs of the first figure."""
         if self.ours is None or self.theirs is None or not self.theirs.wall:
             return None
         return self.ours.wall / self.theirs.wall
 
     @property
     def met(self) -> bool | None:
-        """Whether the targets are met; None where there are none, or nothing to judge."""
+        """Return whether the targets are met; None without targets or figures."""
         if self.target is not None and self.ratio is None:
             return None
         verdicts = []
@@ -58,7 +58,7 @@ class Row:
 
     @property
     def at_floor(self) -> bool:
-        """Whether ours is so near to the floor that a missed target cannot be met here."""
+        """Return whether ours is so near the floor that a missed target cannot be met here."""
         if self.ours is None or self.floor is None:
             return False
         ours, floor = self.ours.wall, self.floor.wall
@@ -66,7 +66,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Of the targets: "ok", "MISS", or "floor" (:attr:`at_floor`); "" where there is none."""
+        """Return "ok", "MISS" or "floor" (:attr:`at_floor`) for the targets, "" without any."""
         if self.met is None:
             return ""
         return "ok" if self.met else "floor" if self.at_floor else "MISS"
@@ -74,17 +74,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Job:
-    """A command line that both tools understand."""
+    """A command line that both tools accept."""
 
     name: str
     group: str
     args: str  # {k}, {address}: new in each run; {lines}: the file of the table
     target: float | None
-    c_args: str | None = None  # where the C tool's differ
+    c_args: str | None = None  # for the C tool, if different
     peak: float | None = 120.0
-    changes: bool = False  # it leaves another table behind
-    floor: str = ""  # the task of bench.child that is the kernel's part alone
-    marker: bytes = b"src="  # a line of the output with this is an entry
+    changes: bool = False  # it changes the table
+    floor: str = ""  # the task of bench.child that measures the kernel's part alone
+    marker: bytes = b"src="  # an output line with this is an entry
 
 
 LOAD = "load -R"
@@ -105,7 +105,7 @@ JOBS = (
     ),
     Job("-L -s ADDRESS", "filter", "-L -s {address}", 0.15),
     Job("-L -f ipv4 --dport PORT", "filter", f"-L -f ipv4 -p tcp --dport {RARE_PORT}", 0.15),
-    # no target: the kernel compares ports only where the family is given, and walks twice
+    # no target: the kernel compares ports only if the family is given, and walks twice
     Job("-L --dport PORT", "filter", f"-L -p tcp --dport {RARE_PORT}", None),
     Job("-L -s CIDR", "filter", "-L -s 10.0.1.0/24", 0.60, floor="floor"),
     # no target: the C tool lets the kernel select marks as well
@@ -120,7 +120,7 @@ JOBS = (
 
 
 class Runner:
-    """Runs jobs on a table of one size."""
+    """Run jobs on a table of one size."""
 
     def __init__(self, table: Table, size: int, rounds: int, c_tool: str) -> None:
         self.table, self.size, self.rounds = table, size, rounds
@@ -146,7 +146,7 @@ class Runner:
         return sample
 
     def _check(self, job: Job, row: Row) -> set[str]:
-        """Runs each tool once into a file; which can be measured, and whether they agree."""
+        """Run each tool once into a file; return those that work, and note if they differ."""
         path = self.table.folder / "out"
         seen = {}
         for tool in self.tools:
@@ -164,7 +164,7 @@ class Runner:
         return set(seen)
 
     def run(self, job: Job) -> Row:
-        """A job in several rounds, both tools in turn."""
+        """Run a job in several rounds, both tools in turn."""
         row = Row(job.name, job.group, target=job.target, peak_target=job.peak)
         works = self._check(job, row)
         samples: dict[str, list[Sample]] = {tool: [] for tool in self.tools if tool in works}
@@ -184,13 +184,13 @@ class Runner:
 
 
 def alternating(tools: list[str], number: int) -> Iterator[str]:
-    """The tools, each time another first."""
+    """Yield the tools ``number`` times, each time starting with another."""
     start = number % len(tools) if tools else 0
     yield from tools[start:] + tools[:start]
 
 
 def entries(path: Path, marker: bytes) -> int:
-    """The lines of an output that show an entry."""
+    """Return the number of output lines that show an entry."""
     if not marker:
         return 0
     with path.open("rb") as file:

@@ -46,7 +46,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _enter(argv: list[str]) -> int:
-    """Runs this again in a namespace of its own, so that no real connection is touched."""
+    """Run this again in a namespace of its own, so that no real connection is touched."""
     if os.geteuid() != 0:
         print("the measurements need root (for a network namespace of their own)", file=sys.stderr)
         return 1
@@ -68,7 +68,7 @@ def _enter(argv: list[str]) -> int:
 
 
 def _largest(wanted: int, limit: int) -> tuple[int, str]:
-    """How many entries are possible, and what keeps them from being as many as wanted."""
+    """Return how many entries are possible, and the reason if that is less than ``wanted``."""
     available = 0
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
@@ -87,7 +87,7 @@ def _sizes(largest: int) -> list[int]:
 
 
 def _plan(runner: Runner, sizes: list[int]) -> Iterator[tuple[str, Callable[[], Iterator[Row]]]]:
-    """What is measured: a name for --only, and what yields its rows."""
+    """Yield each measurement: a name for --only, and a function that yields its rows."""
     seconds = 2.0 if runner.size >= 100_000 else 0.3
     yield "growth", lambda: special.growth(runner, sizes)
     for job in JOBS:
@@ -122,7 +122,7 @@ def _version(c_tool: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measures; 0 if it went through, whatever the figures are."""
+    """Run the measurements; return 0 if they completed, whatever the figures are."""
     arguments = sys.argv[1:] if argv is None else argv
     options = _options(arguments)
     if INSIDE not in os.environ:

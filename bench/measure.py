@@ -1,4 +1,4 @@
-"""One measured process: wall time, CPU and peak memory, of it and of all it started."""
+"""One measured process: wall time, CPU and peak memory, including its descendants."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 class NotAvailable(Exception):
-    """Something that cannot be measured here, and why."""
+    """Something cannot be measured here; the text states the reason."""
 
 
 class Sample(NamedTuple):
-    """What one run cost."""
+    """The cost of one run."""
 
     wall: float  # seconds
     cpu: float  # seconds, user and system, with all descendants
@@ -32,36 +32,36 @@ class Sample(NamedTuple):
 
 
 def median(samples: Sequence[Sample]) -> Sample:
-    """The median of each figure."""
+    """Return the median of each figure."""
     walls, cpus, peaks = zip(*samples, strict=True)
     return Sample(statistics.median(walls), statistics.median(cpus), statistics.median(peaks))
 
 
 def environment() -> dict[str, str]:
-    """The same for all: no locale, UTC, none of the settings that change how Python starts."""
+    """Return the environment for all: no locale, UTC, no settings that change Python's start."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     return {**kept, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def python() -> str:
-    """The interpreter of the environment that the command is installed in."""
+    """Return the interpreter of the environment that the command is installed in."""
     path = ROOT / ".venv/bin/python"
     return str(path) if path.exists() else sys.executable
 
 
 def ours() -> list[str]:
-    """Our command: the installed script where there is one."""
+    """Return our command: the installed script if there is one."""
     script = ROOT / ".venv/bin/conntrack"
     return [str(script)] if os.access(script, os.X_OK) else [python(), "-m", "pyconntrack"]
 
 
 def adopt_orphans() -> None:
-    """Makes processes that a measured one left behind ours, so that their CPU counts."""
+    """Become the parent of the orphans of a measured process, so that their CPU counts."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def own_peak() -> float:
-    """Our own peak in MB: a child's figure cannot be lower, as it starts as a copy of us."""
+    """Return our own peak in MB: a child's figure cannot be lower, as it starts as our copy."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
@@ -69,7 +69,7 @@ def own_peak() -> float:
 
 
 def spawn(argv: Sequence[str], out: str, err: int, stdin: str = "/dev/null") -> int:
-    """Starts a process; its id."""
+    """Start a process; return its id."""
     actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
@@ -79,7 +79,7 @@ def spawn(argv: Sequence[str], out: str, err: int, stdin: str = "/dev/null") -> 
 
 
 def reap(pid: int, orphans: bool = True) -> tuple[int, float, float]:
-    """Waits for a process and what it left behind: exit code, CPU seconds, peak MB."""
+    """Wait for a process and its orphans; return exit code, CPU seconds and peak MB."""
     _, status, usage = os.wait4(pid, 0)
     cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss
     while orphans:
@@ -93,14 +93,14 @@ def reap(pid: int, orphans: bool = True) -> tuple[int, float, float]:
 
 
 def until(ready: Callable[[], bool], seconds: float) -> None:
-    """Waits until something is so, or so long."""
+    """Wait until ``ready()`` is true, for at most ``seconds``."""
     deadline = time.monotonic() + seconds
     while not ready() and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
 def run(argv: Sequence[str], out: str = "/dev/null", orphans: bool = True) -> Sample:
-    """Runs a command to its end; NotAvailable, with what it said, where it fails."""
+    """Run a command to its end; raise NotAvailable with its message if it fails."""
     if not os.access(argv[0], os.X_OK):
         raise NotAvailable(f"{argv[0]} cannot be run")
     with tempfile.TemporaryFile() as err:
@@ -119,12 +119,12 @@ def run(argv: Sequence[str], out: str = "/dev/null", orphans: bool = True) -> Sa
 
 
 def child_argv(task: str, *args: str) -> list[str]:
-    """The command line of a task of ``bench.child``."""
+    """Return the command line of a task of ``bench.child``."""
     return [python(), "-P", str(ROOT / "bench/child.py"), task, *args]
 
 
 def run_child(task: str, *args: str) -> tuple[Sample, int]:
-    """Runs a task of ``bench.child``; the wall time is the task's own, without the start."""
+    """Run a task of ``bench.child``; the wall time is the task's own, without its start."""
     with tempfile.NamedTemporaryFile() as out:
         sample = run(child_argv(task, *args), out.name)
         count, seconds = Path(out.name).read_text(encoding="ascii").split()

@@ -1,7 +1,7 @@
 """Raw ctnetlink: the kernel floor, entries that are reused or marked, the kernel's counters.
 
-It shares no code with pyconntrack, and imports no more than a socket: what it costs is the
-kernel's own part.
+It shares no code with pyconntrack and imports little more than a socket: its cost is the kernel's
+own part.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"
 
 
 def connect(port: int = 0) -> socket.socket:
-    """A netfilter socket; its port id, where none is given, is the kernel's choice."""
+    """Open a netfilter socket; with ``port`` 0 the kernel chooses its port id."""
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     sock.bind((port, 0))
     return sock
 
 
 def listen(buffer: int) -> socket.socket:
-    """A socket for events of updates and deletions, with so many bytes for those not yet read.
+    """Open a socket for events of updates and deletions, with a receive buffer of ``buffer`` bytes.
 
-    While there is one, new entries are made ready for events (nf_conntrack_events is 2).
+    While it is open, new entries can cause events (nf_conntrack_events is 2).
     """
     sock = connect()
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer)
@@ -49,17 +49,17 @@ def listen(buffer: int) -> socket.socket:
 
 
 def count() -> int:
-    """The number of entries in this namespace's table."""
+    """Return the number of entries in this namespace's table."""
     return int(Path(COUNT).read_text(encoding="ascii"))
 
 
 def message(kind: int, flags: int, payload: bytes = b"", family: int = 2, seq: int = 1) -> bytes:
-    """One message to ctnetlink."""
+    """Return one message to ctnetlink."""
     return struct.pack("=IHHIIBBH", 20 + len(payload), kind, flags, seq, 0, family, 0, 0) + payload
 
 
 def flush() -> None:
-    """Empties the table of this namespace."""
+    """Empty the table of this namespace."""
     with connect() as sock:
         sock.send(message(CT_DELETE, REQUEST | 4, family=0))
         answer = sock.recv(4096)
@@ -69,7 +69,7 @@ def flush() -> None:
 
 
 def dump(size: int = 1 << 20) -> int:
-    """Receives the whole table and looks at nothing but the end; the bytes received."""
+    """Receive the whole table, looking only for its end; return the bytes received."""
     total = 0
     buffer = bytearray(size)
     with connect() as sock:
@@ -104,7 +104,7 @@ def _tuple(kind: int, src: bytes, dst: bytes, sport: int, dport: int, proto: int
     return _attr(kind | NESTED, addresses + _attr(2 | NESTED, _attr(1, bytes([proto])) + ports))
 
 
-# Requests about UDP entries that differ in their source only, which stands as PLACE.
+# Requests about UDP entries that differ in their source only; PLACE stands for it.
 PLACE, SOURCES = b"\xde\xad\xbe\xef", 0x0B000000
 SERVER, OTHER = b"\x0a\xff\0\1", b"\x0a\xff\0\2"  # who answers: an entry's reply source
 _ORIG = _tuple(1, PLACE, SERVER, 4000, 53)
@@ -113,19 +113,19 @@ REPLY_SOURCE = slice(84, 88)  # in an event: behind the headers and the original
 
 
 def create(server: bytes) -> bytes:
-    """The request for an entry that `server` answers."""
+    """Return the request that creates an entry that ``server`` answers."""
     reply = _tuple(2, server, PLACE, 53, 4000)
     timeout = _attr(7, struct.pack("!I", 9000))
     return message(CT_NEW, REQUEST | CREATE | EXCL, _ORIG + reply + timeout)
 
 
 def mark(value: int) -> bytes:
-    """The request that changes an entry's mark."""
+    """Return the request that changes an entry's mark."""
     return message(CT_NEW, REQUEST, _ORIG + _attr(8, struct.pack("!I", value)))
 
 
 def populate(entries: int) -> None:
-    """Creates the entries 0 to `entries`, each answered by SERVER."""
+    """Create ``entries`` entries, from 0 on, each answered by SERVER."""
     with connect() as sock:
         for start in range(0, entries, 256):
             sock.send(batch(create(SERVER), range(start, min(start + 256, entries))))
@@ -134,12 +134,12 @@ def populate(entries: int) -> None:
 
 
 def batch(template: bytes, numbers: Iterable[int]) -> bytes:
-    """One send: the template's requests, for each of these entries."""
+    """Return one send: the template's requests for each of these entries."""
     return b"".join(template.replace(PLACE, struct.pack("!I", SOURCES + n)) for n in numbers)
 
 
 def creation(entry: Entry) -> bytes:
-    """What creates an entry of the table, with all that its line for ``-R`` says."""
+    """Return the request that creates an entry of the table, as its line for ``-R`` does."""
     src, dst = socket.inet_aton(entry.src), socket.inet_aton(entry.dst)
     proto = TCP if entry.tcp else UDP
     payload = (
@@ -155,7 +155,7 @@ def creation(entry: Entry) -> bytes:
 
 
 def listeners() -> list[tuple[int, int]]:
-    """For each netfilter socket that listens for events here: waiting bytes, drops."""
+    """Return (waiting bytes, drops) of each netfilter socket that listens for events here."""
     lines = Path("/proc/self/net/netlink").read_text(encoding="ascii").splitlines()[1:]
     rows = (line.split() for line in lines)
     return [

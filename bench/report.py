@@ -17,7 +17,7 @@ WIDTHS = (33, 9, 9, 9, 7, 7, 5, 9, 9, 7, 7)
 
 
 def machine() -> dict[str, object]:
-    """What it was measured on."""
+    """Return a description of the machine."""
     import os
 
     model = "unknown processor"
@@ -57,12 +57,12 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def heading() -> str:
-    """The first two lines of the table."""
+    """Return the first two lines of the table."""
     return _line(HEAD) + "\n" + _line("-" * width for width in WIDTHS)
 
 
 def text(row: Row, size: int) -> str:
-    """A row of the table, its notes below it; targets of large tables do not judge small ones."""
+    """Return a row of the table and its notes; small tables are not judged by their targets."""
     judged = size >= JUDGED or row.group in {"start-up", "events", "churn"}
     cpu = [_seconds(s.cpu) if s else "-" for s in (row.theirs, row.ours)]
     peak = [f"{s.peak:.0f}" if s else "-" for s in (row.theirs, row.ours)]
@@ -99,7 +99,7 @@ def text(row: Row, size: int) -> str:
 
 
 def save(path: Path, about: dict[str, object], rows: list[Row]) -> None:
-    """Writes results.json."""
+    """Write results.json."""
     path.parent.mkdir(parents=True, exist_ok=True)
     listed = []
     for row in rows:

@@ -1,4 +1,4 @@
-"""What is not one command line beside another: growth, start-up, the library."""
+"""Measurements that do not compare single command lines: growth, start-up, the library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Take = Callable[[], Sample]
 
 
 def turns(takes: dict[str, Take], rounds: int, row: Row) -> dict[str, Sample]:
-    """Takes each in turn, so many times; the medians of those that worked."""
+    """Run each in turn for ``rounds`` rounds; return the medians of those that worked."""
     samples: dict[str, list[Sample]] = {name: [] for name in takes}
     failed: set[str] = set()
     for number in range(rounds):
@@ -31,7 +31,7 @@ def turns(takes: dict[str, Take], rounds: int, row: Row) -> dict[str, Sample]:
 
 
 def growth(runner: Runner, sizes: list[int]) -> Iterator[Row]:
-    """-L of each size: C, ours, and the bare dump."""
+    """Measure -L of each size: C, ours, and the bare dump."""
     for size in sizes:
         row = Row(f"-L, {size:,} entries", "growth")
         try:
@@ -51,7 +51,7 @@ def growth(runner: Runner, sizes: list[int]) -> Iterator[Row]:
 
 
 def formats(runner: Runner) -> Iterator[Row]:
-    """-R of NDJSON beside -R of the save format, each as ours writes it."""
+    """Compare -R of NDJSON with -R of the save format, each as ours writes it."""
     row = Row("-R ndjson", "change", "save", target=2.5, peak_target=120.0)
     try:
         runner.table.fill(runner.size)
@@ -79,7 +79,7 @@ def _restored(runner: Runner, path: str) -> Sample:
 
 
 def startup(runner: Runner) -> Iterator[Row]:
-    """-C, and -L of ten entries, beside a Python that does nothing."""
+    """Compare -C, and -L of ten entries, with a Python that does nothing."""
     bare = [measure.python(), "-c", "pass"]
     runner.table.fill(10)
     for option in ("-C", "-L"):
@@ -105,7 +105,7 @@ def startup(runner: Runner) -> Iterator[Row]:
 
 
 def library(runner: Runner) -> Iterator[Row]:
-    """dump() and load() beside pyroute2, table() beside the bare dump; imports do not count."""
+    """Compare dump() and load() with pyroute2, table() with the bare dump, without imports."""
 
     def task(name: str, expected: int) -> Take:
         def take() -> Sample:

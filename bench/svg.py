@@ -101,7 +101,7 @@ def _curves(points: list[tuple[int, Row]], bottom: float) -> Iterator[str]:
 
 
 def picture(rows: list[Row], sizes: list[int], caption: str) -> str:
-    """The SVG."""
+    """Return the SVG."""
     bars = [row for row in rows if row.group in {"list", "filter", "change"} and row.ratio]
     grown = [row for row in rows if row.group == "growth"]
     points = list(zip(sizes, grown, strict=False))

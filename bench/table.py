@@ -14,7 +14,7 @@ TCP_PORTS, UDP_PORTS = (443, 80, 22, 993), (53, 123, 443, 5060)
 
 
 def address(i: int) -> str:
-    """The source of entry `i`: no two entries have the same."""
+    """Return the source of entry ``i``, which is unique."""
     return f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}"
 
 
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 def entry(i: int) -> Entry:
-    """Entry `i`: 60 % TCP; one of a thousand has a rare port or mark."""
+    """Return entry ``i``: 60 % are TCP; one of a thousand has a rare port or mark."""
     tcp = i % 5 < 3
     port = (RARE_PORT if i % 1000 == 0 else TCP_PORTS[i % 4]) if tcp else UDP_PORTS[i % 4]
     mark = RARE_MARK if i % 1000 == 1 else i % 7
@@ -39,7 +39,7 @@ def entry(i: int) -> Entry:
 
 
 def line(i: int) -> str:
-    """Entry `i` as -R reads it."""
+    """Return entry ``i`` as a line for -R."""
     one = entry(i)
     more = "--state ESTABLISHED -u SEEN_REPLY,ASSURED" if one.tcp else "-u SEEN_REPLY"
     return (
@@ -59,12 +59,12 @@ class Table:
         self.said: set[str] = set()
 
     def close(self) -> None:
-        """Removes the files and the entries."""
+        """Remove the files and the entries."""
         netlink.flush()
         self._folder.cleanup()
 
     def lines(self, size: int) -> str:
-        """The path of a file with the lines of a table."""
+        """Return the path of a file with the lines of a table."""
         path = self.folder / f"{size}.lines"
         if not path.exists():
             with path.open("w", encoding="ascii") as file:
@@ -72,7 +72,7 @@ class Table:
         return str(path)
 
     def fill(self, size: int) -> None:
-        """Makes the table hold exactly its `size` entries; nothing to do where it does."""
+        """Fill the table with exactly its ``size`` entries, unless it holds them already."""
         if self.size == size and netlink.count() == size:
             return
         netlink.flush()
@@ -90,6 +90,6 @@ class Table:
         raise NotAvailable(f"a table of {size} entries could not be loaded ({reason})")
 
     def empty(self) -> None:
-        """Empties the table."""
+        """Empty the table."""
         netlink.flush()
         self.size = 0

@@ -1,4 +1,4 @@
-"""What type checkers know of the fields, from the schema: model/declarations.pyi."""
+"""Generate model/declarations.pyi, the types of the fields for type checkers, from the schema."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Texts = str | Iterable[str] | None
 
 
 def text() -> str:
-    """Return the module."""
+    """Return the text of the module."""
     changes = dict.fromkeys(names(CONNTRACK, CHANGE))
     family = {"family": "int | str | None"}
     given = family | _outside_tuples(CONNTRACK)
@@ -83,7 +83,7 @@ def _first(rows: Rows) -> dict[str, Attr]:
 
 
 def _outside_tuples(rows: Rows) -> dict[str, str]:
-    """Return the types of the fields of an entry that lie in no tuple, as a program gives them."""
+    """Return the types of the fields of an entry outside its tuples, as given by a program."""
     return {
         name + "_" * iskeyword(name): _given(row)
         for number, outer in rows.items()
@@ -107,7 +107,7 @@ def _given(row: Attr) -> str:
 
 
 def _wanted(row: Attr) -> str:
-    """Return the type of what a filter compares a field with; "" where there is no filter."""
+    """Return the type of the values that a filter compares a field with, or "" without a filter."""
     if row.words is not None:
         return "Words | None" if row.words in FLAGS else "Coded"
     if row.kind is IPV4 or row.kind is IPV6:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A short tour of conntrack on flows of its own, in a network namespace of its own.
-# The system's connections are neither read nor touched.  Run it with `make demo`.
+# A short tour of conntrack on its own flows, in its own network namespace.
+# The system's connections are neither read nor changed.  Run it with `make demo`.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 PATH=$PATH:/usr/sbin:/sbin
@@ -12,7 +12,7 @@ title() { printf '\n%s== %s%s\n' "$bold" "$1" "$plain"; }
 note() { printf '%s   %s%s\n' "$dim" "$1" "$plain"; }
 give_up() { printf '\nThe demo cannot run here: %s\n' "$1" >&2; exit 1; }
 
-# -- a namespace of our own: re-run inside it -----------------------------------------
+# -- a new namespace: re-run inside it ------------------------------------------------
 
 if [ -z "${DEMO_INSIDE:-}" ]; then
     [ -x "$CONNTRACK" ] || give_up "$CONNTRACK is not there yet. \`make demo\` installs it."
@@ -44,7 +44,7 @@ trap 'exit 143' TERM
 ct() { "$CONNTRACK" "$@"; }
 # Show a command, then run it.
 show() { printf '\n%s$ conntrack %s%s\n' "$bold" "$*" "$plain"; ct "$@" 2>&1; }
-# poll 'condition': true as soon as it holds, false after ten seconds
+# poll 'condition': true when it holds, false after ten seconds
 poll() {
     local end=$((SECONDS + 10))
     until eval "$1"; do

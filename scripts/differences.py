@@ -1,4 +1,4 @@
-"""The section DIFFERENCES of the man page, from docs/differences.md, where the list stands."""
+"""Generate the section DIFFERENCES of the man page from docs/differences.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def entries() -> dict[str, str]:
 
 
 def _roff(text: str) -> str:
-    """Return Markdown text as roff: code bold, hyphens and quotes of code as they are typed."""
+    """Return Markdown text as roff: code in bold, its hyphens and quotes as typed."""
     parts = text.replace("\\", "\\e").split("`")
     for number in range(1, len(parts), 2):
         parts[number] = "\\fB" + parts[number].replace("-", "\\-").replace("'", "\\(aq") + "\\fP"
@@ -30,7 +30,7 @@ def _roff(text: str) -> str:
 
 
 def section() -> str:
-    """Return the section as the man page has it, without its heading."""
+    """Return the section for the man page, without its heading."""
     _, *rest = LIST.read_text(encoding="utf-8").split("\n\n")
     out = []
     for block in rest:
@@ -45,5 +45,5 @@ def section() -> str:
 
 
 def written(page: str) -> str:
-    """Return the man page with its section brought up to date."""
+    """Return the man page with its section updated."""
     return _SECTION.sub(lambda match: match[1] + section(), page, count=1)

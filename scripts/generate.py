@@ -1,6 +1,6 @@
-"""Write what is derived from the schema and from docs/differences.md: ``make generate``.
+"""Write the files derived from the schema and from docs/differences.md: ``make generate``.
 
-A test says when one of the files is stale.
+A test fails when one of the files is stale.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the documentation derives from the schema: the field reference and the JSON Schema."""
+"""Generate the field reference and the JSON Schema from the schema."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOTES = {
 
 
 def leaves(rows: Rows, prefix: str = "", path: str = "") -> list[tuple[str, Attr, str]]:
-    """(field name, row, kernel names on the way to it) of every leaf, in kernel order."""
+    """Return (field name, row, path of kernel names) of every leaf, in kernel order."""
     found: list[tuple[str, Attr, str]] = []
     for row in rows.values():
         if isinstance(row, Nest):
@@ -47,13 +47,13 @@ def leaves(rows: Rows, prefix: str = "", path: str = "") -> list[tuple[str, Attr
 
 
 def answers(rows: Rows) -> list[tuple[str, Attr, str]]:
-    """The leaves that the kernel sends."""
+    """Return the leaves that the kernel sends."""
     reported = names(rows, REPORT)
     return [leaf for leaf in leaves(rows) if leaf[0] in reported]
 
 
 def json_name(name: str) -> str:
-    """The place of a field in the JSON form, as in ``orig.src``."""
+    """Return the path of a field in the JSON form, such as ``orig.src``."""
     group = OBJECT[name]
     return f"{group}.{name[len(group) + 1 :]}" if group else name
 
@@ -76,7 +76,7 @@ def _kind(row: Attr) -> str:
 
 
 def table(rows: Rows) -> str:
-    """A table of fields; two rows of one name (IPv4 and IPv6) share a line."""
+    """Return a table of fields; two rows of one name (IPv4 and IPv6) share a line."""
     lines: dict[str, tuple[list[str], list[str]]] = {}
     for name, row, path in answers(rows):
         kinds, paths = lines.setdefault(name, ([], []))
@@ -91,7 +91,7 @@ def table(rows: Rows) -> str:
 
 
 def fields_page() -> str:
-    """The field reference."""
+    """Return the field reference."""
     words = [
         ("proto", vocab.PROTO), ("status (flags)", vocab.STATUS), ("tcp_state", vocab.TCP_STATE),
         ("sctp_state", vocab.SCTP_STATE), ("dccp_state", vocab.DCCP_STATE),
@@ -107,8 +107,8 @@ def fields_page() -> str:
     )
     return (
         "# Fields\n\n"
-        "Every field that the kernel can tell, made from the schema of the package. A field is\n"
-        "an attribute of `Flow` or `Expect` under its name, and `None` where the entry lacks it.\n"
+        "Every field that the kernel can report, generated from the schema. A field is an\n"
+        "attribute of `Flow` or `Expect` under its name, and `None` if the entry lacks it.\n"
         "Which fields an entry has depends on its protocol and on the kernel's settings: counters\n"
         "need `nf_conntrack_acct=1`, times `nf_conntrack_timestamp=1`. (`class` of an expectation\n"
         "is `class_` in Python.)\n\n"
@@ -182,7 +182,7 @@ def _document(what: str, item: dict[str, Any]) -> dict[str, Any]:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of -o json (a document) and -o ndjson (a line: $defs/line)."""
+    """Return the JSON Schema of -o json (a document) and -o ndjson (a line: $defs/line)."""
     either = {"anyOf": [{"$ref": "#/$defs/flow"}, {"$ref": "#/$defs/expectation"}]}
     flow = _object(CONNTRACK, "A connection; what it lacks is absent.")
     expectation = _object(EXPECT, "An expectation; what it lacks is absent.")
@@ -204,7 +204,7 @@ def json_schema() -> dict[str, Any]:
         "required": ["event", "time"],
         "anyOf": [{"$ref": "#/$defs/flow"}, {"$ref": "#/$defs/expectation"}],
     }
-    # an entry that is no event has only the members that are told; an event adds two
+    # an entry that is not an event has only the listed members; an event adds two
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SCHEMA,
@@ -260,5 +260,5 @@ def _closed(name: str) -> dict[str, Any]:
 
 
 def json_text() -> str:
-    """schema.json as it is stored."""
+    """Return the text of schema.json."""
     return json.dumps(json_schema(), indent=1) + "\n"

@@ -1,4 +1,4 @@
-"""Build and check what a release publishes, and say what to publish. Nothing is published.
+"""Build and check the files of a release, and print what to publish. Nothing is published.
 
 ``python scripts/release.py`` needs a clean tree whose CHANGELOG.md has a heading for the version;
 it writes the source distribution and the wheel into dist/.
@@ -22,11 +22,11 @@ from zipfile import ZipFile
 from pyconntrack.version import VERSION
 
 ROOT = Path(__file__).parent.parent
-PENDING = "(not yet released)"  # what the heading says until its date stands there
+PENDING = "(not yet released)"  # in the heading until it has a date
 
 
 def run(*argv: str | Path, cwd: Path = ROOT) -> str:
-    """Return what a program prints; raise SystemExit with its complaint where it fails."""
+    """Return the output of a program; raise SystemExit with its message if it fails."""
     done = subprocess.run([*map(str, argv)], cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, argv))}\n{done.stdout}{done.stderr}".rstrip())
@@ -40,7 +40,7 @@ def heading(changelog: str, version: str) -> str | None:
 
 
 def obstacles(root: Path, version: str) -> Iterator[str]:
-    """Yield why the tree at ``root`` cannot be released as ``version``, a line each."""
+    """Yield each reason why the tree at ``root`` cannot be released as ``version``."""
     if changed := run("git", "status", "--porcelain", cwd=root):
         yield "the tree is not clean (commit or remove):\n" + changed.rstrip()
     if heading((root / "CHANGELOG.md").read_text(encoding="utf-8"), version) is None:
@@ -50,7 +50,7 @@ def obstacles(root: Path, version: str) -> Iterator[str]:
 
 
 def faults(sdist: Path, wheel: Path, tracked: list[str]) -> Iterator[str]:
-    """Yield what is wrong with the two files; ``tracked`` are the paths of the tree's files."""
+    """Yield each fault of the two files; ``tracked`` are the paths of the tree's files."""
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     yield from (f"{sdist.name} lacks {name}" for name in tracked if name not in inside)
@@ -73,7 +73,7 @@ def faults(sdist: Path, wheel: Path, tracked: list[str]) -> Iterator[str]:
 
 
 def installed(wheel: Path, folder: Path) -> Iterator[str]:
-    """Yield what is wrong with the wheel once it is installed into a new environment."""
+    """Yield each fault of the wheel when it is installed into a new environment."""
     venv.create(folder, with_pip=True)
     run(folder / "bin/python", "-m", "pip", "install", "-q", wheel)
     for name, first in (("conntrack", "conntrack v"), ("pyconntrack", f"pyconntrack {VERSION}")):

@@ -1,14 +1,14 @@
-"""Record what a conntrack(8) does with thousands of command lines, for tests/cli/test_recorded.py.
+"""Record the outcomes of thousands of conntrack(8) command lines, for tests/cli/test_recorded.py.
 
-Each as root in a fresh network namespace (``unshare -n``), from the root of the project:
+Run each as root in a fresh network namespace (``unshare -n``), from the root of the project:
 
     python -m scripts.wide_net lines | python -m scripts.wide_net run conntrack > OUTCOMES
     python -m scripts.wide_net lines | python -m scripts.wide_net run > OURS
 
-tests/cases/wide_net.txt is what conntrack-tools 1.4.9 did. An outcome is the exit status, standard
-output with the count of the summary, and the table afterwards where it was changed. Timeouts are
-rounded up to 20 seconds, lines are sorted, what differs from run to run (ids, use counts, times,
-process ids, counters) is replaced.
+tests/cases/wide_net.txt is the record of conntrack-tools 1.4.9. An outcome is the exit status,
+standard output with the count of the summary, and the table afterwards if it was changed. Timeouts
+are rounded up to 20 seconds, lines are sorted, and values that differ from run to run (ids, use
+counts, times, process ids, counters) are replaced.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PATIENCE = 10.0
 
 
 class Outcome(NamedTuple):
-    """What a command line did."""
+    """The outcome of a command line."""
 
     status: int
     out: str
@@ -105,7 +105,7 @@ _VALUES: dict[str, list[str | None]] = {
 _PORTS = ["20", "0", "65535", "65536", "", "ssh", "-1", "0x14", "020", "4294967316", "20 ", "+20"]
 _STATES = ["ESTABLISHED", "E", "NONE", "LISTEN", "SYN_SENT", "SYN_SENT2", "", "X", "TIME_WAIT",
            "ESTABLISHED,TIME_WAIT", "SYN"]  # fmt: skip
-#: and of the options of each protocol
+#: the same for the options of each protocol
 _OWN: dict[str, dict[str, list[str]]] = {
     "tcp": {"--sport": _PORTS, "--dport": _PORTS, "--state": _STATES, "--orig-port-src": ["10"],
             "--reply-port-src": ["20", "a"], "--reply-port-dst": ["10"], "--mask-port-src": ["5"],
@@ -133,7 +133,7 @@ _EXPECTED = ("-p tcp -s 1.1.1.1 -d 2.2.2.2 --sport 10 --dport 20 --tuple-src 4.4
              "--tuple-port-src 30 --tuple-port-dst 40 --mask-port-src 50 --mask-port-dst 60 "
              "-t 500")  # fmt: skip
 _MISSING = "-p tcp -s 1.1.1.1 -d 2.2.2.2 --sport 10 --dport 20"
-#: commands and what else they need
+#: commands and the words that they require
 _COMMANDS = {
     "-L": "", "-D": "", "-U -m 77": "-s 1.1.1.1", "-E": "", "-G": _OLD,
     "-I -u SEEN_REPLY": _NEW, "-A": _NEW,
@@ -144,10 +144,10 @@ _COMMANDS = {
     "-L dying": "", "-L unconfirmed": "", "-D dying": "", "-F dying": "", "-C unconfirmed": "",
     "-E dying": "", "-S unconfirmed": "", "-G dying": _OLD, "-I dying": _NEW, "-U -m 7": "",
 }  # fmt: skip
-#: of these, of each option every so many-th value; of the others one
+#: for these, every n-th value of each option; for the others, one
 _STRIDES = {"-L": 1, "-I -u SEEN_REPLY": 3, "-D": 4, "-U -m 77": 4, "-E": 5, "-G": 6, "-A": 6,
             "-A -m 3": 8, "-I expect": 8}  # fmt: skip
-#: and commands that have no such table: of these every third option
+#: commands without such a table: every third option
 _STRAY = {"-U expect", "-A expect", "-D dying", "-F dying", "-C unconfirmed", "-E dying",
           "-S unconfirmed", "-G dying", "-I dying"}  # fmt: skip
 _LONG = (
@@ -158,7 +158,7 @@ _LONG = (
     "dump", "create", "delete", "update", "flush", "get", "event", "counter", "stats", "load-file",
     "version", "help", "add", "sport", "dport", "orig-port-src", "reply-port-src", "state",
 )  # fmt: skip
-#: words in each of their orders
+#: words to be tried in every order
 _ORDERS = [
     ["-L", "-p tcp", "--dport 20", "-s 1.1.1.1"], ["-D", "-p tcp", "--dport 20", "-s 1.1.1.1"],
     ["-U", "-m 9", "-s 1.1.1.1", "-p tcp"], ["-L", "conntrack", "-p udp", "-o extended"],
@@ -172,7 +172,7 @@ _ORDERS = [
     ["-L", "-n", "-p tcp"], ["-D", "-g", "-p udp"], ["-C", "conntrack"], ["-L", "-C"],
     ["-E", "-p tcp", "--dport 20", "-e NEW"], ["-E", "-o id", "-b 70000"],
 ]  # fmt: skip
-#: what the list of differences names, and the above does not hold
+#: cases from the list of differences that are missing above
 _MORE = (
     "-D -s 1.1.1.1/", "-U -m 77 -s 1.1.1.1/", "-L -s 1.1.0.0/16 -s 1.1.1.1",
     "-D -s 1.1.0.0/16 -s 1.1.1.1", "-U -t 700 -p udp -s 1.1.1.1 -d 2.2.2.3",
@@ -206,7 +206,7 @@ def _without(words: list[str], option: str) -> list[str]:
 
 
 def _some(values: list[_T], command: int, stride: int) -> list[_T]:
-    """Return every ``stride``-th of the values, other ones for each command."""
+    """Return every ``stride``-th value, starting at another for each command."""
     return values[command % min(stride, len(values)) :: stride]
 
 
@@ -271,7 +271,7 @@ _COUNT = re.compile(r"\d+ (?:flow|expectation).*")
 
 
 def _plain(text: str) -> str:
-    """Return the sorted lines of ``text`` without what differs from run to run."""
+    """Return the sorted lines of ``text``; values that differ from run to run are replaced."""
     for pattern, instead in _CHANGING:
         text = pattern.sub(instead, text)
     text = _TIMEOUT.sub(lambda match: f"{match[1]}{-(-int(match[2]) // 20) * 20}", text)
@@ -279,14 +279,14 @@ def _plain(text: str) -> str:
 
 
 class Stage:
-    """A table that is made anew, and one command at a time that works on it."""
+    """A table that is restored before each command that runs on it."""
 
     def __init__(self, start: Callable[[list[str]], None]) -> None:
         self._start = start
         self._transport = Transport()
         rows = (CASES / "table.txt").read_text(encoding="utf-8").splitlines()
         flows = [parse(row.split()) for row in rows if not row.startswith("#")]
-        for flow in flows:  # of 20 seconds the middle: seconds may pass
+        for flow in flows:  # the middle of 20 seconds, as seconds may pass
             flow.opts["timeout"] += 10 - flow.opts["timeout"] % 20
         self._make = [request.create(*flow_values(flow)) for flow in flows]
         self._change = [
@@ -302,12 +302,12 @@ class Stage:
         self._fresh = self._table()
 
     def _send(self, requests: list[request.Request]) -> bool:
-        """Send ``requests``; return whether all was done, but for deletes of what is not there."""
+        """Send ``requests``; return whether all succeeded, or failed with ENOENT."""
         failures = call(self._transport, batch(requests))[0]
         return all(failure.errno == errno.ENOENT for failure in failures)
 
     def _fill(self) -> None:
-        """Make the table anew: its entries one by one (a flush walks through all buckets)."""
+        """Restore the table entry by entry (a flush walks all buckets)."""
         if not self._send([*self._delete, *self._make]) or _count() != len(self._make):
             self._send([request.flush(), request.expect_flush()])
             if not self._send(self._make) or _count() != len(self._make):
@@ -316,7 +316,7 @@ class Stage:
         self._made = time.monotonic()
 
     def _table(self) -> str:
-        """Return the entries; a dump, which walks through all buckets, only where one is new."""
+        """Return the entries; dump (which walks all buckets) only if one is new."""
         answers = call(self._transport, batch(self._look))[1]
         found = self._format(of_messages([message for _, message in answers])).decode()
         if len(answers) != _count():
@@ -330,7 +330,7 @@ class Stage:
         words = shlex.split(line)
         events = "-E" in words or "--event" in words
         if events:
-            self._send(self._delete)  # whether these have events of their own depends on the past
+            self._send(self._delete)  # whether these cause events depends on the past
         status = self._wait(self._fork(words, self._start), events)
         printed, told = _content(self._out), _content(self._err)
         printed = _plain(printed)
@@ -340,7 +340,7 @@ class Stage:
         if _count() != len(self._make) or (status != 2 and not _READING.match(line)):
             table = self._table()
             self._made = 0.0
-        if time.monotonic() > self._made + 3:  # so that timeouts stay the same, as rounded
+        if time.monotonic() > self._made + 3:  # so that rounded timeouts stay the same
             self._fill()
         if " expect" in line:
             self._send([request.expect_flush()])
@@ -374,11 +374,11 @@ class Stage:
             elif events and not told and (groups := _subscribed()):
                 time.sleep(0.01)
                 if _subscribed() != groups:
-                    continue  # one group after the other is joined
+                    continue  # groups are joined one after the other
                 self._send([*self._make, *self._change, *self._delete])
                 while any(waiting for _, waiting in _subscribed()):
                     time.sleep(step)
-                time.sleep(0.01)  # what has been received is printed
+                time.sleep(0.01)  # received events are printed
                 os.kill(child, signal.SIGINT)
                 told = True
             time.sleep(step)
@@ -391,7 +391,7 @@ def _count() -> int:
 
 
 def _subscribed() -> list[tuple[int, int]]:
-    """Return the groups of each event socket of netfilter, and how much waits there."""
+    """Return the groups of each netfilter event socket, and the bytes that wait there."""
     text = Path("/proc/self/net/netlink").read_text(encoding="ascii")
     rows = [row.split() for row in text.splitlines()[1:]]
     found = [(int(row[3], 16), int(row[4])) for row in rows if row[1] == "12"]
@@ -425,7 +425,7 @@ def write(outcomes: dict[str, Outcome]) -> str:
     """Return the outcomes as text of three parts.
 
     A line for each command: status, numbers of output and table, the command; for each of these
-    texts, in the order of their numbers, the numbers of its rows; each row once.
+    texts, by its number, the numbers of its rows; each distinct row once.
     """
     texts: dict[str, int] = {}
     rows: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What several test files share: places, namespaces, traffic, entries, and both conntrack tools."""
+"""Helpers shared by test files: paths, namespaces, traffic, entries, and both conntrack tools."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A batch of messages as text, the way that a command makes it of a dump's windows."""
+"""Format a batch of messages as a command formats the windows of a dump."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def formatted(
     bulk: Bulk, data: bytes | bytearray, select: Callable[[Group], Bools] | None = None,
     window: int = 8192,
 ) -> tuple[bytes, int]:  # fmt: skip
-    """The lines of the messages that ``select`` takes, ``window`` at a time, and their number."""
+    """Return the lines of the messages that ``select`` takes, by ``window``, and their number."""
     at = starts(data, len(data))
     text, count = b"", 0
     for low in range(0, len(at), window):

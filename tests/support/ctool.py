@@ -1,4 +1,4 @@
-"""Both tools under one roof: ours and Debian's conntrack."""
+"""Run both tools: ours and Debian's conntrack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NETLINK_NETFILTER = 12
 
 
 class Result(NamedTuple):
-    """What a command did."""
+    """The result of a command."""
 
     rc: int
     out: str
@@ -28,7 +28,7 @@ class Result(NamedTuple):
 
 
 def c_tool() -> str:
-    """The path of Debian's conntrack; the test is skipped where there is none."""
+    """Return the path of Debian's conntrack; skip the test if it is missing."""
     path = shutil.which("conntrack", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if path is None:
         unavailable("Debian's conntrack is not installed (package conntrack)")
@@ -36,12 +36,12 @@ def c_tool() -> str:
 
 
 def ours_argv() -> list[str]:
-    """The command that starts our conntrack."""
+    """Return the command that starts our conntrack."""
     return [sys.executable, "-m", "pyconntrack"]
 
 
 def environment() -> dict[str, str]:
-    """The environment both tools run in: no locale, UTC."""
+    """Return the environment of both tools: no locale, UTC."""
     return {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
@@ -70,16 +70,16 @@ def theirs(*args: str, stdin: str = "") -> Result:
 
 
 def subscriptions() -> int:
-    """How many netfilter event sockets the calling thread's namespace has."""
+    """Return the number of netfilter event sockets in the calling thread's namespace."""
     text = Path("/proc/thread-self/net/netlink").read_text(encoding="ascii")
     rows = [line.split() for line in text.splitlines()[1:]]
     return sum(int(row[1]) == NETLINK_NETFILTER and int(row[3], 16) != 0 for row in rows)
 
 
 class Stream:
-    """A tool that goes on printing (``-E``), ended by its process id.
+    """A tool that keeps printing (``-E``), ended by its process id.
 
-    Entering waits until the kernel knows of the subscription, so no event is missed.
+    Entering waits until the kernel has the subscription, so no event is missed.
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
@@ -108,7 +108,7 @@ class Stream:
         return subscriptions() > self._before
 
     def line(self, seconds: float = TIMEOUT) -> str:
-        """The next line, without its newline."""
+        """Return the next line, without its newline."""
         stdout = self.process.stdout
         assert stdout is not None
         deadline = time.monotonic() + seconds
@@ -125,7 +125,7 @@ class Stream:
         return line.decode()
 
     def until(self, word: str, seconds: float = TIMEOUT) -> list[str]:
-        """The lines up to and including the first one with this word."""
+        """Return the lines up to and including the first one with ``word``."""
         lines = [self.line(seconds)]
         while word not in lines[-1]:
             lines.append(self.line(seconds))
@@ -165,9 +165,9 @@ _CHANGING: list[tuple[re.Pattern[str], str]] = [
 
 
 def normalise(text: str, *, order: bool = False) -> str:
-    """Replace what differs from run to run: timeouts, use counts, ids.
+    """Replace values that differ from run to run: timeouts, use counts, ids.
 
-    With ``order`` false the lines are sorted too: a table has no order of its own.
+    With ``order`` false the lines are sorted too: a table has no order.
     """
     for pattern, replacement in _CHANGING:
         text = pattern.sub(replacement, text)

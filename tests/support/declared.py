@@ -1,4 +1,4 @@
-"""What type checkers know of the fields: the stub of the package, run as a program."""
+"""The types that type checkers see for the fields: the stub of the package, run as a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table of made-up entries of many kinds, and what the command shows of it."""
+"""A table of made-up entries of many kinds, and the command's output for it."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def line_of(number: int) -> str:
 
 
 def fill(count: int, *more: str) -> None:
-    """Make the first ``count`` entries, and those of ``more`` lines."""
+    """Create the first ``count`` entries, and those of ``more`` lines."""
     text = "".join(line_of(number) + "\n" for number in range(count))
     done = ours("-R", "-", stdin=text + "".join(line + "\n" for line in more))
     assert done.rc == 0, done.err
 
 
 def shown(*arguments: str) -> list[dict[str, object]]:
-    """Return what ``-L`` shows as JSON objects, sorted, without what differs from run to run."""
+    """Return the JSON objects of ``-L``, sorted, without values that differ from run to run."""
     done = ours("-L", "-o", "ndjson", *arguments)
     assert done.rc == 0, done.err
     flows = [json.loads(line) for line in done.out.splitlines()]
@@ -71,7 +71,7 @@ def last_words(done: Result) -> str:
 
 
 def without_timeout(text: str) -> list[str]:
-    """Return save lines, sorted, without what their timeouts are."""
+    """Return save lines, sorted, without the values of their timeouts."""
     lines = []
     for line in text.splitlines():
         words = line.split()

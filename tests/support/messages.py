@@ -40,7 +40,7 @@ ADDRESSES = [
 
 
 def payload(rows: Rows, shape: random.Random, values: random.Random) -> bytes:
-    """Attributes of `rows`: which and how long by `shape`, what they say by `values`."""
+    """Return attributes of ``rows``, which and how long by ``shape``, with values by ``values``."""
     out = []
     family = shape.choice((4, 16))
     for number, row in sorted({row.number: row for row in rows.values()}.items()):
@@ -80,7 +80,7 @@ def _value(size: int, number: bool, values: random.Random) -> bytes:
 
 
 def entry(shape: int, values: int, *, expect: bool = False) -> bytes:
-    """A message; equal `shape` gives equal layouts, mostly."""
+    """Return a message; an equal ``shape`` mostly gives an equal layout."""
     by_shape = random.Random(shape)
     family = by_shape.choice((AF_INET, AF_INET6))
     kind, rows = (exp_msg(0), EXPECT) if expect else (ct_msg(0), CONNTRACK)
@@ -88,7 +88,7 @@ def entry(shape: int, values: int, *, expect: bool = False) -> bytes:
 
 
 def batch(seed: int, shapes: int, count: int, *, expect: bool = False) -> list[bytes]:
-    """`count` messages of about `shapes` shapes, mixed."""
+    """Return ``count`` messages of about ``shapes`` shapes, mixed."""
     chooser = random.Random(seed)
     known = [chooser.getrandbits(32) for _ in range(shapes)]
     return [

@@ -1,6 +1,6 @@
-"""Network namespaces of a test's own.
+"""Network namespaces for a test.
 
-A socket belongs for ever to the namespace of the thread that made it, so one thread
+A socket always belongs to the namespace of the thread that made it, so one thread
 can play both ends of a connection: make the server's socket inside
 ``with peer.entered():``, the client's outside, and use them side by side.
 """
@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def in_ci() -> bool:
-    """Whether a missing requirement is an error instead of a reason to skip."""
+    """Return whether a missing requirement is an error instead of a reason to skip."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -67,12 +67,12 @@ class Namespace:
 
     @classmethod
     def current(cls) -> Namespace:
-        """The namespace of the calling thread."""
+        """Return the namespace of the calling thread."""
         return cls(os.open(OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC))
 
     @property
     def inode(self) -> int:
-        """The number that tells namespaces apart."""
+        """Return the inode number that identifies the namespace."""
         return os.fstat(self.fd).st_ino
 
     @contextmanager
@@ -89,7 +89,7 @@ class Namespace:
             before.close()
 
     def close(self) -> None:
-        """Let go; the kernel ends the namespace when nothing else holds it."""
+        """Close it; the kernel ends the namespace when nothing else holds it."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -118,13 +118,13 @@ def fresh_netns() -> Iterator[Namespace]:
 
 
 def new_peer() -> Namespace:
-    """Another new namespace with ``lo`` up; the calling thread stays where it is."""
+    """Return another new namespace with ``lo`` up; the calling thread stays in its own."""
     with fresh_netns() as inside:
         return Namespace(os.dup(inside.fd))
 
 
 def why_not() -> str | None:
-    """Why no namespace can be made here, or None where one can."""
+    """Return why no namespace can be made here, or None if one can."""
     try:
         with fresh_netns():
             return None

@@ -1,9 +1,9 @@
 """A client, a router that tracks, and a server: live connections through strict rules.
 
 The calling thread's namespace is the router, so a command that the test runs acts on the
-router's table.  What the router holds to be INVALID is counted and dropped, and nothing is
-picked up in the middle or judged liberally: a connection whose entry was not restored as it
-was stops at once.
+router's table.  Packets that are INVALID to the router are counted and dropped, and connections are
+neither picked up in the middle nor judged liberally: one whose entry was not restored exactly stops
+at once.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Router:
     def open(
         self, where: Namespace, domain: int, kind: int, proto: int = 0, *bound: str | int
     ) -> socket.socket:
-        """A socket of one of the namespaces, closed at the end of the test."""
+        """Return a socket of one of the namespaces, closed at the end of the test."""
         with where.entered():
             sock = socket.socket(domain, kind, proto)
         self._stack.callback(sock.close)
@@ -178,7 +178,7 @@ class Router:
         return sock
 
     def tcp(self, port: int, family: int = 4) -> Connection:
-        """An established connection to the server's ``port``, by way of what NAT says."""
+        """Return an established connection to the server's ``port``, through the router's NAT."""
         domain = socket.AF_INET if family == 4 else socket.AF_INET6
         server = SERVER4 if family == 4 else SERVER6
         called = INSIDE4 if "dnat" in NAT.get(port, "dnat") else server
@@ -191,7 +191,7 @@ class Router:
         return connection
 
     def accept(self, listener: socket.socket) -> socket.socket:
-        """The one connection that has been made to ``listener``, which is closed."""
+        """Return the one connection made to ``listener``, which is closed."""
         accepted, _ = listener.accept()
         self._stack.callback(accepted.close)
         accepted.settimeout(TIMEOUT)
@@ -199,7 +199,7 @@ class Router:
         return accepted
 
     def ftp(self) -> Ftp:
-        """An FTP control connection, with the kernel's helper on it."""
+        """Return an FTP control connection with the kernel's helper."""
         try:
             nft(_FTP_HELPER)
         except RuntimeError as error:
@@ -207,12 +207,12 @@ class Router:
         return Ftp(self, self.tcp(FTP))
 
     def udp(self) -> tuple[socket.socket, socket.socket]:
-        """A client and a server of datagrams; the server's port is ``DNS``."""
+        """Return a UDP client and a server; the server's port is ``DNS``."""
         server = self.open(self.server, socket.AF_INET, socket.SOCK_DGRAM, 0, SERVER4, DNS)
         return self.open(self.client, socket.AF_INET, socket.SOCK_DGRAM), server
 
     def pinger(self, address: str) -> Pinger:
-        """Who pings the server from one of the client's addresses."""
+        """Return a pinger of the server from one of the client's addresses."""
         client = self.open(
             self.client, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP, address, 0
         )
@@ -222,7 +222,7 @@ class Router:
         return Pinger(client, seen)
 
     def invalid(self) -> int:
-        """Return how many packets the router held to be INVALID."""
+        """Return the number of packets that were INVALID to the router."""
         return int(re.findall(r"packets (\d+)", _listed("counter", "invalid"))[0])
 
     def culprits(self) -> str:
@@ -231,7 +231,7 @@ class Router:
 
 
 class Ftp:
-    """A client and a server that speak FTP; the test itself says both their lines."""
+    """An FTP client and server; the test itself sends the lines of both."""
 
     def __init__(self, router: Router, control: Connection) -> None:
         self.router = router
@@ -253,12 +253,12 @@ class Ftp:
         return data.decode().removesuffix("\r\n")
 
     def active(self, port: int) -> Connection:
-        """A data connection that the server opens to the client's ``port`` (PORT)."""
+        """Return a data connection that the server opens to the client's ``port`` (PORT)."""
         heard = self.say(f"PORT {_octets(CLIENT4, port)}")
         return self._data(heard, "PORT ", self.router.client, CLIENT4, port, PUBLIC4)
 
     def passive(self, port: int) -> Connection:
-        """A data connection that the client opens to the server's ``port`` (PASV)."""
+        """Return a data connection that the client opens to the server's ``port`` (PASV)."""
         assert self.say("PASV") == "PASV"
         heard = self.answer(f"227 Entering Passive Mode ({_octets(SERVER4, port)}).")
         words = "227 Entering Passive Mode ("
@@ -286,7 +286,7 @@ def _octets(address: str, port: int) -> str:
 
 
 class Pinger:
-    """Echo requests with one identifier, and how they look at the server."""
+    """Echo requests with one identifier, and their appearance at the server."""
 
     def __init__(self, client: socket.socket, seen: socket.socket) -> None:
         self.client = client

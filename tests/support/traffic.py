@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def eventually(probe: Callable[[], T], what: str = "it", seconds: float = TIMEOUT) -> T:
-    """Call ``probe`` until it returns something true; fail after a while."""
+    """Call ``probe`` until it returns a true value; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
         value = probe()
@@ -44,7 +44,7 @@ def eventually(probe: Callable[[], T], what: str = "it", seconds: float = TIMEOU
 
 
 def tool(name: str) -> str:
-    """The path of a system tool the test cannot do without."""
+    """Return the path of a system tool that the test requires."""
     path = shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin")
     if path is None:
         unavailable(f"the tool {name} is not installed")
@@ -52,7 +52,7 @@ def tool(name: str) -> str:
 
 
 def system(*argv: str, stdin: str = "", pass_fds: tuple[int, ...] = ()) -> None:
-    """Run a system tool; its complaint is the error message."""
+    """Run a system tool; on failure its standard error is the error message."""
     done = subprocess.run(
         [tool(argv[0]), *argv[1:]],
         input=stdin,
@@ -86,7 +86,7 @@ def track() -> None:
 
 
 def crc32c(data: bytes) -> int:
-    """The checksum of SCTP (Castagnoli)."""
+    """Return the checksum of SCTP (Castagnoli)."""
     crc = 0xFFFFFFFF
     for octet in data:
         crc ^= octet
@@ -96,7 +96,7 @@ def crc32c(data: bytes) -> int:
 
 
 def sctp_packet(sport: int, dport: int, tag: int, chunk: int, body: bytes = b"") -> bytes:
-    """One SCTP packet with one chunk."""
+    """Return an SCTP packet with one chunk."""
     padded = struct.pack("!BBH", chunk, 0, 4 + len(body)) + body + bytes(-len(body) % 4)
     head = struct.pack("!HHI", sport, dport, tag)
     # The checksum alone is little-endian on the wire (RFC 9260, appendix A).
@@ -104,7 +104,7 @@ def sctp_packet(sport: int, dport: int, tag: int, chunk: int, body: bytes = b"")
 
 
 def internet_checksum(data: bytes) -> int:
-    """The checksum of ICMP."""
+    """Return the checksum of ICMP."""
     padded = data + bytes(len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
@@ -119,7 +119,7 @@ def _payload(packet: bytes, family: int) -> bytes:
 
 @dataclass
 class Connection:
-    """A connection with both ends in hand (TCP, or a UDP pair)."""
+    """Both ends of a connection (TCP, or a UDP pair)."""
 
     client: socket.socket
     server: socket.socket
@@ -127,12 +127,12 @@ class Connection:
 
     @property
     def sport(self) -> int:
-        """The client's port."""
+        """Return the client's port."""
         return int(self.client.getsockname()[1])
 
     @property
     def dport(self) -> int:
-        """The port that the client called."""
+        """Return the port that the client connected to."""
         return self.server_address[1]
 
     def exchange(self, question: bytes = b"ping\n", answer: bytes = b"pong\n") -> None:
@@ -141,17 +141,17 @@ class Connection:
         self.reply(answer)
 
     def ask(self, data: bytes) -> None:
-        """Client to server (TCP)."""
+        """Send from client to server (TCP)."""
         self.client.sendall(data)
         _read(self.server, len(data))
 
     def reply(self, data: bytes) -> None:
-        """Server to client (TCP)."""
+        """Send from server to client (TCP)."""
         self.server.sendall(data)
         _read(self.client, len(data))
 
     def close(self) -> None:
-        """An orderly end: the client closes first, each side sees the other's FIN."""
+        """Close in order: the client first, and each side sees the other's FIN."""
         if self.client.fileno() < 0:
             return
         self.client.shutdown(socket.SHUT_WR)
@@ -164,7 +164,7 @@ class Connection:
         self.server.close()
 
     def reset(self) -> None:
-        """The client ends the connection with a RST."""
+        """End the connection with a RST from the client."""
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.client.close()
         try:
@@ -198,17 +198,17 @@ class Flows:
     # -- addresses and sockets
 
     def here_address(self, family: int = 4) -> str:
-        """The client's address."""
+        """Return the client's address."""
         return HERE4 if family == 4 else HERE6
 
     def peer_address(self, family: int = 4) -> str:
-        """The peer's address."""
+        """Return the peer's address."""
         return PEER4 if family == 4 else PEER6
 
     def open(
         self, family: int, kind: socket.SocketKind, proto: int = 0, *, peer: bool = False
     ) -> socket.socket:
-        """A socket of this or the peer's namespace, closed at the end of the test."""
+        """Return a socket of this or the peer's namespace, closed at the end of the test."""
         domain = socket.AF_INET if family == 4 else socket.AF_INET6
         if peer:
             with self.peer.entered():
@@ -224,7 +224,7 @@ class Flows:
     # -- rules
 
     def snat(self, proto: str = "tcp") -> None:
-        """Flows of this protocol leave with ``snat4``/``snat6`` as their source."""
+        """Translate the source of flows of this protocol to ``snat4``/``snat6``."""
         nft(
             "table inet srcnat { chain c { type nat hook postrouting priority 100;\n"
             f"  meta l4proto {proto} ip daddr {PEER4} snat ip to {SNAT4}\n"
@@ -233,7 +233,7 @@ class Flows:
         )
 
     def dnat(self, port: int = 80, to_port: int = 8080, proto: str = "tcp") -> None:
-        """``dnat4``/``dnat6`` with this port lead to the peer's ``to_port``."""
+        """Translate ``dnat4``/``dnat6`` with this port to the peer's ``to_port``."""
         nft(
             "table inet dstnat { chain c { type nat hook output priority -100;\n"
             f"  ip daddr {DNAT4} {proto} dport {port} dnat ip to {PEER4}:{to_port}\n"
@@ -242,7 +242,7 @@ class Flows:
         )
 
     def helper(self, name: str, proto: str, port: int) -> None:
-        """Connections to this port get the kernel's helper of this name (ftp, tftp, ...)."""
+        """Assign the kernel's helper of this name (ftp, tftp, ...) to connections to ``port``."""
         nft(
             f"table inet helper-{name}-{port} {{\n"
             f' ct helper std {{ type "{name}" protocol {proto}; }}\n'
@@ -262,9 +262,9 @@ class Flows:
         to: str | None = None,
         to_port: int | None = None,
     ) -> Connection:
-        """An established TCP connection to the peer's ``port``.
+        """Return an established TCP connection to the peer's ``port``.
 
-        ``to`` and ``to_port`` are what the client calls, where DNAT changes it.
+        ``to`` and ``to_port`` are the client's destination if DNAT changes it.
         """
         listener = self.open(family, socket.SOCK_STREAM, peer=True)
         listener.bind((self.peer_address(family), port))
@@ -282,7 +282,7 @@ class Flows:
         return connection
 
     def syn(self, family: int = 4, port: int = 8081, sport: int = 0) -> socket.socket:
-        """A TCP connection that nobody answers: it stays SYN_SENT."""
+        """Start a TCP connection that nobody answers: it stays SYN_SENT."""
         with self.peer.entered():
             nft(
                 f"table inet silent-{port} {{ chain c {{ type filter hook input priority 0;\n"
@@ -304,7 +304,7 @@ class Flows:
         reply: bool = True,
         payload: bytes = b"question",
     ) -> Connection:
-        """Datagrams to the peer's ``port``; without ``reply`` the entry stays UNREPLIED."""
+        """Send datagrams to the peer's ``port``; without ``reply`` the entry stays UNREPLIED."""
         server = self.open(family, socket.SOCK_DGRAM, peer=True)
         server.bind((self.peer_address(family), port))
         client = self.open(family, socket.SOCK_DGRAM)
@@ -319,7 +319,7 @@ class Flows:
         return Connection(client, server, address)
 
     def ping(self, family: int = 4, ident: int = 0x1234, count: int = 1) -> int:
-        """ICMP or ICMPv6 echo, answered by the peer's kernel; returns ``ident``."""
+        """Send ICMP or ICMPv6 echos, which the peer's kernel answers; return ``ident``."""
         request, answer = (8, 0) if family == 4 else (128, 129)
         proto = socket.IPPROTO_ICMP if family == 4 else socket.IPPROTO_ICMPV6
         sock = self.open(family, socket.SOCK_RAW, proto)
@@ -339,7 +339,7 @@ class Flows:
         return ident
 
     def raw(self, proto: int, payload: bytes, family: int = 4, *, reply: bool = False) -> None:
-        """One packet of any IP protocol, and the same bytes back with ``reply``."""
+        """Send one packet of any IP protocol, and the same bytes back if ``reply``."""
         server = self.open(family, socket.SOCK_RAW, proto, peer=True)
         client = self.open(family, socket.SOCK_RAW, proto)
         client.bind((self.here_address(family), 0))
@@ -354,10 +354,10 @@ class Flows:
     def sctp(
         self, family: int = 4, port: int = 5000, sport: int = 5001, *, establish: bool = True
     ) -> None:
-        """An SCTP association, packet by packet (the kernel's own SCTP is not needed).
+        """Make an SCTP association, packet by packet (the kernel's own SCTP is not needed).
 
         With ``establish`` false only INIT is sent and the entry stays UNREPLIED; its
-        state is COOKIE_WAIT or CLOSED, kernels differ.
+        state is COOKIE_WAIT or CLOSED, depending on the kernel.
         """
         server = self.open(family, socket.SOCK_RAW, IPPROTO_SCTP, peer=True)
         client = self.open(family, socket.SOCK_RAW, IPPROTO_SCTP)
@@ -389,14 +389,14 @@ class Flows:
         client.close()
 
     def ftp(self, family: int = 4, port: int = 21) -> Ftp:
-        """An FTP control connection with the kernel's helper on it."""
+        """Return an FTP control connection with the kernel's helper."""
         self.helper("ftp", "tcp", port)
         control = self.tcp(family, port)
         control.reply(b"220 ready\r\n")
         return Ftp(control, family)
 
     def tftp(self, family: int = 4, port: int = 69) -> Connection:
-        """A TFTP read request with the kernel's helper on it: one expectation."""
+        """Send a TFTP read request, for which the kernel's helper makes one expectation."""
         self.helper("tftp", "udp", port)
         return self.udp(family, port, reply=False, payload=b"\0\1file\0octet\0")
 
@@ -409,7 +409,7 @@ class Ftp:
     family: int
 
     def active(self, port: int = 40001) -> int:
-        """The client offers ``port`` (PORT or EPRT): the server is expected to call."""
+        """Offer the client's ``port`` (PORT or EPRT): the server is expected to connect."""
         if self.family == 4:
             numbers = [*HERE4.split("."), str(port >> 8), str(port & 255)]
             command = f"PORT {','.join(numbers)}\r\n"
@@ -419,7 +419,7 @@ class Ftp:
         return port
 
     def passive(self, port: int = 40002) -> int:
-        """The server offers ``port`` (PASV or EPSV): the client is expected to call."""
+        """Offer the server's ``port`` (PASV or EPSV): the client is expected to connect."""
         if self.family == 4:
             numbers = [*PEER4.split("."), str(port >> 8), str(port & 255)]
             self.control.ask(b"PASV\r\n")
