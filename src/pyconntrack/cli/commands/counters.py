@@ -96,7 +96,7 @@ def stats(runner: Runner, command: Command) -> int:
 
 
 def _stats_of_proc() -> bytes:
-    """Return /proc's counters, for callers without CAP_NET_ADMIN: hexadecimal, a line a CPU."""
+    """Return the counters of /proc, used when the kernel refuses the request; one line per CPU."""
     with open("/proc/net/stat/nf_conntrack") as file:
         names = file.readline().split()
         lines = []
