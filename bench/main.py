@@ -36,6 +36,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "bench/out", help="for the results")
     parser.add_argument("--c-tool", default="/usr/sbin/conntrack", help="Debian's conntrack")
     options = parser.parse_args(argv)
+    options.c_tool = shutil.which(options.c_tool) or options.c_tool
     if options.max < 1000 or options.rounds < 1:
         parser.error("--max is at least 1000, --rounds at least 1")
     try:

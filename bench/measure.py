@@ -69,13 +69,16 @@ def own_peak() -> float:
 
 
 def spawn(argv: Sequence[str], out: str, err: int, stdin: str = "/dev/null") -> int:
-    """Start a process; return its id."""
+    """Start a process; return its id.  Raises NotAvailable where there is no such program."""
     actions: list[tuple[int, int, str, int, int] | tuple[int, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
         (os.POSIX_SPAWN_DUP2, err, 2),
     ]
-    return os.posix_spawn(argv[0], list(argv), environment(), file_actions=actions)
+    try:
+        return os.posix_spawn(argv[0], list(argv), environment(), file_actions=actions)
+    except OSError as error:
+        raise NotAvailable(f"{argv[0]}: {error.strerror}") from None
 
 
 def reap(pid: int, orphans: bool = True) -> tuple[int, float, float]:
