@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from pyconntrack import AsyncConntrack, Conntrack, Filter
-from pyconntrack.cli import main, source
+from pyconntrack.cli import main, selection, source
 from pyconntrack.ctnetlink import constants as c
 from pyconntrack.netlink import constants as nl
 from pyconntrack.netlink.messages import split
 from pyconntrack.netlink.socket import Transport
-from pyconntrack.thresholds import CHANGE, FEW_CHANGED
+from pyconntrack.thresholds import CHANGE, CHANGED_BYTES, FEW_CHANGED
 from support.ctool import ours
 from support.entries import plain_lines
 
@@ -101,6 +101,26 @@ def test_little_is_seen_before_it_is_changed(
     for what, number in steps:
         ahead += number if what == "entries" else -number
         assert ahead <= most < COUNT
+
+
+@pytest.mark.parametrize(("hidden", "first"), [(COUNT, 0), (COUNT + 1, CHANGED_BYTES)])
+def test_numpy_is_imported_during_the_walk_through_a_large_table(
+    hidden: int, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then even what a filter of the kernel lets pass goes as columns from the first window on."""
+    monkeypatch.setattr(source, "HIDDEN", hidden)
+    worth: list[int] = []
+    select = selection.select
+
+    def selecting(batches: Any, least: int, *rest: Any) -> Any:
+        worth.append(least)
+        return select(batches, least, *rest)
+
+    monkeypatch.setattr(selection, "select", selecting)
+    fill()
+    command("-D", "-f", "ipv4", "-p", "tcp")()
+    assert worth == [first]
+    assert ours("-C").out == "0\n"
 
 
 def test_a_flush_of_one_family_leaves_the_other() -> None:
