@@ -12,7 +12,7 @@ from .options import CONNTRACK, EXPECT, Option, Verb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 __all__ = ["Command", "UsageError", "parse"]
@@ -21,13 +21,6 @@ _ROWS = {option.short: option for option in options.OPTIONS if option.short}
 _VERBS = {verb.short: verb for verb in options.VERBS}
 _PROTOCOLS = {protocol.number: protocol for protocol in options.PROTOCOLS}
 _NAMES = [(protocol.name, protocol.number) for protocol in options.PROTOCOLS]
-#: kinds whose readers need only the option's name, for their errors
-_NAMED: dict[str, Any] = {
-    "ports": option_values.ports,
-    "port": option_values.port,
-    "names": option_values.names,
-}
-
 # -z would clear the counters of entries that such a filter hides.
 _FILTERS = {
     *("src", "dst", "reply-src", "reply-dst", "protonum", "mark", "secmark", "status", "label"),
@@ -203,67 +196,44 @@ class _Reader:
 
     def store(self, row: Option, given: str | None) -> None:
         """Read a value by its kind and put it where the row says."""
-        opts, kind, text = self.command.opts, row.kind, given or ""
-        value: Any
-        if kind == "flag":
-            value = True
-        elif kind == "address":
-            self.address(row, text)
+        if act := _ACTIONS.get(row.kind):
+            act(self, row, given)
             return
-        elif kind == "number":
-            value = _number(row, text)
-        elif kind in _NAMED:
-            value = _NAMED[kind](text, row.name)
-        elif kind == "mark":
-            value = option_values.mark(text)
-        elif kind == "choice":
-            choices, error = row.detail
-            fitting = option_values.matching(text, choices)
-            if not fitting:
-                raise UsageError(f"{error} `{text}'")
-            value = choices[fitting[0]]
-        elif kind == "nat":
-            value = (None, None) if given is None else option_values.nat(text, row.name)
-            if value[0] is not None:
-                self.agree(option_values.family(value[0]))
-        elif kind == "status":
-            self.status(text)
-            return
-        elif kind == "events":
-            chosen = opts.setdefault(row.field, set())
-            words = option_values.words(text, options.EVENTS, options.EVENTS)
-            chosen.update(*(options.EVENTS[word] for word in words))
-            return
-        elif kind in ("labels", "labels?"):
-            opts.setdefault(row.field, [])
-            self.labelled.append((row, given))
-            return
-        elif kind == "proto":
-            self.command.proto = option_values.protocol(text, _NAMES)
-            return
-        elif kind == "family":
-            fitting = option_values.matching(text, options.FAMILIES)
-            if not fitting:
-                raise UsageError(f"`{text}' unsupported protocol")
-            self.agree(options.FAMILIES[fitting[0]])
-            self.command.family_given = True
-            return
-        elif kind == "output":
-            self.output(row, text)
-            return
-        elif kind == "deprecated":
-            self.command.warnings.append("WARNING: ignoring -a, deprecated option.")
-            return
-        elif kind == "sort":
-            words = option_values.names(text, row.name)
-            value = [(word.removeprefix("-"), word.startswith("-")) for word in words]
-            if ("", True) in value:
-                raise UsageError(f"Empty name in `{text}' of --{row.name}")
-        else:
-            value = text
-        opts[row.field] = value
+        read = _VALUES.get(row.kind)
+        text = given or ""
+        self.command.opts[row.field] = read(text, row) if read else text
 
-    def address(self, row: Option, text: str) -> None:
+    def nat(self, row: Option, given: str | None) -> None:
+        value = (None, None) if given is None else option_values.nat(given, row.name)
+        if value[0] is not None:
+            self.agree(option_values.family(value[0]))
+        self.command.opts[row.field] = value
+
+    def events(self, row: Option, given: str | None) -> None:
+        words = option_values.words(given or "", options.EVENTS, options.EVENTS)
+        chosen = self.command.opts.setdefault(row.field, set())
+        chosen.update(*(options.EVENTS[word] for word in words))
+
+    def labels(self, row: Option, given: str | None) -> None:
+        self.command.opts.setdefault(row.field, [])
+        self.labelled.append((row, given))
+
+    def protocol(self, row: Option, given: str | None) -> None:
+        self.command.proto = option_values.protocol(given or "", _NAMES)
+
+    def family(self, row: Option, given: str | None) -> None:
+        text = given or ""
+        fitting = option_values.matching(text, options.FAMILIES)
+        if not fitting:
+            raise UsageError(f"`{text}' unsupported protocol")
+        self.agree(options.FAMILIES[fitting[0]])
+        self.command.family_given = True
+
+    def deprecated(self, row: Option, given: str | None) -> None:
+        self.command.warnings.append("WARNING: ignoring -a, deprecated option.")
+
+    def address(self, row: Option, given: str | None) -> None:
+        text = given or ""
         packed, mask = option_values.network(text)
         if text.endswith("/"):
             self.unlimited = text
@@ -284,9 +254,9 @@ class _Reader:
             raise UsageError("mismatched address family")
         self.command.family = family
 
-    def status(self, text: str) -> None:
+    def status(self, row: Option, given: str | None) -> None:
         on = off = 0
-        for word in option_values.words(text, options.STATUS, options.STATUS, bits=True):
+        for word in option_values.words(given or "", options.STATUS, options.STATUS, bits=True):
             name = word.removeprefix("!")
             must, must_not = options.STATUS[name]
             if word != name:
@@ -333,9 +303,9 @@ class _Reader:
                 if bit not in opts[row.field]:
                     opts[row.field].append(bit)
 
-    def output(self, row: Option, text: str) -> None:
+    def output(self, row: Option, given: str | None) -> None:
         chosen = self.command.output
-        for word in option_values.words(text, options.OUTPUT, options.CLASSIC_OUTPUT):
+        for word in option_values.words(given or "", options.OUTPUT, options.CLASSIC_OUTPUT):
             if word == "labels":
                 self.labelled.append((row, None))
             if word not in chosen:
@@ -487,7 +457,7 @@ def _spelt(rows: Iterable[Option | Verb]) -> list[tuple[str, Option | Verb]]:
     return [(long, row) for row in rows for long in row.long]
 
 
-def _number(row: Option, text: str) -> int:
+def _number(text: str, row: Option) -> int:
     letter = {"zone": "w", "orig_zone": "(", "reply_zone": ")", "secmark": "c", "id": "i"}.get(
         row.field
     )
@@ -497,3 +467,45 @@ def _number(row: Option, text: str) -> int:
     if not 0 <= value <= row.detail:
         raise option_values.unexpected(text, letter)
     return value
+
+
+def _choice(text: str, row: Option) -> Any:
+    choices, error = row.detail
+    fitting = option_values.matching(text, choices)
+    if not fitting:
+        raise UsageError(f"{error} `{text}'")
+    return choices[fitting[0]]
+
+
+def _sort(text: str, row: Option) -> list[tuple[str, bool]]:
+    words = option_values.names(text, row.name)
+    order = [(word.removeprefix("-"), word.startswith("-")) for word in words]
+    if ("", True) in order:
+        raise UsageError(f"Empty name in `{text}' of --{row.name}")
+    return order
+
+
+#: kind -> the reader of a value; a kind in neither table is text
+_VALUES: dict[str, Callable[[str, Option], Any]] = {
+    "flag": lambda text, row: True,
+    "number": _number,
+    "port": lambda text, row: option_values.port(text, row.name),
+    "ports": lambda text, row: option_values.ports(text, row.name),
+    "names": lambda text, row: option_values.names(text, row.name),
+    "mark": lambda text, row: option_values.mark(text),
+    "choice": _choice,
+    "sort": _sort,
+}
+#: kind -> what does more than put one value in its place
+_ACTIONS: dict[str, Callable[[_Reader, Option, str | None], None]] = {
+    "address": _Reader.address,
+    "nat": _Reader.nat,
+    "status": _Reader.status,
+    "events": _Reader.events,
+    "labels": _Reader.labels,
+    "labels?": _Reader.labels,
+    "proto": _Reader.protocol,
+    "family": _Reader.family,
+    "output": _Reader.output,
+    "deprecated": _Reader.deprecated,
+}
