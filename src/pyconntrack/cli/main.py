@@ -77,7 +77,9 @@ def run_program() -> NoReturn:
         if os.environ.get("PYCONNTRACK_DEBUG"):
             sys.excepthook(type(error), error, error.__traceback__)
         if isinstance(error, MemoryError):
-            error.__traceback__ = error.__context__ = None  # frees the memory of the work
+            # frees the memory of the work; a generator that fails to close then stays silent
+            sys.unraisablehook = bool
+            error.__traceback__ = error.__context__ = None
             complain("not enough memory")
         elif isinstance(error, OSError):
             complain(f"{error.filename or 'system'}: {error.strerror}")
