@@ -70,24 +70,32 @@ def run_program() -> NoReturn:
     """
     # the threads of numpy's linear algebra, which are not needed, would spin
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    debug = bool(os.environ.get("PYCONNTRACK_DEBUG"))
+    if not debug:
+        sys.unraisablehook = bool  # a generator that fails to close, for want of memory, is silent
     code = 1
     try:
         code = main()
     except BaseException as error:
-        if os.environ.get("PYCONNTRACK_DEBUG"):
-            sys.excepthook(type(error), error, error.__traceback__)
-        if isinstance(error, MemoryError):
-            # frees the memory of the work; a generator that fails to close then stays silent
-            sys.unraisablehook = bool
-            error.__traceback__ = error.__context__ = None
-            complain("not enough memory")
-        elif isinstance(error, OSError):
-            complain(f"{error.filename or 'system'}: {error.strerror}")
-        else:
-            what = f"{type(error).__name__}: {error}"
-            complain(f"internal error: {what} (please report it; PYCONNTRACK_DEBUG=1 shows where)")
+        try:
+            _report(error, debug)
+        except MemoryError:
+            os.write(2, b"conntrack: not enough memory\n")
     finally:
         os._exit(code)
+
+
+def _report(error: BaseException, debug: bool) -> None:
+    if debug:
+        sys.excepthook(type(error), error, error.__traceback__)
+    if isinstance(error, MemoryError):
+        error.__traceback__ = error.__context__ = None  # frees the memory of the work
+        complain("not enough memory")
+    elif isinstance(error, OSError):
+        complain(f"{error.filename or 'system'}: {error.strerror}")
+    else:
+        what = f"{type(error).__name__}: {error}"
+        complain(f"internal error: {what} (please report it; PYCONNTRACK_DEBUG=1 shows where)")
 
 
 def _guard_standard_streams() -> None:
