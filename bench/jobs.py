@@ -25,7 +25,7 @@ class Row:
     theirs: Sample | None = None
     ours: Sample | None = None
     floor: Sample | None = None  # the kernel's part: no program can be faster
-    target: float | None = None  # of the ratio; DESIGN.md, section 5
+    target: float | None = None  # of the ratio
     peak_target: float | None = None  # MB
     bound: float | None = None  # of our own figure, independent of the reference
     unit: str = "s"

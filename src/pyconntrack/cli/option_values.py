@@ -10,6 +10,8 @@ from _socket import AF_INET as IPV4
 from _socket import AF_INET6 as IPV6
 from _socket import getprotobyname, inet_aton, inet_pton
 
+from ..escape import meant
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -198,16 +200,12 @@ def words(text: str, known: Iterable[str], short: Iterable[str], bits: bool = Fa
         word, comma, tail = rest[len(bang) :].partition(",")
         fitting = matching(word, vocabulary, short)
         if len(fitting) != 1:
-            hint = _meant(word, fitting or vocabulary)
+            near = " or ".join(f"`{each}'" for each in fitting)
+            hint = f": do you mean {near}?" if fitting else meant(word, vocabulary)
             raise UsageError(f"Bad parameter `{rest[len(bang) :]}'{hint}")
         found.append(bang + fitting[0])
         rest = tail if comma else None
     return found
-
-
-def _meant(text: str, known: Iterable[str]) -> str:
-    near = [f"`{word}'" for word in known if text and word.upper().startswith(text.upper())]
-    return f": do you mean {' or '.join(near)}?" if near else ""
 
 
 def names(text: str, what: str) -> list[str]:

@@ -289,7 +289,7 @@ class PushDown:
         return encode(CONNTRACK, self.values, self.family)
 
 
-#: CTA_FILTER flags of the fields that the kernel compares exactly (DESIGN.md, "Faults")
+#: CTA_FILTER flags of the fields that the kernel compares exactly (docs/kernel.md)
 _FLAGS = {
     "src": c.CTA_FILTER_F_IP_SRC,
     "dst": c.CTA_FILTER_F_IP_DST,
