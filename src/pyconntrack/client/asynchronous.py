@@ -88,11 +88,7 @@ class _Closing:
 
 
 class AsyncDump(Rows):
-    """The flows of a dump: an asynchronous iterator that needs constant memory.
-
-    Once it is exhausted, ``interrupted`` reports whether the table changed during the dump so that
-    entries may be missing or repeated (only with ``on_interrupt="accept"``).
-    """
+    """The flows of a dump: as :class:`pyconntrack.client.blocking.Dump`, but asynchronous."""
 
     __slots__ = ()
     _rows: AsyncGenerator[Flow, None]
@@ -245,11 +241,7 @@ class AsyncConntrack(Client, _Closing):
 
     async def flush(self, family: int | str | None = None) -> None:
         """Empty the table: see :meth:`pyconntrack.Conntrack.flush`."""
-        node = operations.family_node(family)
-        if node is None:
-            await self._call(operations.flush())
-        else:
-            await self._delete(node)
+        await self._flush(family)
 
     async def count(self) -> int:
         """Return the number of flows in the table."""

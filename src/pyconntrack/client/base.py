@@ -7,10 +7,13 @@ runs.
 
 from __future__ import annotations
 
+from ..ctnetlink.convert import family_number
+from ..ctnetlink.predicates import In
 from ..errors import ConntrackError
 from ..filters import as_node
 from ..netlink.netns import Held
 from ..netlink.socket import Transport
+from . import operations
 from .listener import Listener
 from .resync import Plan
 
@@ -31,6 +34,9 @@ class Client:
 
     __slots__ = ("_closed", "_held", "_idle", "_open")
     _how: ClassVar[dict[str, bool]] = {}
+    #: run a conversation; delete the flows that match.  The asyncio client's return awaitables
+    _call: Callable[..., Any]
+    _delete: Callable[[Node], Any]
 
     def __init__(
         self,
@@ -64,6 +70,17 @@ class Client:
 
     def _link(self) -> _Loan:
         return _Loan(self, self._take())
+
+    def _flush(self, family: int | str | None) -> Any:
+        """Empty the table, or delete the flows of ``family`` one by one; return what the client's
+        way to run it returns.
+
+        The kernel's flush of one family is not used: a kernel before 5.2 empties the whole table.
+        """
+        number = family_number(family)
+        if not number:
+            return self._call(operations.flush())
+        return self._delete(In("family", (number, number)))
 
     def _listen(
         self, cls: type[L], groups: str | Iterable[str], filter: Node | None, resync: bool,

@@ -236,11 +236,7 @@ class Conntrack(Client, _Closing):
 
     def flush(self, family: int | str | None = None) -> None:
         """Empty the table, or delete the flows of ``family`` ("ipv4" or "ipv6") only."""
-        node = operations.family_node(family)
-        if node is None:
-            self._call(operations.flush())
-        else:
-            self._delete(node)
+        self._flush(family)
 
     def count(self) -> int:
         """Return the number of flows in the table."""

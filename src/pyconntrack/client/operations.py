@@ -9,9 +9,8 @@ import errno
 
 from ..ctnetlink import constants as c
 from ..ctnetlink import requests as request
-from ..ctnetlink.convert import family_number
 from ..ctnetlink.layout import find
-from ..ctnetlink.predicates import In, push_down
+from ..ctnetlink.predicates import push_down
 from ..errors import (
     DecodeError,
     DumpInterrupted,
@@ -175,15 +174,6 @@ def deletion(node: Node) -> Stream[Batch, bool]:
 def flush() -> Conversation[None]:
     """Empty the table."""
     yield from conversation.ask(request.flush(), "flushing the table")
-
-
-def family_node(family: int | str | None) -> Node | None:
-    """Return the predicate of a flush of one family; None for a flush of the whole table.
-
-    The kernel's flush of one family is not used: a kernel before 5.2 empties the whole table.
-    """
-    number = family_number(family)
-    return In("family", (number, number)) if number else None
 
 
 # -- statistics ---------------------------------------------------------------------------------

@@ -75,6 +75,12 @@ def _expect(values: Mapping[str, Any], family: int) -> bytes:
     return encode(EXPECT, values, family)
 
 
+def _check_named(values: Mapping[str, Any], *sources: str) -> None:
+    """Raise RequestError if no tuple has a source: a delete without a tuple is a flush."""
+    if not any(values.get(name) for name in sources):
+        raise RequestError("a delete request needs a tuple")
+
+
 def get(values: Mapping[str, Any], family: int) -> Request:
     """Return the request for one flow, by one of its tuples (and zone)."""
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_GET), 0, family, _flow(values, family))
@@ -102,12 +108,8 @@ def update(values: Mapping[str, Any], family: int) -> Request:
 
 
 def delete(values: Mapping[str, Any], family: int) -> Request:
-    """Return the request that deletes one flow.
-
-    Raises RequestError if ``values`` hold no tuple: without one the kernel would flush.
-    """
-    if not (values.get("orig_src") or values.get("reply_src")):
-        raise RequestError("a delete request needs a tuple")
+    """Return the request that deletes one flow; raise RequestError if ``values`` hold no tuple."""
+    _check_named(values, "orig_src", "reply_src")
     return Request(c.ct_msg(c.IPCTNL_MSG_CT_DELETE), 0, family, _flow(values, family))
 
 
@@ -146,12 +148,9 @@ def expect_create(values: Mapping[str, Any], family: int) -> Request:
 
 
 def expect_delete(values: Mapping[str, Any], family: int) -> Request:
-    """Return the request that deletes one expectation.
-
-    Raises RequestError if ``values`` hold no tuple: without one the kernel would flush.
-    """
-    if not values.get("tuple_src"):
-        raise RequestError("a delete request needs a tuple")
+    """Return the request that deletes one expectation; raise RequestError if ``values`` hold no
+    tuple."""
+    _check_named(values, "tuple_src")
     return Request(c.exp_msg(c.IPCTNL_MSG_EXP_DELETE), 0, family, _expect(values, family))
 
 

@@ -1,4 +1,4 @@
-"""Network namespaces: hold one, so that later sockets open in it; read its settings."""
+"""Network namespaces: work in one, hold one for later sockets, and read its settings."""
 
 from __future__ import annotations
 
@@ -6,36 +6,67 @@ import os
 
 from ..errors import RequestError, kernel_error
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
 
-def path_of(netns: str | int | os.PathLike[str]) -> str:
-    """Return the path of a namespace given by name (as in ``ip netns``), process id or path."""
-    if isinstance(netns, int):
-        return f"/proc/{netns}/ns/net"
-    text = os.fspath(netns)
-    return text if "/" in text else f"/run/netns/{text}"
+    T = TypeVar("T")
+    #: a name (as in ``ip netns``), a process id or a path
+    Netns = str | int | os.PathLike[str]
+
+_CLONE_NEWNET = 0x40000000
+_OWN = "/proc/thread-self/ns/net"
+
+
+def _opened(netns: Netns) -> int:
+    """Return a descriptor of a namespace; raise RequestError or KernelError."""
+    if isinstance(netns, bool) or not isinstance(netns, (str, int, os.PathLike)):
+        raise RequestError(f"netns: a name, a process id or a path is wanted, not {netns!r}")
+    path = f"/proc/{netns}/ns/net" if isinstance(netns, int) else os.fspath(netns)
+    if "\0" in path:
+        raise RequestError(f"netns: {netns!r} is no name of a network namespace")
+    if "/" not in path:
+        path = f"/run/netns/{path}"
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise kernel_error(error.errno or 0, f"opening network namespace {netns}") from None
+
+
+def inside(netns: Netns, action: Callable[[], T]) -> T:
+    """Return the result of ``action``, called in a namespace; the calling thread returns to its
+    own."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    here = _opened(_OWN)
+    try:
+        there = _opened(netns)
+        try:
+            if libc.setns(there, _CLONE_NEWNET):
+                raise kernel_error(ctypes.get_errno(), f"entering network namespace {netns}")
+        finally:
+            os.close(there)
+        try:
+            return action()
+        finally:
+            if libc.setns(here, _CLONE_NEWNET):
+                raise kernel_error(ctypes.get_errno(), "returning from a network namespace")
+    finally:
+        os.close(here)
 
 
 class Held:
     """A namespace held by a descriptor until ``close``, as names are reused and processes end.
 
-    ``netns``: None (the thread's own), a name (as in ``ip netns``), a process id or a path.
+    ``netns``: None for the thread's own.
     """
 
     __slots__ = ("_fd",)
 
-    def __init__(self, netns: str | int | os.PathLike[str] | None) -> None:
-        self._fd = -1
-        if netns is None:
-            return
-        if isinstance(netns, bool) or not isinstance(netns, (str, int, os.PathLike)):
-            raise RequestError(f"netns: a name, a process id or a path is wanted, not {netns!r}")
-        path = path_of(netns)
-        if "\0" in path:
-            raise RequestError(f"netns: {netns!r} is no name of a network namespace")
-        try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise kernel_error(error.errno or 0, f"opening network namespace {netns}") from None
+    def __init__(self, netns: Netns | None) -> None:
+        self._fd = -1 if netns is None else _opened(netns)
 
     @property
     def path(self) -> str | None:

@@ -12,15 +12,12 @@ from . import constants as c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+    from collections.abc import Iterable
+    from typing import Any
 
 #: no datagram of a dump is larger than 32 KiB (netlink_recvmsg); events and answers are smaller
 DATAGRAM = 65536
 AF_NETLINK = 16
-_CLONE_NEWNET = 0x40000000
 
 
 class Transport:
@@ -28,13 +25,18 @@ class Transport:
 
     ``netns``: None for the current network namespace; a name (as in ``ip netns``), a process id or
     a path for another; the calling thread returns to its own.  Raises
-    :class:`~pyconntrack.errors.KernelError`.
+    :class:`~pyconntrack.errors.KernelError`, and RequestError for a wrong ``netns``.
     """
 
     def __init__(
         self, netns: str | int | None = None, *, rcvbuf: int = 0, blocking: bool = True
     ) -> None:
-        self._sock: Any = _in_netns(netns, _open)
+        if netns is None:
+            self._sock: Any = _open()
+        else:
+            from .netns import inside  # most sockets are of the caller's namespace
+
+            self._sock = inside(netns, _open)
         self.traced: bool = os.environ.get("PYCONNTRACK_DEBUG") == "netlink"
         if self.traced:
             from ..ctnetlink.trace import TracedSocket
@@ -144,32 +146,6 @@ def _open() -> _socket.socket:
         number = errno.EPROTONOSUPPORT if absent else error.errno or 0
         raise kernel_error(number, "opening nfnetlink") from None
     return sock
-
-
-def _in_netns(netns: str | int | None, action: Callable[[], T]) -> T:
-    if netns is None:
-        return action()
-    import ctypes
-
-    from .netns import path_of
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    try:
-        here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        there = os.open(path_of(netns), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise kernel_error(error.errno or 0, f"opening network namespace {netns}") from None
-    try:
-        if libc.setns(there, _CLONE_NEWNET):
-            raise kernel_error(ctypes.get_errno(), f"entering network namespace {netns}")
-        try:
-            return action()
-        finally:
-            if libc.setns(here, _CLONE_NEWNET):
-                raise kernel_error(ctypes.get_errno(), "returning from a network namespace")
-    finally:
-        os.close(here)
-        os.close(there)
 
 
 def wait_readable(fd: int, seconds: float | None) -> bool:
