@@ -18,8 +18,7 @@ import sys
 from .ctnetlink import constants as c
 from .errors import KernelError
 from .netlink import constants as nl
-from .netlink.attributes import attr
-from .netlink.messages import NLMSGHDR
+from .netlink.messages import NLMSGHDR, attr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

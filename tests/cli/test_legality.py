@@ -11,8 +11,9 @@ import re
 import pytest
 
 from pyconntrack.cli import options
+from pyconntrack.cli.console import UsageError
 from pyconntrack.cli.options import Option
-from pyconntrack.cli.parser import UsageError, parse
+from pyconntrack.cli.parser import parse
 from support.ctool import c_tool, run
 
 pytestmark = pytest.mark.usefixtures("netns")

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from pyconntrack.cli import restore_file as module
 from pyconntrack.cli.attributes import flow_values
+from pyconntrack.cli.console import UsageError
 from pyconntrack.cli.ndjson import request_of
-from pyconntrack.cli.parser import UsageError, parse
+from pyconntrack.cli.parser import parse
 from pyconntrack.cli.restore_file import BadLine, CheckedFile, words
 from pyconntrack.ctnetlink.requests import add, create
 from pyconntrack.errors import ConntrackError

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pyconntrack import Conntrack, Filter, Flow, RequestError, Tuple
 from pyconntrack.cli import options as grammar
+from pyconntrack.cli.console import UsageError
 from pyconntrack.cli.filters import predicate
-from pyconntrack.cli.parser import UsageError, parse
+from pyconntrack.cli.parser import parse
 from pyconntrack.filters import as_node
 from pyconntrack.model import meets
 from support.ctool import ours

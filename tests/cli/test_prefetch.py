@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyconntrack.cli import main
-from pyconntrack.netlink.background import Receiver
+from pyconntrack.netlink.driver import Receiver
 from pyconntrack.thresholds import SMALL
 from support.ctool import ours
 from support.entries import plain_lines

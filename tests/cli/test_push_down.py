@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from pyconntrack.cli.console import UsageError
 from pyconntrack.cli.filters import predicate
-from pyconntrack.cli.parser import UsageError, parse
+from pyconntrack.cli.parser import parse
 from pyconntrack.ctnetlink import requests
 from pyconntrack.ctnetlink.layout import find
 from pyconntrack.ctnetlink.predicates import Node, PushDown, bind, push_down, push_downs

@@ -21,8 +21,7 @@ from pyconntrack.ctnetlink.kinds import address
 from pyconntrack.ctnetlink.layout import find
 from pyconntrack.ctnetlink.predicates import In
 from pyconntrack.errors import DecodeError
-from pyconntrack.netlink.attributes import attr, nest
-from pyconntrack.netlink.messages import message
+from pyconntrack.netlink.messages import attr, message, nest
 from support.messages import BATCHES, SEQ
 
 

@@ -16,12 +16,11 @@ from pyconntrack.ctnetlink.constants import (
 from pyconntrack.ctnetlink.encode import encode
 from pyconntrack.ctnetlink.schema import CONNTRACK
 from pyconntrack.ctnetlink.trace import described, lines
-from pyconntrack.netlink.attributes import attr, nest
 from pyconntrack.netlink.constants import (
     NLM_F_ACK,
     NLM_F_REQUEST,
 )
-from pyconntrack.netlink.messages import message
+from pyconntrack.netlink.messages import attr, message, nest
 from pyconntrack.testing import ack, done, dump_of
 
 ORIG = Tuple("10.0.0.1", "10.0.0.2", "tcp", 1000, 80)

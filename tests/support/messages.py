@@ -17,8 +17,7 @@ from pyconntrack.ctnetlink.kinds import BYTES, HOST32, LABELS, TEXT
 from pyconntrack.ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Node, Not, Or, Text
 from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr, Rows
 from pyconntrack.model import flatten
-from pyconntrack.netlink.attributes import attr, nest
-from pyconntrack.netlink.messages import message
+from pyconntrack.netlink.messages import attr, message, nest
 
 SEQ = 1_700_000_000
 #: numbers at which a decimal, a width or a table ends

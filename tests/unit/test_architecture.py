@@ -135,7 +135,7 @@ def test_numpy_stands_in_one_package() -> None:
 
 def test_the_protocol_does_no_io() -> None:
     """Neither do values, predicates, formats and columns."""
-    sockets = {"netlink.socket", "netlink.mmsg", "netlink.background", "netlink.driver"}
+    sockets = {"netlink.socket", "netlink.mmsg", "netlink.driver"}
     pure = ("ctnetlink", "model", "where", "formats", "columnar", "filters")
     found = [
         (here, there)

@@ -20,8 +20,7 @@ from pyconntrack.ctnetlink.constants import (
 from pyconntrack.ctnetlink.layout import find
 from pyconntrack.ctnetlink.predicates import bind
 from pyconntrack.errors import DecodeError
-from pyconntrack.netlink.attributes import attr, nest
-from pyconntrack.netlink.messages import message
+from pyconntrack.netlink.messages import attr, message, nest
 from support.messages import BATCHES, NODES, SEQ, entry
 
 

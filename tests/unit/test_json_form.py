@@ -20,7 +20,7 @@ from pyconntrack.ctnetlink.layout import find
 from pyconntrack.ctnetlink.schema import CONNTRACK
 from pyconntrack.formats.json import flow as json_pieces
 from pyconntrack.formats.segments import compile_line
-from pyconntrack.netlink.attributes import attr, nest
+from pyconntrack.netlink.messages import attr, nest
 from pyconntrack.netlink.messages import message as frame
 from support.batches import formatted
 from support.ctool import ours_argv, run

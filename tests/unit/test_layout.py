@@ -16,8 +16,7 @@ from pyconntrack.ctnetlink.encode import encode
 from pyconntrack.ctnetlink.layout import Layout, find
 from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT
 from pyconntrack.model import plain
-from pyconntrack.netlink.attributes import attr
-from pyconntrack.netlink.messages import message
+from pyconntrack.netlink.messages import attr, message
 from support.messages import messages
 
 FLOW = Flow(

@@ -41,7 +41,6 @@ from pyconntrack.formats.registry import Writer
 from pyconntrack.formats.segments import compile_line
 from pyconntrack.model import Event, Expect, Flow, Tuple
 from pyconntrack.netlink import conversation as session
-from pyconntrack.netlink.attributes import walk
 from pyconntrack.netlink.constants import (
     NLM_F_ACK_TLVS,
     NLM_F_MULTI,
@@ -50,7 +49,7 @@ from pyconntrack.netlink.constants import (
 )
 from pyconntrack.netlink.conversation import RECV
 from pyconntrack.netlink.messages import message as frame
-from pyconntrack.netlink.messages import read_errno, read_ext_ack, split
+from pyconntrack.netlink.messages import read_errno, read_ext_ack, split, walk
 from pyconntrack.netlink.socket import Transport
 from support.batches import formatted
 from support.messages import NODES, SEQ, batch

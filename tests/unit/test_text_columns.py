@@ -25,8 +25,7 @@ from pyconntrack.ctnetlink.predicates import In, bind
 from pyconntrack.errors import DecodeError
 from pyconntrack.formats import save, text, xml
 from pyconntrack.formats.segments import Addr, Age, Call, Flag, Made, Num, Piece, Word, compile_line
-from pyconntrack.netlink.attributes import attr, nest
-from pyconntrack.netlink.messages import message
+from pyconntrack.netlink.messages import attr, message, nest
 from support.batches import formatted
 from support.messages import ADDRESSES, BATCHES, EDGES, SEQ
 

@@ -11,9 +11,8 @@ import errno
 
 from ..netlink.socket import Transport
 from ..thresholds import CHANGE
-from .console import complain, failure
+from .console import Progress, complain, failure
 from .filters import predicate
-from .progress import Progress
 from .selection import selections
 
 TYPE_CHECKING = False

@@ -1,10 +1,11 @@
-"""The output of the command: buffered standard output, and messages on standard error."""
+"""The output of the command: buffered standard output; messages and progress on standard error."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
+from time import monotonic
 
 from ..errors import CHAIN_TOO_LONG, EXPECTATIONS_FULL, TABLE_FULL
 from ..escape import message
@@ -14,10 +15,23 @@ from ..version import CONNTRACK_TOOLS, VERSION
 OWN_NAME = "pyconntrack"
 #: bytes buffered before a write; large, for listings
 LIMIT = 256 * 1024
+#: seconds before the first line of a progress display, and between two, on a terminal and elsewhere
+_FIRST, _REDRAW, _AGAIN = 1.0, 0.2, 1.0
 
 
 class OutputError(Exception):
     """Standard output cannot be written; the text states the reason."""
+
+
+class UsageError(Exception):
+    """An invalid command line: the message, the exit code, whether to refer to the help."""
+
+    def __init__(self, message: str, code: int = 2, *, hint: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = code == 2 if hint is None else hint
+        self.warnings: list[str] = []  # lines to print before the message
 
 
 class Output:
@@ -102,6 +116,52 @@ def say(text: str) -> None:
         os.write(2, text.encode("utf-8", "backslashreplace"))
     except OSError:
         pass
+
+
+class Progress:
+    """A count of entries: shows how many were done, and the rate.
+
+    ``wanted``: --progress was given; without it progress is shown only on a terminal, and only for
+    work of more than a second.  On a terminal the line is redrawn, and at the end erased unless
+    ``wanted``; into a pipe or a file a line is written each second, and one at the end.
+    """
+
+    __slots__ = ("_begin", "_last", "_shown", "_terminal", "_wanted", "done", "what")
+
+    def __init__(self, wanted: bool, what: str = "entries read", *, shared: bool = False) -> None:
+        self._wanted, self.what = wanted, what
+        self._terminal = os.isatty(2)
+        self._begin = monotonic()
+        # shared: standard output is the same terminal, so nothing is shown without --progress
+        silent = not wanted and (shared or not self._terminal)
+        self._last = float("inf") if silent else self._begin
+        self._shown = False
+        self.done = 0
+
+    def add(self, number: int) -> None:
+        """Count ``number`` more as done."""
+        self.done += number
+        now = monotonic()
+        pause = (_REDRAW if self._shown else _FIRST) if self._terminal else _AGAIN
+        if now - self._last >= pause:
+            self._last = now
+            self._shown = True
+            self._show(now)
+
+    def _show(self, now: float) -> None:
+        rate = self.done / max(now - self._begin, 1e-3)
+        text = f"{self.done:,} {self.what}, {rate:,.0f}/s"
+        say(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
+
+    def close(self) -> None:
+        """Print the final count if --progress was given, else erase the line."""
+        if self._wanted:
+            self._show(monotonic())
+            if self._terminal:
+                say("\n")
+        elif self._shown:
+            say("\r\x1b[K")
+        self._last = float("inf")
 
 
 #: the message for each errno, as scripts expect it

@@ -8,9 +8,9 @@ An entry counts for every line that it matches.
 from __future__ import annotations
 
 from ..ctnetlink.predicates import And, Bits, In, Net, Node, bind, terms
-from .console import say
+from .console import UsageError, say
 from .filters import predicate
-from .parser import UsageError, parse
+from .parser import parse
 from .restore_file import words
 
 TYPE_CHECKING = False

@@ -15,6 +15,7 @@ from ..ctnetlink.predicates import (
     or_zero,
     translated,
 )
+from .console import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,6 @@ def predicate(command: Command) -> Node | None:
 def _where(text: str) -> list[Node]:
     """Return the terms of an expression; raise UsageError that points at the wrong column."""
     from ..where import WhereError, parse
-    from .option_values import UsageError
 
     try:
         node = parse(text)

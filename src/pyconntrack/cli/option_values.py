@@ -11,21 +11,11 @@ from _socket import AF_INET6 as IPV6
 from _socket import getprotobyname, inet_aton, inet_pton
 
 from ..escape import meant
+from .console import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-class UsageError(Exception):
-    """An invalid command line: the message, the exit code, whether to refer to the help."""
-
-    def __init__(self, message: str, code: int = 2, *, hint: bool | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-        self.hint = code == 2 if hint is None else hint
-        self.warnings: list[str] = []  # lines to print before the message
 
 
 def number(text: str, *, octal: bool = True) -> int:

@@ -7,7 +7,7 @@ operands between them.
 from __future__ import annotations
 
 from . import option_values, options
-from .option_values import UsageError
+from .console import UsageError
 from .options import CONNTRACK, EXPECT, Option, Verb
 
 TYPE_CHECKING = False
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-__all__ = ["Command", "UsageError", "parse"]
+__all__ = ["Command", "parse"]
 
 _ROWS = {option.short: option for option in options.OPTIONS if option.short}
 _VERBS = {verb.short: verb for verb in options.VERBS}

@@ -10,8 +10,8 @@ import _signal
 
 from ..errors import ConntrackError, KernelError
 from ..netlink.socket import Transport
-from .console import Output, OutputError, complain, failure, program, version_line, warn
-from .parser import UsageError, parse
+from .console import Output, OutputError, UsageError, complain, failure, program, version_line, warn
+from .parser import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from ..errors import ConntrackError
 from ..formats.templates import Shapes
 from ..netlink.conversation import sends
 from .attributes import flow_values
-from .console import warn
-from .parser import UsageError, parse
+from .console import UsageError, warn
+from .parser import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def _division(fd: int) -> tuple[int, int]:
     regular = stat.S_ISREG(info.st_mode)
     if not regular or os.lseek(fd, 0, os.SEEK_CUR) or info.st_size < WORTH:
         return 0, 0
-    from ..netlink.background import worth_it  # not needed for short files
+    from ..netlink.driver import worth_it  # not needed for short files
 
     if not worth_it():
         return 0, 0

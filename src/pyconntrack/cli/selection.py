@@ -30,11 +30,10 @@ if TYPE_CHECKING:
     from ..formats.segments import Piece
     from ..netlink.conversation import Batch, Conversation, Failure
     from ..thresholds import Use
-    from .console import Output
+    from .console import Output, Progress
     from .filter_file import Lines
     from .parser import Command
     from .program import Runner
-    from .progress import Progress
 
     Selection: TypeAlias = "Messages | Columns"
     #: the shape, the message, its raw values

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..columnar.availability import available
 from ..ctnetlink import requests as ask
-from ..netlink.background import Receiver
 from ..netlink.conversation import dump, gather
-from ..netlink.driver import started
+from ..netlink.driver import Receiver, started
 from ..netlink.socket import Transport
 from ..thresholds import (
     CHANGE,

@@ -16,7 +16,7 @@ from ..formats import json
 from ..netlink.conversation import dump
 from ..netlink.driver import stream
 from ..netlink.messages import split
-from .option_values import UsageError
+from .console import UsageError
 from .selection import Formatter
 
 TYPE_CHECKING = False

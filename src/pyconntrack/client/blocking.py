@@ -11,9 +11,8 @@ import time
 from ..ctnetlink.event_stream import FLOW_GROUPS
 from ..errors import DecodeError
 from ..model import Expect, Flow, Tuple, decode
-from ..netlink.background import Receiver
 from ..netlink.conversation import gather
-from ..netlink.driver import call, stream
+from ..netlink.driver import Receiver, call, stream
 from ..netlink.socket import Transport, wait_readable
 from ..thresholds import FEW_CHANGED, LISTING
 from . import operations

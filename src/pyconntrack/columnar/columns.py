@@ -25,8 +25,8 @@ from ..ctnetlink.kinds import label_place
 from ..ctnetlink.layout import find
 from ..ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Not, Or, Text
 from ..errors import DecodeError
-from ..netlink.attributes import c_string
 from ..netlink.constants import NLMSG_HDRLEN
+from ..netlink.messages import c_string
 from ..thresholds import FEW, MANY_LENGTHS, MANY_SHAPES
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ctnetlink.kinds import IPV4, IPV6, TEXT
-from ..netlink.attributes import text
+from ..netlink.messages import text
 from .columns import groups, selected, starts
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from ..ctnetlink.requests import IDENTITY
 from ..ctnetlink.schema import CONNTRACK
 from ..errors import DecodeError
 from ..netlink import constants as c
-from ..netlink.attributes import attr
 from ..netlink.conversation import BATCH_MESSAGES, sent, sequence
-from ..netlink.messages import message
+from ..netlink.messages import attr, message
 from .columns import Group, groups, mask, selected, starts
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, inet_pton
 
 from ..errors import RequestError
-from ..netlink.attributes import text
+from ..netlink.messages import text
 from . import vocabulary
 from .field_names import FIELDS
 from .kinds import (

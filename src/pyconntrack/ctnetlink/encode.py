@@ -6,7 +6,7 @@ Numbers are int, texts str or bytes, addresses packed, all else bytes (HOST32 al
 from __future__ import annotations
 
 from ..errors import RequestError
-from ..netlink.attributes import attr, nest
+from ..netlink.messages import attr, nest
 from . import vocabulary
 from .kinds import HOST32, TEXT
 from .schema import Attr

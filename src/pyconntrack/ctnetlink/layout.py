@@ -14,11 +14,11 @@ import sys
 from struct import Struct, calcsize
 
 from ..errors import DecodeError
-from ..netlink.attributes import text, walk
 from ..netlink.constants import (
     NFGENMSG_LEN,
     NLMSG_HDRLEN,
 )
+from ..netlink.messages import text, walk
 from .constants import (
     IPCTNL_MSG_CT_GET_CTRZERO,
     IPCTNL_MSG_CT_GET_STATS,

@@ -11,7 +11,7 @@ A comparison with a field that an entry lacks is false.
 
 from __future__ import annotations
 
-from ..netlink.attributes import c_string
+from ..netlink.messages import c_string
 from . import constants as c
 from .encode import encode
 from .kinds import label_place

@@ -14,8 +14,7 @@ import sys
 from ..errors import DecodeError
 from ..escape import printable
 from ..netlink import constants as nl
-from ..netlink.attributes import text, walk
-from ..netlink.messages import read_errno, read_ext_ack, split
+from ..netlink.messages import read_errno, read_ext_ack, split, text, walk
 from . import constants as c
 from . import vocabulary
 from .convert import words_of

@@ -19,11 +19,12 @@ PROTO = {
 }
 
 #: enum ip_conntrack_status, bit value -> word
-STATUS = {1 << bit: word for bit, word in enumerate((
-    "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED", "SRC_NAT", "DST_NAT", "SEQ_ADJUST",
-    "SRC_NAT_DONE", "DST_NAT_DONE", "DYING", "FIXED_TIMEOUT", "TEMPLATE", "UNTRACKED", "HELPER",
-    "OFFLOAD", "HW_OFFLOAD",
-))}  # fmt: skip
+STATUS = {
+    0x1: "EXPECTED", 0x2: "SEEN_REPLY", 0x4: "ASSURED", 0x8: "CONFIRMED",
+    0x10: "SRC_NAT", 0x20: "DST_NAT", 0x40: "SEQ_ADJUST", 0x80: "SRC_NAT_DONE",
+    0x100: "DST_NAT_DONE", 0x200: "DYING", 0x400: "FIXED_TIMEOUT", 0x800: "TEMPLATE",
+    0x1000: "UNTRACKED", 0x2000: "HELPER", 0x4000: "OFFLOAD", 0x8000: "HW_OFFLOAD",
+}  # fmt: skip
 
 #: ``UNSET`` of conntrack(8): none of the bits that its ``-o save`` names
 UNSET = 0x1 | 0x2 | 0x4 | 0x400

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..ctnetlink.kinds import IPV4, IPV6, LABELS, TEXT, bits_of, label_numbers
 from ..ctnetlink.schema import CONNTRACK, EXPECT, leaves
 from ..ctnetlink.vocabulary import FAMILY, FLAGS
-from ..netlink.attributes import text
+from ..netlink.messages import text
 from .segments import Addr, Call, Made, Num, Word
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ from _socket import inet_ntoa
 
 from ..ctnetlink.kinds import TEXT, address, label_numbers
 from ..escape import printable
-from ..netlink.attributes import text
+from ..netlink.messages import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..ctnetlink.layout import find, rows_of
 from ..ctnetlink.moulds import make
 from ..errors import DecodeError, RequestError
 from ..escape import printable
-from ..netlink.attributes import attr, nest
+from ..netlink.messages import attr, nest
 from ..netlink.messages import message as frame
 from .fields import Value, attach
 from .tuple import Part, Tuple, identity

@@ -22,7 +22,7 @@ from ..ctnetlink.kinds import (
     label_numbers,
 )
 from ..ctnetlink.layout import find
-from ..netlink.attributes import text
+from ..netlink.messages import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,12 +1,20 @@
-"""Netlink messages in a datagram: nlmsghdr, acknowledgements, extended acknowledgements, DONE."""
+"""Netlink framing: messages in a datagram, attributes in a message; independent of any family."""
 
 from __future__ import annotations
 
 from struct import Struct
 
 from ..errors import DecodeError
-from .attributes import text, walk
-from .constants import NFNETLINK_V0, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_HDRLEN, NLMSGERR_ATTR_MSG
+from .constants import (
+    NFNETLINK_V0,
+    NLA_F_NESTED,
+    NLA_HDRLEN,
+    NLA_TYPE_MASK,
+    NLM_F_ACK_TLVS,
+    NLM_F_CAPPED,
+    NLMSG_HDRLEN,
+    NLMSGERR_ATTR_MSG,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +22,7 @@ if TYPE_CHECKING:
 
 NLMSGHDR = Struct("=IHHII")  # length, type, flags, sequence number, port id
 _NFGENMSG = Struct(">BBH")  # family, version, resource id
+NLATTR = Struct("=HH")  # length, type; in host byte order, as the kernel writes it
 _ERRNO = Struct("=i")
 _MAX_ERRNO = 4095
 
@@ -73,3 +82,39 @@ def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, do
     except DecodeError:
         pass  # the errno is still reported
     return ""
+
+
+def walk(data: bytes | memoryview, start: int, end: int) -> list[tuple[int, int, int]]:
+    """Return (type without flag bits, payload offset, payload size) of each attribute.
+
+    Raises :class:`DecodeError` if a length does not fit between ``start`` and ``end``.  Fewer than
+    four bytes at the end are padding, as in the kernel's ``nla_ok``.
+    """
+    attributes = []
+    while end - start >= NLA_HDRLEN:
+        size, kind = NLATTR.unpack_from(data, start)
+        if size < NLA_HDRLEN or size > end - start:
+            raise DecodeError(f"attribute {kind & NLA_TYPE_MASK} at byte {start}: length {size}")
+        attributes.append((kind & NLA_TYPE_MASK, start + NLA_HDRLEN, size - NLA_HDRLEN))
+        start += (size + 3) & ~3
+    return attributes
+
+
+def attr(kind: int, payload: bytes) -> bytes:
+    """Return an attribute, padded to four bytes."""
+    return NLATTR.pack(NLA_HDRLEN + len(payload), kind) + payload + b"\0" * (-len(payload) & 3)
+
+
+def c_string(payload: bytes) -> bytes:
+    """Return the bytes of a kernel string, up to its first NUL."""
+    return payload.split(b"\0", 1)[0]
+
+
+def text(payload: bytes) -> str:
+    """Return a kernel string as text; bytes that are not UTF-8 become escapes."""
+    return c_string(payload).decode("utf-8", "backslashreplace")
+
+
+def nest(kind: int, payload: bytes) -> bytes:
+    """Return a nest of encoded attributes."""
+    return NLATTR.pack(NLA_HDRLEN + len(payload), kind | NLA_F_NESTED) + payload

@@ -12,11 +12,11 @@ from ...escape import meant
 from ...formats.csv import cell
 from ...formats.registry import Writer
 from ...formats.segments import shown
-from ...netlink.attributes import text
+from ...netlink.messages import text
 from ...thresholds import LISTING, PRINTED
 from ...where.fields import ADDRESS, FAMILY, LABEL, NUMBER, STATE, STRING, field_of, spellings
+from ..console import UsageError
 from ..filters import predicate
-from ..option_values import UsageError
 from ..selection import Document, Formatter, Messages, of_messages, selections, writer_of
 
 TYPE_CHECKING = False

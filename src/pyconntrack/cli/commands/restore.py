@@ -10,9 +10,8 @@ from ...ctnetlink.restoration import Restoration
 from ...errors import KernelError
 from ...netlink.driver import call
 from ...netlink.socket import Transport
-from ..console import complain, failure
-from ..parser import UsageError, parse
-from ..progress import Progress
+from ..console import Progress, UsageError, complain, failure
+from ..parser import parse
 from ..restore_file import BadLine, CheckedFile
 from ..second_process import check
 

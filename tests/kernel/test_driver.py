@@ -16,9 +16,8 @@ from pyconntrack.ctnetlink import constants as c
 from pyconntrack.ctnetlink import requests as ask
 from pyconntrack.errors import DecodeError, DumpInterrupted
 from pyconntrack.netlink import constants as nl
-from pyconntrack.netlink.background import Receiver
 from pyconntrack.netlink.conversation import dump
-from pyconntrack.netlink.driver import started, stream
+from pyconntrack.netlink.driver import Receiver, started, stream
 from pyconntrack.netlink.messages import NLMSGHDR
 from pyconntrack.netlink.socket import Transport
 from pyconntrack.thresholds import CHANGE, LISTING
