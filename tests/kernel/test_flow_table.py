@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pyconntrack.columnar import columns
 from pyconntrack.columnar.flow_table import FlowTable
+from pyconntrack.columnar.predicates import mask
 from pyconntrack.ctnetlink.constants import (
     AF_INET,
     AF_INET6,
@@ -189,7 +190,7 @@ def test_only_some_columns_and_rows() -> None:
     messages = [flow(A, number, number, mark=number % 3) for number in range(100)]
     few = built(
         messages, 3, columns=["mark", "orig_sport"],
-        select=lambda group: columns.mask(In("mark", (1, 2)), group), expect=10,
+        select=lambda group: mask(In("mark", (1, 2)), group), expect=10,
     )  # fmt: skip
     assert few.columns == ("family", "orig_sport", "mark")
     assert few["orig_sport"].tolist() == [n for n in range(100) if n % 3]
@@ -197,7 +198,7 @@ def test_only_some_columns_and_rows() -> None:
 
 def test_selected_rows_of_several_shapes_keep_their_order() -> None:
     messages = [flow(A if number % 2 else C6, number, number, mark=number) for number in range(100)]
-    some = built(messages, 2, select=lambda group: columns.mask(In("mark", (30, 70)), group))
+    some = built(messages, 2, select=lambda group: mask(In("mark", (30, 70)), group))
     assert some["mark"].tolist() == list(range(30, 71))
 
 

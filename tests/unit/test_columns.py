@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconntrack.columnar import columns
-from pyconntrack.columnar.columns import Group, groups, mask, starts
+from pyconntrack.columnar.columns import Group, groups, starts
+from pyconntrack.columnar.predicates import mask
 from pyconntrack.ctnetlink.constants import (
     AF_INET,
     ct_msg,

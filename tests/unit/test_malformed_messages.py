@@ -28,6 +28,7 @@ from pyconntrack.cli.console import failure
 from pyconntrack.cli.main import main
 from pyconntrack.columnar import columns, render
 from pyconntrack.columnar.flow_table import FlowTable
+from pyconntrack.columnar.predicates import mask
 from pyconntrack.columnar.render import Bulk
 from pyconntrack.ctnetlink.constants import (
     ct_msg,
@@ -264,7 +265,7 @@ def test_a_predicate(messages: list[bytes], data: st.DataObject) -> None:
             test if isinstance(test, bool) else bool(test(group.layout.unpack(message)))
             for message in group.messages()
         ]
-        assert columns.mask(node, group).tolist() == answers
+        assert mask(node, group).tolist() == answers
 
 
 # ---- answers ------------------------------------------------------------------------------------

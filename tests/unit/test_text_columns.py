@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconntrack.columnar import columns, render
-from pyconntrack.columnar.columns import Bools, Group, mask
+from pyconntrack.columnar.columns import Bools, Group
+from pyconntrack.columnar.predicates import mask
 from pyconntrack.columnar.render import Bulk
 from pyconntrack.ctnetlink import vocabulary
 from pyconntrack.ctnetlink.constants import (

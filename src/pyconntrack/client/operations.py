@@ -85,8 +85,8 @@ class Listing:
         """Return a builder of a FlowTable of about ``expect`` flows (0: unknown)."""
         from functools import partial
 
-        from ..columnar.columns import mask
         from ..columnar.flow_table import Builder
+        from ..columnar.predicates import mask
 
         select = None if self.node is None else partial(mask, self.node)
         return Builder(select=select, expect=expect)

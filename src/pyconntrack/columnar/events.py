@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ctnetlink.event_stream import kind_of
-from .columns import Group, groups, mask
+from .columns import Group, groups
+from .predicates import mask
 from .selection import Columns
 
 if TYPE_CHECKING:

@@ -100,8 +100,8 @@ class FlowTable:
         """Make a table of a dump: (buffer, end) holds whole messages in ``buffer[:end]``.
 
         ``columns``: only these fields; ``select``: returns a mask of a group's rows, see
-        :func:`pyconntrack.columnar.columns.mask`; ``expect``: number of rows to reserve.  A buffer
-        may be reused once the next batch is requested.  Raises
+        :func:`pyconntrack.columnar.predicates.mask`; ``expect``: number of rows to reserve.  A
+        buffer may be reused once the next batch is requested.  Raises
         :class:`~pyconntrack.errors.DecodeError`.
         """
         builder = Builder(columns, select, expect)

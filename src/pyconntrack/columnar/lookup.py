@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .columns import mask
+from .predicates import mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

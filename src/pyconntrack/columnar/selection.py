@@ -18,7 +18,8 @@ from ..errors import DecodeError
 from ..netlink import constants as c
 from ..netlink.conversation import BATCH_MESSAGES, sent, sequence
 from ..netlink.messages import attr, message
-from .columns import Group, groups, mask, selected, starts
+from .columns import Group, groups, selected, starts
+from .predicates import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

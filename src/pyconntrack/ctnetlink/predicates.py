@@ -1,7 +1,7 @@
 """Predicates over messages: narrowed by the kernel, decided in user space.
 
 A predicate is a small tree of nodes.  :func:`bind` compiles it against a layout into a function of
-the raw values (:mod:`pyconntrack.columnar.columns` evaluates the same tree over whole columns), and
+the raw values (:mod:`pyconntrack.columnar.predicates` evaluates the same tree over columns), and
 :func:`push_down` returns what of it the kernel can check.  The kernel only narrows: every entry
 that it returns is decided again here, so a kernel that ignores or loosens the filter changes only
 the speed.

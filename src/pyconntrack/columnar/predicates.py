@@ -1,0 +1,139 @@
+"""Predicates over batches: which rows of a group meet a condition.
+
+The slow equal that defines it is :func:`pyconntrack.ctnetlink.predicates.bind`, message by message.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..ctnetlink.kinds import label_place
+from ..ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Not, Or, Text
+from ..netlink.messages import c_string
+
+if TYPE_CHECKING:
+    from ..ctnetlink.predicates import Node
+    from .columns import Bools, Group
+
+
+def mask(node: Node, group: Group) -> Bools:
+    """Return a mask of the rows of ``group`` that meet the predicate ``node``, shape (n,).
+
+    It agrees with :func:`pyconntrack.ctnetlink.predicates.bind` for single messages.
+    """
+    answer = _decide(node, group)
+    return np.full(len(group), answer) if isinstance(answer, bool) else answer
+
+
+def _decide(node: Node, group: Group) -> Bools | bool:
+    if isinstance(node, And | Or):
+        every = isinstance(node, And)
+        joined: Bools | bool = every
+        for inner in node.nodes:
+            answer = _decide(inner, group)
+            if isinstance(answer, bool):
+                if answer is not every:
+                    return answer
+            elif isinstance(joined, bool):
+                joined = answer
+            else:
+                joined = joined & answer if every else joined | answer
+        return joined
+    if isinstance(node, Not):
+        answer = _decide(node.node, group)
+        return not answer if isinstance(answer, bool) else ~answer
+    if isinstance(node, In):
+        return _in(node, group)
+    slots = group.layout.slots
+    if isinstance(node, Net):
+        return _net(node, group)
+    if isinstance(node, Bits):
+        if node.field not in slots:
+            return False
+        values = group.column(node.field)
+        limit = int(np.iinfo(values.dtype).max)
+        if not 0 <= node.want <= limit:
+            return False
+        bits = values & values.dtype.type(node.mask & limit)
+        return np.asarray(bits == values.dtype.type(node.want))
+    if isinstance(node, Differ):
+        return _differ(node, group)
+    if isinstance(node, Text):
+        if node.field not in slots:
+            return False
+        texts = {word.encode() for word in node.words}
+        found = [c_string(raw) in texts for raw in group.raw(node.field)]
+        return np.array(found, np.bool_)
+    if isinstance(node, Label):
+        if "labels" not in slots or node.bit >= 8 * slots["labels"].size:
+            return False
+        byte, bit = label_place(node.bit)
+        return np.asarray((group.column("labels")[:, byte] & np.uint8(bit)) != 0)
+    raise TypeError(f"not a predicate: {node!r}")
+
+
+def _in(node: In, group: Group) -> Bools | bool:
+    layout = group.layout
+    if len(node.fields) == 1 and node.fields[0] in layout.shape:
+        value = layout.shape[node.fields[0]]
+        return any(low <= value <= high for low, high in node.ranges)
+    if not node.ranges or any(field not in layout.slots for field in node.fields):
+        return False
+    values = group.column(node.fields[0]) if node.fields else np.zeros(len(group), np.uint64)
+    limit = int(np.iinfo(values.dtype).max)
+    if len(node.fields) > 1:
+        values = values.astype(np.uint64)
+        limit = (1 << 64) - 1
+        total, carried = values, np.zeros(len(group), np.bool_)
+        for field in node.fields[1:]:
+            more = total + group.column(field)
+            carried |= more < total
+            total = more
+        if carried.any():  # beyond 64 bits; exact, and so rare that it may be slow
+            rows = zip(*[group.raw(field) for field in node.fields], strict=True)
+            sums = [sum(row) for row in rows]
+            return np.array([any(lo <= n <= hi for lo, hi in node.ranges) for n in sums], np.bool_)
+        values = total
+    kind = values.dtype.type
+    answer: Bools | bool = False
+    for low, high in node.ranges:
+        low, high = max(low, 0), min(high, limit)
+        if low > high:
+            continue
+        inside: Bools = (
+            values == kind(low) if low == high else (values >= kind(low)) & (values <= kind(high))
+        )
+        answer = inside if isinstance(answer, bool) else answer | inside
+    return answer
+
+
+def _net(node: Net, group: Group) -> Bools | bool:
+    slot = group.layout.slots.get(node.field)
+    answer: Bools | bool = False
+    for address, bits in node.networks:
+        if slot is None or len(address) != slot.size or slot.size not in (4, 16):
+            continue
+        inside: Bools | bool = True
+        for at in range(0, slot.size, 4):
+            want_mask, want = (np.frombuffer(part, np.uint32, 1, at)[0] for part in (bits, address))
+            if want_mask:
+                fits = (group.wire(slot.offset + at, 4) & want_mask) == want & want_mask
+                inside = fits if isinstance(inside, bool) else inside & fits
+        if inside is True:
+            return True
+        answer = inside if isinstance(answer, bool) else answer | inside
+    return answer
+
+
+def _differ(node: Differ, group: Group) -> Bools | bool:
+    slots = group.layout.slots
+    if node.a not in slots or node.b not in slots:
+        return False
+    a, b = group.column(node.a), group.column(node.b)
+    if slots[node.a].kind.number and slots[node.b].kind.number:
+        return np.asarray(a != b)
+    if a.shape != b.shape:
+        return True
+    return np.asarray((a != b).any(axis=1), np.bool_)
