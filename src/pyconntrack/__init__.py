@@ -16,15 +16,20 @@ from .version import VERSION as __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .client.asynchronous import AsyncConntrack as AsyncConntrack
+    from .client.asynchronous import AsyncDump as AsyncDump
+    from .client.asynchronous import AsyncEvents as AsyncEvents
     from .client.blocking import Conntrack as Conntrack
+    from .client.blocking import Dump as Dump
+    from .client.blocking import Events as Events
+    from .client.load import LoadError as LoadError
     from .columnar.flow_table import FlowTable as FlowTable
     from .errors import ConntrackError as ConntrackError
     from .errors import DecodeError as DecodeError
-    from .errors import DumpInterrupted as DumpInterrupted
+    from .errors import DumpInterruptedError as DumpInterruptedError
     from .errors import EventsLost as EventsLost
     from .errors import KernelError as KernelError
-    from .errors import NotSupported as NotSupported
-    from .errors import PermissionDenied as PermissionDenied
+    from .errors import NotSupportedError as NotSupportedError
+    from .errors import PermissionDeniedError as PermissionDeniedError
     from .errors import RequestError as RequestError
     from .filters import Filter as Filter
     from .model import CpuStats as CpuStats
@@ -33,48 +38,61 @@ if TYPE_CHECKING:
     from .model import Flow as Flow
     from .model import Stats as Stats
     from .model import Tuple as Tuple
+    from .where import WhereError as WhereError
 
 __all__ = [
     "AsyncConntrack",
+    "AsyncDump",
+    "AsyncEvents",
     "Conntrack",
     "ConntrackError",
     "CpuStats",
     "DecodeError",
-    "DumpInterrupted",
+    "Dump",
+    "DumpInterruptedError",
     "Event",
+    "Events",
     "EventsLost",
     "Expect",
     "Filter",
     "Flow",
     "FlowTable",
     "KernelError",
-    "NotSupported",
-    "PermissionDenied",
+    "LoadError",
+    "NotSupportedError",
+    "PermissionDeniedError",
     "RequestError",
     "Stats",
     "Tuple",
+    "WhereError",
     "__version__",
 ]
 
 _HOMES = {
     "AsyncConntrack": "client.asynchronous",
+    "AsyncDump": "client.asynchronous",
+    "AsyncEvents": "client.asynchronous",
     "Conntrack": "client.blocking",
     "ConntrackError": "errors",
     "CpuStats": "model",
     "DecodeError": "errors",
-    "DumpInterrupted": "errors",
+    "Dump": "client.blocking",
+    "DumpInterruptedError": "errors",
     "Event": "model",
+    "Events": "client.blocking",
     "EventsLost": "errors",
     "Expect": "model",
     "Filter": "filters",
     "Flow": "model",
     "FlowTable": "columnar.flow_table",
     "KernelError": "errors",
-    "NotSupported": "errors",
-    "PermissionDenied": "errors",
+    "LoadError": "client.load",
+    "NotSupportedError": "errors",
+    "PermissionDeniedError": "errors",
     "RequestError": "errors",
     "Stats": "model",
     "Tuple": "model",
+    "WhereError": "where",
 }
 
 

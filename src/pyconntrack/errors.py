@@ -48,7 +48,7 @@ class DecodeError(ConntrackError):
     """A message of the kernel is malformed."""
 
 
-class DumpInterrupted(ConntrackError):
+class DumpInterruptedError(ConntrackError):
     """The table changed while it was read (``NLM_F_DUMP_INTR``): entries may be missing."""
 
 
@@ -106,11 +106,11 @@ class KernelError(ConntrackError, OSError):
         return f"{text} [{self.flow}]" if self.flow is not None else text
 
 
-class PermissionDenied(KernelError, PermissionError):
+class PermissionDeniedError(KernelError, PermissionError):
     """The process lacks CAP_NET_ADMIN in the network namespace's user namespace."""
 
 
-class NotSupported(KernelError):
+class NotSupportedError(KernelError):
     """The running kernel lacks ctnetlink, or the part of it that was asked for."""
 
 
@@ -119,9 +119,9 @@ def kernel_error(
 ) -> KernelError:
     """Return the :class:`KernelError` of the subclass that fits ``errno``."""
     if errno in (_errno.EPERM, _errno.EACCES):
-        return PermissionDenied(errno, operation, ext_ack, flow)
+        return PermissionDeniedError(errno, operation, ext_ack, flow)
     if errno in (_errno.EOPNOTSUPP, _errno.EPROTONOSUPPORT):
-        return NotSupported(errno, operation, ext_ack, flow)
+        return NotSupportedError(errno, operation, ext_ack, flow)
     return KernelError(errno, operation, ext_ack, flow)
 
 

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from .ctnetlink.kinds import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
-from .ctnetlink.predicates import And, Bits, In, Label, Net, Node, Or, Text, equals, or_zero
+from .ctnetlink.predicates import (
+    And,
+    Bits,
+    In,
+    Label,
+    Net,
+    Node,
+    Not,
+    Or,
+    Text,
+    equals,
+    or_zero,
+)
 from .ctnetlink.schema import CONNTRACK, EXPECT
 from .ctnetlink.vocabulary import FAMILY, FLAGS, UNSET
 from .errors import RequestError
-from .model import FIELDS, packed, to_raw
+from .model import FIELDS, meets, packed, to_raw
+from .model.entry import Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Unpack
 
+    from .model import Expect, Flow
     from .model.declarations import FilterFields
 
 #: words that stand for a bit not set
@@ -23,9 +37,12 @@ _NAMES = {**FIELDS[id(EXPECT)], **FIELDS[id(CONNTRACK)]}
 #: numbers that the kernel leaves out of a message where they are zero
 _ZERO_IS_ABSENT = ("mark", "zone", "orig_zone", "reply_zone")
 
+#: the predicates that always and never hold
+EVERYTHING, NOTHING = And(()), Or(())
 
-class Filter(And):
-    """A predicate from keywords, all of which must hold.
+
+class Filter:
+    """A condition on entries, from keywords, all of which must hold.
 
     A keyword is the schema name of a field, or ``proto`` (of the original tuple), ``state`` (of
     TCP), ``family`` (2, 10, ``"ipv4"``, ``"ipv6"``), ``label`` (the number of a label that is set).
@@ -40,37 +57,157 @@ class Filter(And):
 
     A comparison with a field that an entry lacks is false, except that a ``mark`` or zone of 0
     matches an entry without one.  Combine filters with ``&``, ``|`` and ``~``.  The kernel narrows
-    a dump where it can; each entry is decided again here.
+    a dump where it can; each entry is decided again here.  Filters with the same expression, which
+    ``repr`` shows, are equal.
 
     Raises :class:`~pyconntrack.RequestError`, which names the field.
     """
 
-    __slots__ = ()
+    __slots__ = ("_node",)
+
+    _node: Node
 
     def __init__(self, **keywords: Unpack[FilterFields]) -> None:
-        super().__init__(
-            [_node(name, value) for name, value in keywords.items() if value is not None]
+        self._node = _simple(
+            And(_node(name, value) for name, value in keywords.items() if value is not None)
         )
 
     @staticmethod
-    def where(text: str) -> Node:
-        """Return the predicate of a text such as ``"proto == tcp and orig_dport in 80,443"``."""
+    def where(text: str) -> Filter:
+        """Return the filter of a text such as ``"proto == tcp and orig_dport in 80,443"``.
+
+        Raises :class:`~pyconntrack.WhereError`, which has the column of the error.
+        """
         from . import where
 
-        node: Node = where.parse(text)
-        return node
+        if not isinstance(text, str):
+            raise RequestError(f"text: an expression is wanted, not {text!r}")
+        return _of(where.parse(text))
+
+    def matches(self, entry: Flow | Expect) -> bool:
+        """Return whether ``entry`` matches, decided by its fields as a dump decides it."""
+        if not isinstance(entry, Entry):
+            raise RequestError(f"entry: a Flow or an Expect is wanted, not {entry!r}")
+        return meets(self._node, entry._layout, entry.message)
+
+    def __and__(self, other: Filter) -> Filter:
+        if not isinstance(other, Filter):
+            return NotImplemented
+        return _of(And((self._node, other._node)))
+
+    def __or__(self, other: Filter) -> Filter:
+        if not isinstance(other, Filter):
+            return NotImplemented
+        return _of(Or((self._node, other._node)))
+
+    def __invert__(self) -> Filter:
+        return _of(Not(self._node))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Filter):
+            return NotImplemented
+        return _expression(self._node) == _expression(other._node)
+
+    def __hash__(self) -> int:
+        return hash(_expression(self._node))
 
     def __repr__(self) -> str:
-        return f"Filter({', '.join(map(repr, self.nodes))})"
+        return _source(self._node)
 
 
-def as_node(value: object) -> Node | None:
-    """Return a caller's filter, or None, as a predicate; raise RequestError for anything else."""
-    if isinstance(value, Filter):
-        return And(value.nodes)
-    if value is None or isinstance(value, Node):
-        return value
-    raise RequestError(f"filter: a Filter is wanted, not {value!r}")
+def _expression(node: Node) -> str:
+    from .where import show
+
+    return show(node)
+
+
+def _source(node: Node, *, inner: bool = False) -> str:
+    """Return Python source that makes the filter of ``node``.
+
+    It is one expression where that is read as the same predicate; what an expression cannot say
+    (addresses of both families at once, fields of expectations) is put together.
+    """
+    from .where import WhereError, parse
+
+    if node == EVERYTHING:
+        return "Filter()"
+    if node == NOTHING:
+        return "~Filter()"
+    text = _expression(node)
+    try:
+        if _expression(_simple(parse(text))) == text:
+            return f"Filter.where({text!r})"
+    except WhereError:
+        pass
+    if isinstance(node, Not):
+        return f"~{_source(node.node, inner=True)}"
+    if isinstance(node, And | Or):
+        sign = " & " if isinstance(node, And) else " | "
+        joined = sign.join(_source(part, inner=True) for part in node.nodes)
+        return f"({joined})" if inner else joined
+    return f"Filter({_keyword(node)})"
+
+
+def _keyword(node: Node) -> str:
+    """Return the keyword argument of a comparison."""
+    from .where import show
+
+    value: object
+    if isinstance(node, In):
+        name, [(low, high), *_] = node.fields[0], node.ranges
+        value = low if low == high else range(low, high + 1)
+    elif isinstance(node, Bits):
+        name, value = node.field, (node.want, node.mask)
+    elif isinstance(node, Net):
+        name, value = (
+            node.field,
+            [show(Net(node.field, network)).split()[-1] for network in node.networks],
+        )
+    else:
+        assert isinstance(node, Text), node
+        name, value = node.field, [*node.words]
+    return f"{name}={value!r}"
+
+
+def _of(node: Node) -> Filter:
+    """Return the filter that holds the predicate ``node``."""
+    made = Filter.__new__(Filter)
+    made._node = _simple(node)
+    return made
+
+
+def node_of(filter: object) -> Node | None:
+    """Return the predicate of a caller's filter, or None; raise RequestError for anything else."""
+    if filter is None:
+        return None
+    if isinstance(filter, Filter):
+        return filter._node
+    hint = ": Filter.where(text) reads an expression" if isinstance(filter, str) else ""
+    raise RequestError(f"filter: a Filter is wanted, not {filter!r}{hint}")
+
+
+def _simple(node: Node) -> Node:
+    """Return ``node`` without nests of one kind, and without parts that decide nothing.
+
+    So the predicates that always or never hold are :data:`EVERYTHING` and :data:`NOTHING`, and are
+    part of no other.
+    """
+    if isinstance(node, Not):
+        part = _simple(node.node)
+        if part in (EVERYTHING, NOTHING):
+            return NOTHING if part == EVERYTHING else EVERYTHING
+        return part.node if isinstance(part, Not) else Not(part)
+    if isinstance(node, And | Or):
+        kind, decisive = (And, NOTHING) if isinstance(node, And) else (Or, EVERYTHING)
+        parts: list[Node] = []
+        for part in map(_simple, node.nodes):
+            if part == decisive:
+                return part
+            parts += part.nodes if isinstance(part, kind) else (part,)
+        return parts[0] if len(parts) == 1 else kind(parts)
+    if (isinstance(node, Net) and not node.networks) or (isinstance(node, Text) and not node.words):
+        return NOTHING
+    return node
 
 
 def _node(keyword: str, value: Any) -> Node:
@@ -180,5 +317,6 @@ def _network(value: Any, keyword: str) -> tuple[bytes, bytes]:
         length = -1
     if not 0 <= length <= width:
         raise RequestError(f"{keyword}: a prefix length 0..{width} is wanted, not {bits!r}")
-    mask = ((1 << width) - (1 << width - length)).to_bytes(len(address))
-    return address, mask
+    mask = (1 << width) - (1 << width - length)
+    size = len(address)
+    return (int.from_bytes(address) & mask).to_bytes(size), mask.to_bytes(size)

@@ -13,7 +13,7 @@ from pyconntrack.cli import options as grammar
 from pyconntrack.cli.console import UsageError
 from pyconntrack.cli.filters import predicate
 from pyconntrack.cli.parser import parse
-from pyconntrack.filters import as_node
+from pyconntrack.filters import node_of
 from pyconntrack.model import meets
 from support.ctool import ours
 from support.netns import Namespace
@@ -227,7 +227,7 @@ def test_every_filter_option_of_a_change_asks_something(row: grammar.Option, ver
 
 def test_none_of_them_is_a_condition_that_every_flow_meets() -> None:
     for keywords in ({"zone": 0}, {"orig_zone": 0}, {"reply_zone": 0}, {"status": "UNSET"}):
-        node = as_node(Filter(**keywords))
+        node = node_of(Filter(**keywords))
         assert node is not None
         flow = Flow(Tuple(A, B, "udp", 1, 1), zone=5, status="ASSURED")
         assert not meets(node, flow._layout, flow.message)

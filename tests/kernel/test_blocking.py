@@ -23,7 +23,6 @@ from pyconntrack import (
     Stats,
     Tuple,
 )  # fmt: skip
-from pyconntrack.model import meets
 from pyconntrack.testing import ScriptedKernel
 from support.entries import udp
 from support.netns import Namespace, new_peer
@@ -113,7 +112,7 @@ def test_filters_of_the_kernel_give_what_the_predicate_gives(netns: Namespace) -
             Filter(orig_src="2001:db8::1"), Filter(status="UNREPLIED"), Filter(mark=0),
             Filter(proto="udp", orig_dport=53), Filter(family=10), ~Filter(mark=1),
         ):  # fmt: skip
-            expected = {f for f in everything if meets(wanted, f._layout, f.message)}
+            expected = {flow for flow in everything if wanted.matches(flow)}
             assert expected
             assert set(conntrack.dump(wanted)) == expected
 
@@ -251,11 +250,11 @@ def test_without_permission(netns: Namespace) -> None:
     code = (
         f"import os, sys; sys.path = {sys.path!r}\n"
         "import pyconntrack\n"
-        "pyconntrack.Conntrack, pyconntrack.PermissionDenied\n"
+        "pyconntrack.Conntrack, pyconntrack.PermissionDeniedError\n"
         "os.setuid(65534)\n"
         "try:\n"
         "    pyconntrack.Conntrack().count()\n"
-        "except pyconntrack.PermissionDenied as error:\n"
+        "except pyconntrack.PermissionDeniedError as error:\n"
         "    print('CAP_NET_ADMIN' in str(error))\n"
     )
     done = subprocess.run(

@@ -14,7 +14,7 @@ import pytest
 from pyconntrack import Conntrack, KernelError
 from pyconntrack.ctnetlink import constants as c
 from pyconntrack.ctnetlink import requests as ask
-from pyconntrack.errors import DecodeError, DumpInterrupted
+from pyconntrack.errors import DecodeError, DumpInterruptedError
 from pyconntrack.netlink import constants as nl
 from pyconntrack.netlink.conversation import dump
 from pyconntrack.netlink.driver import Receiver, started, stream
@@ -117,7 +117,7 @@ def test_an_error_of_the_thread_is_raised_by_the_caller(
     script: list[Answer | bytes | Exception], error: str
 ) -> None:
     receiver = Receiver(Link(script), 4)
-    with pytest.raises((KernelError, DecodeError, DumpInterrupted), match=error):
+    with pytest.raises((KernelError, DecodeError, DumpInterruptedError), match=error):
         read(receiver, "raise")
     receiver.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyconntrack import Conntrack, Expect, Filter, Flow, RequestError, Tuple
-from pyconntrack.filters import as_node
+from pyconntrack.filters import node_of
 from pyconntrack.model import meets
 from support.ctool import normalise, ours, theirs
 from support.netns import Namespace
@@ -72,7 +72,7 @@ def test_a_field_of_another_protocol_is_refused(fields: dict[str, Any], words: s
 
 def test_a_filter_for_ports_passes_keys_over() -> None:
     def match(flow: Flow, **keywords: Any) -> bool:
-        node = as_node(Filter(**keywords))
+        node = node_of(Filter(**keywords))
         assert node is not None
         return meets(node, flow._layout, flow.message)
 

@@ -5,17 +5,18 @@ from typing import assert_type
 
 from pyconntrack import (
     AsyncConntrack,
+    AsyncDump,
+    AsyncEvents,
     Event,
     EventsLost,
     Expect,
     Filter,
     Flow,
     FlowTable,
+    LoadError,
     Stats,
     Tuple,
 )
-from pyconntrack.client.asynchronous import AsyncDump, AsyncEvents
-from pyconntrack.client.load import LoadError
 
 
 async def open_them() -> None:

@@ -4,9 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import assert_type
 
-from pyconntrack import Conntrack, Event, EventsLost, Expect, Filter, Flow, FlowTable, Stats, Tuple
-from pyconntrack.client.blocking import Dump, Events
-from pyconntrack.client.load import LoadError
+from pyconntrack import (
+    Conntrack,
+    Dump,
+    Event,
+    Events,
+    EventsLost,
+    Expect,
+    Filter,
+    Flow,
+    FlowTable,
+    LoadError,
+    Stats,
+    Tuple,
+)
 
 
 def open_them() -> None:

@@ -8,20 +8,20 @@ from pyconntrack import (
     ConntrackError,
     CpuStats,
     DecodeError,
-    DumpInterrupted,
+    DumpInterruptedError,
     Event,
     EventsLost,
     Expect,
     Filter,
     Flow,
     KernelError,
-    NotSupported,
-    PermissionDenied,
+    NotSupportedError,
+    PermissionDeniedError,
     RequestError,
     Stats,
     Tuple,
+    WhereError,
 )
-from pyconntrack.ctnetlink.predicates import And, Node, Not, Or
 
 
 def tuples(data: dict[str, Any]) -> None:
@@ -109,13 +109,22 @@ def statistics(stats: Stats) -> None:
     stats.total(drop=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-def filters(ports: list[int], networks: list[IPv6Network], keywords: dict[str, Any]) -> None:
+def chosen(text: str | None) -> Filter:
+    return Filter(proto="tcp") if text is None else ~Filter.where(text) & Filter(mark=5)
+
+
+def filters(
+    ports: list[int], networks: list[IPv6Network], keywords: dict[str, Any], flow: Flow,
+    expect: Expect,
+) -> None:  # fmt: skip
     web = Filter(proto="tcp", orig_dport=[80, 443], orig_src="10.0.0.0/8")
     assert_type(web, Filter)
-    assert_type(Filter.where("proto == tcp"), Node)
-    assert_type(web & web, And)
-    assert_type(web | web, Or)
-    assert_type(~web, Not)
+    assert_type(Filter.where("proto == tcp"), Filter)
+    assert_type(web & web, Filter)
+    assert_type(web | web, Filter)
+    assert_type(~web, Filter)
+    assert_type(web.matches(flow), bool)
+    assert_type(web.matches(expect), bool)
     assert_type(Filter(orig_dport=ports, orig_sport=range(1024, 2048), reply_src=networks), Filter)
     assert_type(Filter(status=["ASSURED", "!DYING"], mark=(1, 0xFF), label=7, family=2), Filter)
     assert_type(Filter(helper={"ftp", "sip"}, state="ESTABLISHED", master_dst=None), Filter)
@@ -135,17 +144,20 @@ def errors(error: ConntrackError) -> None:
         assert_type(error.operation, str)
         assert_type(error.ext_ack, str)
         assert_type(error.flow, Flow | Expect | None)
+    elif isinstance(error, WhereError):
+        assert_type(error.column, int)
+        assert_type(error.caret(), str)
     elif isinstance(error, EventsLost):
         assert_type(error.count, int | None)
     else:
         assert error.errno  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
     try:
         pass
-    except (DecodeError, DumpInterrupted, RequestError) as ours:
-        assert_type(ours, DecodeError | DumpInterrupted | RequestError)
+    except (DecodeError, DumpInterruptedError, RequestError) as ours:
+        assert_type(ours, DecodeError | DumpInterruptedError | RequestError)
     except PermissionError as denied:
         assert_type(denied, PermissionError)
-    kinds: list[type[OSError]] = [KernelError, NotSupported, PermissionDenied]
+    kinds: list[type[OSError]] = [KernelError, NotSupportedError, PermissionDeniedError]
     values: list[type[ValueError]] = [RequestError]
     values.append(DecodeError)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(pyconntrack.__version__, str)

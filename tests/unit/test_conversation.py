@@ -10,12 +10,12 @@ import pytest
 from pyconntrack import (
     Conntrack,
     DecodeError,
-    DumpInterrupted,
+    DumpInterruptedError,
     Filter,
     Flow,
     KernelError,
-    NotSupported,
-    PermissionDenied,
+    NotSupportedError,
+    PermissionDeniedError,
     RequestError,
     Tuple,
 )  # fmt: skip
@@ -84,7 +84,7 @@ def test_an_interrupted_dump_raises_at_its_end() -> None:
     conntrack, _ = play(Step(dump_of(A), done(interrupted=True)))
     rows = iter(conntrack.dump())
     assert next(rows) == A
-    with pytest.raises(DumpInterrupted):
+    with pytest.raises(DumpInterruptedError):
         next(rows)
 
 
@@ -98,7 +98,7 @@ def test_an_interrupted_dump_is_retried() -> None:
 
 def test_retrying_has_an_end() -> None:
     conntrack, _ = play(*[Step(done(interrupted=True)) for _ in range(10)])
-    with pytest.raises(DumpInterrupted, match="10 times"):
+    with pytest.raises(DumpInterruptedError, match="10 times"):
         list(conntrack.dump(on_interrupt="retry"))
 
 
@@ -111,7 +111,7 @@ def test_an_interrupted_dump_is_accepted_and_says_so() -> None:
 
 def test_a_refused_dump() -> None:
     conntrack, _ = play(Step(ack(errno.EPERM)))
-    with pytest.raises(PermissionDenied, match="CAP_NET_ADMIN") as caught:
+    with pytest.raises(PermissionDeniedError, match="CAP_NET_ADMIN") as caught:
         list(conntrack.dump())
     assert caught.value.errno == errno.EPERM
 
@@ -125,7 +125,7 @@ def test_an_error_at_the_end_of_a_dump() -> None:
 
 def test_a_refusal_carries_errno_operation_words_and_flow() -> None:
     conntrack, _ = play(Step(ack(errno.EOPNOTSUPP, "no such thing here")))
-    with pytest.raises(NotSupported) as caught:
+    with pytest.raises(NotSupportedError) as caught:
         conntrack.create(A)
     error = caught.value
     assert (error.errno, error.operation) == (errno.EOPNOTSUPP, "creating a flow")

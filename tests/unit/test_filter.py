@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import operator
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from pyconntrack import Filter, Flow, RequestError, Tuple
 from pyconntrack.ctnetlink.kinds import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT
 from pyconntrack.ctnetlink.predicates import push_down
 from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr
 from pyconntrack.ctnetlink.vocabulary import FLAGS
-from pyconntrack.filters import as_node
+from pyconntrack.filters import node_of
 from pyconntrack.model import flatten, meets
 from support.declared import DECLARED as d
 
@@ -24,7 +27,7 @@ BARE = Flow(Tuple("2001:db8::1", "2001:db8::2", "udp", 5, 6))
 
 
 def match(flow: Flow, **keywords: Any) -> bool:
-    node = as_node(Filter(**keywords))
+    node = node_of(Filter(**keywords))
     assert node is not None
     return meets(node, flow._layout, flow.message)
 
@@ -47,7 +50,7 @@ def match(flow: Flow, **keywords: Any) -> bool:
 )  # fmt: skip
 def test_matches(keywords: dict[str, Any]) -> None:
     assert match(FLOW, **keywords)
-    assert meets(~Filter(**keywords), FLOW._layout, FLOW.message) is False
+    assert not (~Filter(**keywords)).matches(FLOW)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_zero_holds_where_mark_and_zone_are_absent() -> None:
 
 def test_combination() -> None:
     both = Filter(proto="udp") | Filter(mark=5) & ~Filter(zone=4)
-    assert meets(both, FLOW._layout, FLOW.message)
+    assert both.matches(FLOW)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +92,7 @@ def test_combination() -> None:
     ids=repr,
 )
 def test_push_down(keywords: dict[str, Any], values: dict[str, Any]) -> None:
-    assert push_down(as_node(Filter(**keywords))).values == values
+    assert push_down(node_of(Filter(**keywords))).values == values
 
 
 @pytest.mark.parametrize(
@@ -118,8 +121,90 @@ def test_bad_keywords(keywords: dict[str, Any], words: str) -> None:
 
 
 def test_what_is_no_filter() -> None:
-    with pytest.raises(RequestError, match="filter: a Filter is wanted"):
-        as_node("proto == tcp")
+    with pytest.raises(RequestError, match=r"filter: a Filter is wanted.*Filter\.where"):
+        node_of("proto == tcp")
+    with pytest.raises(RequestError, match="text: an expression is wanted, not 5"):
+        Filter.where(5)  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="entry: a Flow or an Expect is wanted"):
+        Filter().matches(TCP)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="unsupported operand"):
+        Filter() & "proto == tcp"  # type: ignore[operator]
+
+
+def test_what_combines_filters_is_a_filter() -> None:
+    udp = Filter.where("proto == udp")
+    for made in udp, udp & Filter(mark=5), udp | Filter(mark=5), ~udp:
+        assert type(made) is Filter
+        assert made.matches(BARE) is bool(made != ~udp and made != udp & Filter(mark=5))
+
+
+@pytest.mark.parametrize(
+    ("made", "shown"),
+    [
+        (Filter(), "Filter()"),
+        (~Filter(), "~Filter()"),
+        (Filter(orig_src=[]), "~Filter()"),
+        (Filter() & Filter(mark=5) | ~Filter(), "Filter.where('mark == 0x5')"),
+        (~~Filter(proto="tcp"), "Filter.where('orig.proto == tcp')"),
+        (Filter(proto="tcp", orig_dport=[80, 443]),
+         "Filter.where('orig.proto == tcp and (orig.dport == 80 or orig.dport == 443)')"),
+        (Filter(orig_src="10.0.0.1", reply_src="::1"),
+         "Filter.where('orig.src == 10.0.0.1') & Filter.where('reply.src == ::1')"),
+        (Filter(tuple_dport=21), "Filter(tuple_dport=21)"),
+        (~(Filter(tuple_src="10.0.0.0/8") | Filter(mark=1)),
+         "~(Filter(tuple_src=['10.0.0.0/8']) | Filter.where('mark == 0x1'))"),
+        (Filter(helper="it's \"so\""), "Filter(helper=['it\\'s \"so\"'])"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_filter_is_shown_as_the_expression_that_makes_it(made: Filter, shown: str) -> None:
+    assert repr(made) == shown
+    assert eval(repr(made)) == made
+
+
+def keywords_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    row = ROWS[name][0]
+    values: st.SearchStrategy[Any]
+    if row.words in FLAGS:
+        words = st.sampled_from([*row.words.values()]) if row.words else st.nothing()
+        values = words | words.map("!{}".format)
+    elif row.kind in (IPV4, IPV6):
+        values = st.sampled_from(["10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32", "0.0.0.0/0"])
+    elif row.kind is TEXT:
+        values = st.sampled_from(["ftp", "it's", 'a "b"', "\\", ""])
+    else:
+        numbers = st.integers(1, row.kind.limit)
+        pairs = numbers.map(lambda mask: (mask & 5, mask))
+        values = numbers | pairs | numbers.map(lambda low: range(low, min(low + 9, 1 << 8)))
+        values = values.filter(lambda value: value != range(0) and bool(value))
+    return st.one_of(values, st.lists(values.filter(lambda v: not isinstance(v, tuple)), min_size=1,
+                                      max_size=3)).map(lambda value: {name: value})  # fmt: skip
+
+
+ROWS = {**flatten(EXPECT), **flatten(CONNTRACK)}
+COMPARED = [name for name in d.FilterFields.__annotations__ if name in ROWS]
+LEAVES = st.sampled_from(COMPARED).flatmap(keywords_of)
+
+
+def made_of(keywords: dict[str, Any]) -> Filter:
+    try:
+        return Filter(**keywords)
+    except RequestError:
+        reject()
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.recursive(LEAVES.map(made_of), lambda part: st.one_of(
+    part.map(operator.inv), st.tuples(part, part).map(lambda pair: pair[0] & pair[1]),
+    st.tuples(part, part).map(lambda pair: pair[0] | pair[1]))))  # fmt: skip
+def test_the_source_that_repr_shows_makes_an_equal_filter(made: Filter) -> None:
+    again = eval(repr(made))
+    assert again == made
+    assert hash(again) == hash(made)
+    assert repr(again) == repr(made)
+    for entry in FLOW, BARE:
+        assert again.matches(entry) == made.matches(entry)
+        assert (~made).matches(entry) != made.matches(entry)
 
 
 def test_the_types_of_keywords_follow_the_schema() -> None:

@@ -18,10 +18,10 @@ import pytest
 import pyconntrack
 
 SURFACE = [
-    "AsyncConntrack", "Conntrack", "ConntrackError", "CpuStats", "DecodeError",
-    "DumpInterrupted", "Event", "EventsLost", "Expect", "Filter", "Flow", "FlowTable",
-    "KernelError", "NotSupported", "PermissionDenied", "RequestError", "Stats", "Tuple",
-    "__version__",
+    "AsyncConntrack", "AsyncDump", "AsyncEvents", "Conntrack", "ConntrackError", "CpuStats",
+    "DecodeError", "Dump", "DumpInterruptedError", "Event", "Events", "EventsLost", "Expect",
+    "Filter", "Flow", "FlowTable", "KernelError", "LoadError", "NotSupportedError",
+    "PermissionDeniedError", "RequestError", "Stats", "Tuple", "WhereError", "__version__",
 ]  # fmt: skip
 NAMES = [
     name

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..columnar.flow_table import FlowTable
     from ..ctnetlink.predicates import Node
     from ..errors import EventsLost
+    from ..filters import Filter
     from ..model import Changes, Event, Stats
     from ..model.decode import E as Row
     from ..netlink.conversation import Batch, Conversation, E, Stream, T
@@ -183,7 +184,7 @@ class AsyncConntrack(Client, _Closing):
 
     def dump(
         self,
-        filter: Node | None = None,
+        filter: Filter | None = None,
         *,
         table: Table = "conntrack",
         on_interrupt: OnInterrupt = "raise",
@@ -193,7 +194,7 @@ class AsyncConntrack(Client, _Closing):
         return AsyncDump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     async def table(
-        self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
+        self, filter: Filter | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """Return the matching flows as columns: see :meth:`pyconntrack.Conntrack.table`."""
         from ..columnar.flow_table import FlowTable
@@ -223,7 +224,7 @@ class AsyncConntrack(Client, _Closing):
         """Delete a flow: see :meth:`pyconntrack.Conntrack.delete`."""
         await self._call(operations.delete(flow, zone))
 
-    async def delete_matching(self, filter: Node) -> list[Flow]:
+    async def delete_matching(self, filter: Filter) -> list[Flow]:
         """Delete the matching flows: see :meth:`pyconntrack.Conntrack.delete_matching`.
 
         If the task is cancelled, some of them have been deleted.
@@ -278,7 +279,7 @@ class AsyncConntrack(Client, _Closing):
     def events(
         self,
         groups: str | Iterable[str] = FLOW_GROUPS,
-        filter: Node | None = None,
+        filter: Filter | None = None,
         *,
         resync: bool = False,
         rcvbuf: int = RCVBUF,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..ctnetlink.convert import family_number
 from ..ctnetlink.predicates import In
 from ..errors import ConntrackError
-from ..filters import as_node
+from ..filters import node_of
 from ..netlink.netns import Held
 from ..netlink.socket import Transport
 from . import operations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, TypeVar
 
     from ..ctnetlink.predicates import Node
+    from ..filters import Filter
     from .operations import Listing
 
     L = TypeVar("L", bound=Listener)
@@ -83,10 +84,10 @@ class Client:
         return self._delete(In("family", (number, number)))
 
     def _listen(
-        self, cls: type[L], groups: str | Iterable[str], filter: Node | None, resync: bool,
+        self, cls: type[L], groups: str | Iterable[str], filter: Filter | None, resync: bool,
         rcvbuf: int, max_rcvbuf: int,
     ) -> L:  # fmt: skip
-        plan = Plan(groups, as_node(filter), resync, rcvbuf, max_rcvbuf)
+        plan = Plan(groups, node_of(filter), resync, rcvbuf, max_rcvbuf)
         self._check_open()
         return cls(
             lambda **how: self._open(self._held.path, **how), plan.groups, plan.follow(),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..columnar.flow_table import FlowTable
     from ..ctnetlink.predicates import Node
     from ..errors import EventsLost
+    from ..filters import Filter
     from ..model import Changes, Event, Stats
     from ..model.decode import E as Row
     from ..netlink.conversation import Batch, Conversation, E, Stream, T
@@ -124,7 +125,7 @@ class Conntrack(Client, _Closing):
     ``transport``: a callable that makes the sockets instead (see :mod:`pyconntrack.testing`).
 
     All verbs need CAP_NET_ADMIN in the namespace, and raise
-    :class:`~pyconntrack.PermissionDenied` without it; any other refusal is a
+    :class:`~pyconntrack.PermissionDeniedError` without it; any other refusal is a
     :class:`~pyconntrack.KernelError`.  A wrong argument raises
     :class:`~pyconntrack.RequestError` before anything is sent.
     """
@@ -160,7 +161,7 @@ class Conntrack(Client, _Closing):
 
     def dump(
         self,
-        filter: Node | None = None,
+        filter: Filter | None = None,
         *,
         table: Table = "conntrack",
         on_interrupt: OnInterrupt = "raise",
@@ -169,15 +170,15 @@ class Conntrack(Client, _Closing):
 
         ``table``: "conntrack", "dying" or "unconfirmed".  ``on_interrupt``: what to do when the
         kernel reports that the table changed so that entries may be missing: "raise"
-        (:class:`~pyconntrack.DumpInterrupted`, after the last flow), "retry" (hold the flows back
-        until a dump is not interrupted; memory grows with the table) or "accept" (set
+        (:class:`~pyconntrack.DumpInterruptedError`, after the last flow), "retry" (hold the flows
+        back until a dump is not interrupted; memory grows with the table) or "accept" (set
         ``interrupted`` of the returned iterator).
         """
         listing = operations.Listing(filter, table, on_interrupt)
         return Dump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     def table(
-        self, filter: Node | None = None, *, on_interrupt: OnInterrupt = "raise"
+        self, filter: Filter | None = None, *, on_interrupt: OnInterrupt = "raise"
     ) -> FlowTable:
         """Return the flows that match ``filter`` as numpy columns."""
         from ..columnar.flow_table import FlowTable
@@ -219,7 +220,7 @@ class Conntrack(Client, _Closing):
         """
         self._call(operations.delete(flow, zone))
 
-    def delete_matching(self, filter: Node) -> list[Flow]:
+    def delete_matching(self, filter: Filter) -> list[Flow]:
         """Delete the flows that match ``filter``; return those that were deleted.
 
         They are deleted one by one, never by a flush, so that an older kernel that ignores filters
@@ -279,7 +280,7 @@ class Conntrack(Client, _Closing):
     def events(
         self,
         groups: str | Iterable[str] = FLOW_GROUPS,
-        filter: Node | None = None,
+        filter: Filter | None = None,
         *,
         resync: bool = False,
         rcvbuf: int = RCVBUF,

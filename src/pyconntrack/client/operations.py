@@ -13,13 +13,13 @@ from ..ctnetlink.layout import find
 from ..ctnetlink.predicates import push_down
 from ..errors import (
     DecodeError,
-    DumpInterrupted,
+    DumpInterruptedError,
     KernelError,
     RequestError,
     check_word,
     kernel_error,
 )
-from ..filters import as_node
+from ..filters import node_of
 from ..model import CpuStats, Expect, Flow, Stats, decode
 from ..netlink import conversation
 from . import entry_requests
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..columnar.flow_table import Builder
     from ..ctnetlink.predicates import Node
     from ..ctnetlink.requests import Request
+    from ..filters import Filter
     from ..model import Tuple
     from ..netlink.conversation import Batch, Conversation, Stream
 
@@ -56,8 +57,8 @@ class Listing:
 
     __slots__ = ("conversation", "interrupted", "node")
 
-    def __init__(self, filter: Node | None, table: str, on_interrupt: str) -> None:
-        self.node: Node | None = as_node(filter)
+    def __init__(self, filter: Filter | None, table: str, on_interrupt: str) -> None:
+        self.node: Node | None = node_of(filter)
         self.interrupted: bool = False
         check_word("on_interrupt", on_interrupt, ("raise", "retry", "accept"))
         check_word("table", table, ("conntrack", "dying", "unconfirmed"))
@@ -79,7 +80,7 @@ class Listing:
             if not answer.interrupted:
                 yield from batches
                 return
-        raise DumpInterrupted(f"{operation}: the table changed meanwhile, {RETRIES} times")
+        raise DumpInterruptedError(f"{operation}: the table changed meanwhile, {RETRIES} times")
 
     def builder(self, expect: int) -> Builder:
         """Return a builder of a FlowTable of about ``expect`` flows (0: unknown)."""
@@ -156,9 +157,9 @@ def delete_window(batch: Batch, node: Node | None) -> Conversation[list[Flow]]:
     return [flow for index, flow in enumerate(flows) if index not in gone]
 
 
-def wanted_node(filter: Node | None) -> Node:
+def wanted_node(filter: Filter | None) -> Node:
     """Return the predicate of a caller's filter; raise RequestError for None."""
-    node = as_node(filter)
+    node = node_of(filter)
     if node is None:
         raise RequestError("filter: a Filter is wanted; flush() empties the table")
     return node

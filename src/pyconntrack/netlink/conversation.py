@@ -12,7 +12,7 @@ import os
 import sys
 from struct import Struct
 
-from ..errors import DecodeError, DumpInterrupted, kernel_error
+from ..errors import DecodeError, DumpInterruptedError, kernel_error
 from .constants import (
     NLM_F_ACK,
     NLM_F_ACK_TLVS,
@@ -133,14 +133,14 @@ def dump(
 ) -> Stream[Batch, bool]:  # fmt: skip
     """Emit a :class:`Batch` for each datagram of a dump; return whether it was interrupted.
 
-    ``on_interrupt``: "raise" (:class:`DumpInterrupted`, at the end) or "accept".
+    ``on_interrupt``: "raise" (:class:`DumpInterruptedError`, at the end) or "accept".
     Raises :class:`~pyconntrack.errors.KernelError` if the kernel refuses.
     """
     answer = Answer(request, operation)
     while (batch := (yield from answer.next())) is not None:
         yield batch
     if answer.interrupted and on_interrupt == "raise":
-        raise DumpInterrupted(f"{operation}: the table changed meanwhile")
+        raise DumpInterruptedError(f"{operation}: the table changed meanwhile")
     return answer.interrupted
 
 
