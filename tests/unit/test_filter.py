@@ -174,7 +174,7 @@ def keywords_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
         values = st.sampled_from(["ftp", "it's", 'a "b"', "\\", ""])
     else:
         numbers = st.integers(1, row.kind.limit)
-        pairs = numbers.map(lambda mask: (mask & 5, mask))
+        pairs = numbers.map(lambda mask: (mask & -mask, mask))
         values = numbers | pairs | numbers.map(lambda low: range(low, min(low + 9, 1 << 8)))
         values = values.filter(lambda value: value != range(0) and bool(value))
     return st.one_of(values, st.lists(values.filter(lambda v: not isinstance(v, tuple)), min_size=1,
