@@ -15,7 +15,10 @@ from .console import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from .options import Option
 
 
 def number(text: str, *, octal: bool = True) -> int:
@@ -220,3 +223,44 @@ def read_labelmap(path: str) -> dict[str, int]:
 def label_names(path: str) -> dict[int, str]:
     """Read the label map as the name of each bit."""
     return {bit: name for name, bit in read_labelmap(path).items()}
+
+
+def _number(text: str, row: Option) -> int:
+    letter = {"zone": "w", "orig_zone": "(", "reply_zone": ")", "secmark": "c", "id": "i"}.get(
+        row.field
+    )
+    if letter is None:  # of these conntrack(8) reads only the keys of GRE as C does
+        return bounded(text, row.detail, row.name, octal=row.field.endswith("key"))
+    value = number(text)
+    if not 0 <= value <= row.detail:
+        raise unexpected(text, letter)
+    return value
+
+
+def _choice(text: str, row: Option) -> Any:
+    choices, error = row.detail
+    fitting = matching(text, choices)
+    if not fitting:
+        raise UsageError(f"{error} `{text}'")
+    return choices[fitting[0]]
+
+
+def _sort(text: str, row: Option) -> list[tuple[str, bool]]:
+    words = names(text, row.name)
+    order = [(word.removeprefix("-"), word.startswith("-")) for word in words]
+    if ("", True) in order:
+        raise UsageError(f"Empty name in `{text}' of --{row.name}")
+    return order
+
+
+#: kind of an option's value -> its reader
+READERS: dict[str, Callable[[str, Option], Any]] = {
+    "flag": lambda text, row: True,
+    "number": _number,
+    "port": lambda text, row: port(text, row.name),
+    "ports": lambda text, row: ports(text, row.name),
+    "names": lambda text, row: names(text, row.name),
+    "mark": lambda text, row: mark(text),
+    "choice": _choice,
+    "sort": _sort,
+}
