@@ -58,3 +58,5 @@ FEW = 12
 MANY_LENGTHS = 12
 #: layouts of one length that are proven as matrices before the rest is found one by one
 MANY_SHAPES = 32
+#: lines of -R with one number of pieces, or of one shape, below which columns do not pay
+ENCODED = 24

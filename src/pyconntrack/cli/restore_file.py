@@ -24,9 +24,12 @@ from .parser import parse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import IO, Protocol
+    from typing import IO, Any, Protocol
 
-    from ..columnar.restore import Blocks, Step
+    from ..columnar.restore import Blocks
+
+    #: a batch of creations or the words of a command, its last or only line, how many creations
+    Step = tuple[bytes | list[str], int, int]
 
     class Source(Protocol):
         """A source of lines."""
@@ -134,7 +137,7 @@ class CheckedFile:
                 rest += data
         if rest:
             try:
-                self._keep(self._steps(number, [rest]))
+                self._keep(self._steps(number, rest, [None]))
             except BadLine as bad:
                 cut = "WARNING: the last line is cut off (no newline ends it) and is passed over: "
                 self.warn([cut + bad.error.message])
@@ -153,12 +156,12 @@ class CheckedFile:
         if blocks is None or number == 1:
             # the first lines of a large file give the shapes of the rest
             begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
-            lines = data[:begin].split(b"\n")[:-1]
-            self._keep(self._steps(number, lines))
-            number += len(lines)
+            lines = data.count(b"\n", 0, begin)
+            self._keep(self._steps(number, data[:begin], [None] * lines))
+            number += lines
             data = data[begin:]
-        if blocks is not None:
-            self._keep(blocks.steps(number, data))
+        if blocks is not None and data:
+            self._keep(self._steps(number, data, blocks.encode(number, data)))
         return count
 
     def _blocks(self) -> Blocks | None:
@@ -167,20 +170,26 @@ class CheckedFile:
         from ..columnar.restore import Blocks, keep_memory
 
         keep_memory()
-        return Blocks(self._shapes, self._encode)
+        return Blocks(self._shapes)
 
-    def _steps(self, number: int, lines: list[bytes]) -> Iterator[Step]:
-        """Yield the steps of lines, the first being line ``number``; raise :class:`BadLine`."""
-        creations: list[bytes] = []
-        for at, raw in enumerate(lines, number):
-            found = self._encode(at, raw)
-            if isinstance(found, bytes):
-                creations.append(found)
-            elif found is not None:
-                yield from sends(creations)
-                creations.clear()
-                yield found, at, 0
-        yield from sends(creations)
+    def _steps(self, number: int, data: bytes, messages: list[Any]) -> Iterator[Step]:
+        """Yield the steps of lines, the first being line ``number``; raise :class:`BadLine`.
+
+        ``messages``: the message of each line; None for one that is to be encoded by itself.
+        """
+        commands = []
+        if None in messages:
+            for at, raw in enumerate(data.split(b"\n")[: len(messages)]):
+                if messages[at] is None:
+                    messages[at] = self._encode(number + at, raw)
+                    if isinstance(messages[at], list):
+                        commands.append(at)
+        begin = 0
+        for at in commands:
+            yield from sends([*filter(None, messages[begin:at])])
+            yield messages[at], number + at, 0
+            begin = at + 1
+        yield from sends([*filter(None, messages[begin:])])
 
     def _encode(self, number: int, raw: bytes) -> bytes | list[str] | None:
         """Return one line's message, or its words if it is another command; raise

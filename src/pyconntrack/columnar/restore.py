@@ -8,18 +8,15 @@ line (a second blank, a quote, an octal number...) fails the comparison and is e
 
 from __future__ import annotations
 
-import sys
 from _socket import AF_INET6, inet_pton
 
 import numpy as np
 
 from ..formats.templates import NUMBER, SIX
-from ..netlink.constants import NLM_F_ACK
-from ..netlink.conversation import BATCH_BYTES, BATCH_MESSAGES
+from ..thresholds import ENCODED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from typing import Any
 
     from numpy.typing import NDArray
@@ -28,18 +25,15 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Words = NDArray[np.uint64]
-    #: a batch of creations or the words of a command, its last or only line, how many creations
-    Step = tuple[bytes | memoryview | list[str], int, int]
 
 #: padding around a block, so that words may be read across its ends; the longest line of a shape
 _BEFORE, _BEHIND, _LONGEST_LINE = 32, 4096, 2048
-#: most shapes, and most new ones of a block; comparisons do not pay for fewer similar lines
-_LIMIT, _NEW, _FEW = 256, 16, 24
+#: most shapes, and most new ones of a block
+_LIMIT, _NEW = 256, 16
 #: most messages of a shape that are looked for in a block
 _MESSAGES = 64
 #: most pieces of a line of a shape
 _PIECES = 256
-_FLAGS = 6 if sys.byteorder == "little" else 7
 
 #: malloc.h; the largest threshold that glibc accepts
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _KEPT = -1, -3, 32 << 20
@@ -232,22 +226,15 @@ def _encoders(shape: Shape, values: list[Any], lines: Ints) -> list[list[tuple[I
 
 
 class Blocks:
-    """Encode blocks to batches by the columns of the ``shapes`` found so far.
+    """Encode blocks of lines by the columns of the ``shapes`` found so far."""
 
-    ``slow`` encodes one line (number, raw bytes): a message, a command's words, or None for
-    nothing.
-    """
-
-    def __init__(
-        self, shapes: Shapes, slow: Callable[[int, bytes], bytes | list[str] | None]
-    ) -> None:
-        self._shapes, self._slow = shapes, slow
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes = shapes
         self._columns: dict[int, list[Columns]] = {}
 
-    def steps(self, number: int, data: bytes) -> Iterator[Step]:
-        """Yield the steps of whole lines, the first being line ``number``."""
-        if not data:
-            return
+    def encode(self, number: int, data: bytes) -> list[bytes | None]:
+        """Return the messages of whole lines, the first being line ``number``; None for those that
+        are to be read one by one."""
         text = b"\n" * _BEFORE + data + bytes(_BEHIND)
         buffer = np.frombuffer(text, np.uint8)
         # overlapping words: one at each byte
@@ -256,24 +243,22 @@ class Blocks:
         cuts = np.flatnonzero((body == 32) | (body == 46) | (body == 44) | (body == 10))
         cuts += _BEFORE - 1
         heads = np.flatnonzero(buffer[cuts] == 10)
-        stops = cuts[heads[1:]]
-        starts = cuts[heads[:-1]] + 1
         pieces = np.diff(heads)
+        stops = cuts[heads[1:]]
         heads = heads[:-1]
-        sizes = np.zeros(len(heads), np.int64)
-        made: list[tuple[Ints, NDArray[Any]]] = []
+        messages = np.full(len(heads), None, object)
         new = _NEW
         counts = np.bincount(np.minimum(pieces, _PIECES))
-        for count in np.flatnonzero(counts[:_PIECES] >= _FEW).tolist():
+        for count in np.flatnonzero(counts[:_PIECES] >= ENCODED).tolist():
             left = np.flatnonzero(pieces == count)
             known = self._columns.setdefault(count, [])
             at = 0
-            while len(left) >= _FEW:
+            while len(left) >= ENCODED:
                 if at == len(known):
                     if not new or sum(map(len, self._columns.values())) >= _LIMIT:
                         break
                     new -= 1
-                    columns = self._new(text[starts[left[0]] : stops[left[0]]])
+                    columns = self._new(text[cuts[heads[left[0]]] + 1 : stops[left[0]]])
                     if columns is None:
                         left = left[1:]
                         continue
@@ -288,9 +273,9 @@ class Blocks:
                 plain, values = columns.values(words, text, cuts, heads[lines])
                 for parts in _encoders(columns.shape, values, np.flatnonzero(plain)):
                     some, rows = columns.encode(values, parts, lines + number)
-                    sizes[lines[some]] = rows.shape[1]
-                    made.append((lines[some], rows))
-        yield from self._assemble(number, text, starts, stops, sizes, made)
+                    messages[lines[some]] = rows.view(f"V{rows.shape[1]}")[:, 0].astype(object)
+        encoded: list[bytes | None] = messages.tolist()
+        return encoded
 
     def _new(self, raw: bytes) -> Columns | None:
         try:
@@ -299,55 +284,6 @@ class Blocks:
             return Columns(shape) if shape is not None else None
         except ValueError:
             return None
-
-    def _assemble(
-        self, number: int, text: bytes, starts: Ints, stops: Ints, sizes: Ints,
-        made: list[tuple[Ints, NDArray[Any]]],
-    ) -> Iterator[Step]:  # fmt: skip
-        """Yield the steps in the order of the lines, merged with those of the parser."""
-        singles: list[tuple[int, bytes]] = []
-        commands: list[tuple[int, list[str]]] = []
-        for line in np.flatnonzero(sizes == 0).tolist():
-            slow = self._slow(number + line, text[starts[line] : stops[line]])
-            if isinstance(slow, bytes):
-                singles.append((line, slow))
-                sizes[line] = len(slow)
-            elif slow is not None:
-                commands.append((line, slow))
-        ends = np.cumsum(sizes)
-        places = ends - sizes
-        out = bytearray(int(ends[-1]))
-        for lines, rows in made:
-            length = rows.shape[1]
-            slots: Any = np.ndarray((len(out) - length + 1,), f"V{length}", out, 0, (1,))
-            slots[places[lines]] = rows.view(f"V{length}")[:, 0]
-        for line, encoded in singles:
-            out[places[line] : ends[line]] = encoded
-        begin = 0
-        for line, parts in [*commands, (len(sizes), None)]:
-            yield from _batches(number, begin, line, sizes, places, out)
-            if parts is not None:
-                yield parts, number + line, 0
-            begin = line + 1
-
-
-def _batches(
-    number: int, begin: int, end: int, sizes: Ints, places: Ints, out: bytearray
-) -> Iterator[Step]:
-    """Yield the batches of the lines from ``begin`` to ``end``."""
-    lines = np.flatnonzero(sizes[begin:end]) + begin
-    at = places[lines]
-    view = memoryview(out)
-    first = 0
-    while first < len(lines):
-        full = int(np.searchsorted(at, at[first] + BATCH_BYTES))
-        stop = min(first + BATCH_MESSAGES, full, len(lines))
-        last = lines[stop - 1]
-        where = int(places[last])
-        out[where + _FLAGS] |= NLM_F_ACK
-        batch = view[int(at[first]) : where + int(sizes[last])]
-        yield batch, number + int(last), stop - first
-        first = stop
 
 
 def keep_memory() -> None:

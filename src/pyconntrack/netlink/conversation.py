@@ -255,7 +255,8 @@ def batch(
     failures: list[Failure] = []
     answers: list[tuple[int, bytes]] = []
     seq = sequence() & 0x3FFFFFFF
-    for data, last, _ in sends(one.message(number) for number, one in enumerate(requests, seq)):
+    messages = [one.message(number) for number, one in enumerate(requests, seq)]
+    for data, last, _ in sends(messages):
         failures += yield from sent(data, last, seq, answers)
     return failures, answers
 
@@ -268,20 +269,18 @@ def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failu
     return Failure(index, errno, read_ext_ack(data, pos, length, flags, done=False))
 
 
-def sends(messages: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
+def sends(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, int]]:
     """Yield (data, sequence number of the last message, number of messages) of each send.
 
     The last message of a send is made to ask for an acknowledgement.
     """
-    parts: list[bytes] = []
-    size = 0
-    for part in messages:
-        if len(parts) == BATCH_MESSAGES or size >= BATCH_BYTES:
-            yield _acknowledged(parts)
-            parts, size = [], 0
-        parts.append(part)
-        size += len(part)
-    if parts:
+    from itertools import accumulate, takewhile  # a listing does without
+
+    begin = 0
+    while parts := [*messages[begin : begin + BATCH_MESSAGES]]:
+        below = takewhile(BATCH_BYTES.__gt__, accumulate(map(len, parts)))
+        del parts[len(list(below)) + 1 :]  # the message that reaches the limit is the last
+        begin += len(parts)
         yield _acknowledged(parts)
 
 
