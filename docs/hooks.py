@@ -1,4 +1,4 @@
-"""The pages that mkdocs makes while it builds: the man page as text, and the JSON Schema."""
+"""The pages that mkdocs makes while it builds: the man page as HTML, and the JSON Schema."""
 
 from __future__ import annotations
 
@@ -8,19 +8,31 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
+
 ROOT = Path(__file__).resolve().parent.parent
+_HEADING = re.compile(r'<h([12]) class="S[hs]"[^>]*>(.*?)</h\1>', re.S)
 
 
 def man_page() -> str:
-    """Return the man page as text; groff renders it."""
-    if shutil.which("groff") is None:
-        return "Read it with `man 8 conntrack`. (groff was not there to show it here.)\n"
+    """Return the man page as Markdown: headings, and between them the HTML that mandoc renders."""
+    if shutil.which("mandoc") is None:
+        raise PluginError(
+            "Missing: mandoc, which renders the man page. On Debian: apt install mandoc"
+        )
     done = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-P-c", "-rLL=78n", str(ROOT / "share/man/man8/conntrack.8")],
+        ["mandoc", "-Thtml", "-Ofragment", str(ROOT / "share/man/man8/conntrack.8")],
         capture_output=True, check=True, encoding="utf-8",
     )  # fmt: skip
-    text = re.sub(".\b", "", done.stdout)
-    return f"```text\n{text.strip()}\n```\n"
+    text = done.stdout.partition('<div class="manual-text">')[2].rpartition("</div>\n<table")[0]
+    text = re.sub(r'</?section[^>]*>|<p class="Pp">\s*</p>', "", text)
+    # Headings become Markdown, so that they are in the table of contents.
+    parts = _HEADING.split(text)
+    page = ["# conntrack(8)"]
+    for level, title, body in zip(*(parts[i::3] for i in range(1, 4)), strict=True):
+        words = " ".join(re.sub(r"<[^>]*>", "", title).split())
+        page += [f"#{'#' * int(level)} {words}", f'<div class="man">{body}</div>']
+    return "\n\n".join(page) + "\n"
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -28,6 +40,6 @@ def on_files(files: Any, config: Any) -> Any:
     from mkdocs.structure.files import File
 
     schema = (ROOT / "src/pyconntrack/schema.json").read_text(encoding="utf-8")
-    files.append(File.generated(config, "man.md", content=f"# conntrack(8)\n\n{man_page()}"))
+    files.append(File.generated(config, "man.md", content=man_page()))
     files.append(File.generated(config, "schema.json", content=schema))
     return files
