@@ -28,8 +28,8 @@ from typing import NamedTuple, TypeVar
 
 import pyconntrack.cli
 from pyconntrack.cli.attributes import flow_tuple, flow_values
+from pyconntrack.cli.main import run
 from pyconntrack.cli.parser import parse
-from pyconntrack.cli.program import run
 from pyconntrack.cli.selection import Formatter, of_messages
 from pyconntrack.ctnetlink import requests as request
 from pyconntrack.formats.registry import Writer

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pyconntrack import Conntrack, Expect, Flow, KernelError, Tuple
-from pyconntrack.cli import program
+from pyconntrack.cli import main
 from pyconntrack.cli.commands import restore
+from pyconntrack.netlink import socket
 from pyconntrack.testing import ScriptedKernel, Step, ack
 from support.ctool import ours
 from support.netns import Namespace
@@ -27,13 +28,13 @@ def test_the_command_names_the_limit_that_a_creation_met(
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     kernel = ScriptedKernel([Step(ack(number))])
-    for module in (program, restore):
+    for module in (socket, restore):
         monkeypatch.setattr(module, "Transport", kernel)
     words = [verb, *LINE.split()]
     if verb == "-R":
         (tmp_path / "lines").write_text(f"-A {LINE}\n", encoding="ascii")
         words = ["-R", str(tmp_path / "lines")]
-    assert program.run(words, None) == 1
+    assert main.run(words, None) == 1
     assert kernel.finished
     said = capfd.readouterr().err.splitlines()
     assert f"raise net.netfilter.{LIMITS[number]}" in said[0]

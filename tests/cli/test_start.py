@@ -101,8 +101,8 @@ def test_a_clean_environment_starts_one_interpreter(tmp_path: Path) -> None:
      ("OSError(24, 'Too many open files', '/x')", "/x: Too many open files")],
 )  # fmt: skip
 def test_an_unexpected_error_is_one_line(error: str, words: str) -> None:
-    code = f"from pyconntrack.cli import main, program as module\ndef run(*_): raise {error}\n"
-    code += "module.run = run\nmain.run_program()\n"
+    code = f"from pyconntrack.cli import main\ndef run(*_): raise {error}\n"
+    code += "main.run = run\nmain.run_program()\n"
     done = run("-V", argv=[sys.executable, "-c", code])
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
@@ -115,11 +115,11 @@ def test_an_unexpected_error_is_one_line(error: str, words: str) -> None:
 @pytest.mark.parametrize("error", ["MemoryError", "KeyError(1)", "OSError(28, 'No space')"])
 def test_what_was_done_is_told_before_an_unexpected_error(error: str) -> None:
     code = f"""
-from pyconntrack.cli import main, program
+from pyconntrack.cli import main
 def stop(self, command):
     self.out.write(b"done\\n")
     raise {error}
-program.Runner.run = stop
+main.Runner.run = stop
 main.run_program()
 """
     done = run("-L", "-p", "udp", argv=[sys.executable, "-c", code])

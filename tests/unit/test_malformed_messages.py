@@ -388,8 +388,7 @@ def test_every_command(
         def close(self) -> None:
             pass
 
-    for name in ("pyconntrack.netlink.socket", "pyconntrack.cli.program"):
-        monkeypatch.setattr(f"{name}.Transport", Hostile)
+    monkeypatch.setattr("pyconntrack.netlink.socket.Transport", Hostile)
     monkeypatch.setattr(source, "table_size", lambda: 0)
     monkeypatch.setattr(entry, "asked", lambda _: None)
     for seed in range(40):

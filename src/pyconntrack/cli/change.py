@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ..netlink.conversation import Failure
     from .filter_file import Lines
+    from .main import Runner
     from .parser import Command
-    from .program import Runner
     from .selection import Selection
     from .undo import WayBack
 

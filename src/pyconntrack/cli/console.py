@@ -105,6 +105,12 @@ def complain(text: str, *, hint: bool = False) -> None:
         warn(f"Try `{name} -h' or '{name} --help' for more information.")
 
 
+def refuse(error: UsageError) -> int:
+    """Report a wrong command line; return the exit code."""
+    complain(error.message, hint=error.hint)
+    return error.code
+
+
 def warn(line: str) -> None:
     """Write ``line`` to standard error, escaped by :func:`pyconntrack.escape.message`."""
     say(message(line) + "\n")

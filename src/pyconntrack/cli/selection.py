@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from ..thresholds import Use
     from .console import Output, Progress
     from .filter_file import Lines
+    from .main import Runner
     from .parser import Command
-    from .program import Runner
 
     Selection: TypeAlias = "Messages | Columns"
     #: the shape, the message, its raw values

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ..ctnetlink.requests import Request
     from ..netlink.conversation import Batch
     from ..thresholds import Use
+    from .main import Runner
     from .parser import Command
-    from .program import Runner
 
 
 _COUNT = "/proc/sys/net/netfilter/nf_conntrack_count"

@@ -15,8 +15,8 @@ from ...netlink.messages import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
 
 _STATS = (
     *((name, name) for name in ("found", "invalid", "insert", "insert_failed", "drop", "early_drop",

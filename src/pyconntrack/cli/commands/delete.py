@@ -11,8 +11,8 @@ from ..selection import Document, writer_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..filter_file import Lines
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
 
 #: options of -F with which it reports entries
 _CAREFUL = {"undo", "dry_run"}

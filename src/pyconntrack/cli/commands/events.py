@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from ...formats.registry import Writer
     from ...formats.segments import Piece
     from ...netlink.mmsg import Mmsg
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
 
     Lines = tuple[bytes, int]
 

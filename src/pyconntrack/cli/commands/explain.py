@@ -7,8 +7,8 @@ from ..filters import predicate
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...ctnetlink.predicates import Node
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
 
 
 def explain(runner: Runner, command: Command) -> int:

@@ -11,8 +11,8 @@ from ..source import dumps
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...ctnetlink.predicates import Node
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
 
 
 def show(runner: Runner, command: Command) -> int:

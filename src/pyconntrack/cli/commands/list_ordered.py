@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ...ctnetlink.layout import Layout
     from ...formats.segments import Piece
     from ...where.fields import Field
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
     from ..selection import Selection
 
 

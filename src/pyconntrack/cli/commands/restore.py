@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import IO
 
     from ...netlink.conversation import Failure
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
 
 #: an error answer takes 832 bytes of receive memory; a batch of them must fit
 _RCVBUF = 4 << 20

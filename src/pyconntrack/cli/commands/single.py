@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...ctnetlink.predicates import Node
     from ...ctnetlink.requests import Request
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
 
 
 def _one(runner: Runner, command: Command, request: Request, what: str, node: Node | None) -> int:

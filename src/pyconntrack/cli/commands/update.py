@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ...columnar.selection import Columns, Keys
     from ...ctnetlink.layout import Layout
+    from ..main import Runner
     from ..parser import Command
-    from ..program import Runner
     from ..selection import Selection
 
     Item = tuple[Layout, bytes]
