@@ -14,7 +14,6 @@ from .ctnetlink.predicates import (
     Or,
     Text,
     equals,
-    or_zero,
 )
 from .ctnetlink.schema import CONNTRACK, EXPECT
 from .ctnetlink.vocabulary import FAMILY, FLAGS, UNSET
@@ -34,8 +33,6 @@ _CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}
 #: shorter names
 _ALIASES = {"proto": "orig_proto", "state": "tcp_state"}
 _NAMES = {**FIELDS[id(EXPECT)], **FIELDS[id(CONNTRACK)]}
-#: numbers that the kernel leaves out of a message where they are zero
-_ZERO_IS_ABSENT = ("mark", "zone", "orig_zone", "reply_zone")
 
 #: the predicates that always and never hold
 EVERYTHING, NOTHING = And(()), Or(())
@@ -236,7 +233,7 @@ def _node(keyword: str, value: Any) -> Node:
             raise RequestError(f"{keyword}: (value, mask) is wanted, not {value!r}")
         want, mask = (to_raw(_NAMES[name], keyword, each) for each in value)
         _check_mask(keyword, want, mask)
-        return _or_absent(name, Bits(name, mask, want), want)
+        return Bits(name, mask, want)
     return _any([_number(name, keyword, each) for each in _items(value)])
 
 
@@ -264,12 +261,8 @@ def _number(name: str, keyword: str, value: Any) -> Node:
         ends = (value.start, value.stop - 1)
     low, high = (to_raw(rows, keyword, end) for end in ends)
     if name == "mark" and not isinstance(value, range):
-        return _or_absent(name, Bits(name, rows[0].kind.limit, low), low)
-    return _or_absent(name, In(name, (low, high)), low)
-
-
-def _or_absent(name: str, node: Node, value: int) -> Node:
-    return node if value or name not in _ZERO_IS_ABSENT else or_zero(name, node)
+        return Bits(name, rows[0].kind.limit, low)
+    return In(name, (low, high))
 
 
 def _label(value: Any) -> Node:

@@ -12,7 +12,8 @@ from pyconntrack.cli.filters import predicate
 from pyconntrack.cli.parser import parse
 from pyconntrack.ctnetlink import requests
 from pyconntrack.ctnetlink.layout import find
-from pyconntrack.ctnetlink.predicates import Node, PushDown, bind, push_down, push_downs
+from pyconntrack.ctnetlink.predicates import Node, bind
+from pyconntrack.ctnetlink.pushdown import PushDown, push_down, push_downs
 from pyconntrack.netlink.conversation import dump
 from pyconntrack.netlink.driver import stream
 from pyconntrack.netlink.messages import split

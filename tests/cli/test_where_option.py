@@ -22,6 +22,33 @@ def test_where_selects_and_a_wrong_one_changes_nothing() -> None:
     assert count() == 100
 
 
+ZONES = ("-w 5", "--orig-zone 6", "--reply-zone 7", "-w 8 -m 3")
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("zone == 0", "-w 0"), ("orig_zone == 0", "--orig-zone 0"), ("zone == 5", "-w 5"),
+        ("reply.zone == 0", "--reply-zone 0"), ("mark == 0", "-m 0"),
+    ],
+)  # fmt: skip
+def test_zone_0_is_what_the_options_call_it(text: str, options: str) -> None:
+    lines = [f"-A -s 1.1.1.{n} -d 2.2.2.2 -p udp --sport 1 --dport 2 -t 99 {zone}"
+             for n, zone in enumerate(("", *ZONES))]  # fmt: skip
+    assert ours("-R", "-", stdin="".join(f"{line}\n" for line in lines)).rc == 0
+    wanted = shown(*options.split())
+    assert 0 < len(wanted) < len(lines)
+    assert shown("--where", text) == wanted
+    assert len(shown("--where", f"not {text}")) == len(lines) - len(wanted)
+
+
+def test_another_zone_than_5_is_also_zone_0() -> None:
+    fill(10, "-A -s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -t 99 -w 5")
+    assert len(shown("--where", "zone != 5")) == 10
+    assert ours("-D", "--where", "zone == 0 and proto == udp").rc == 0
+    assert [flow["zone"] for flow in shown("-p", "udp")] == [5]
+
+
 @pytest.mark.parametrize("verb", ["-L", "-D", "-U", "-E", "-F"])
 def test_explain_does_nothing(verb: str) -> None:
     fill(10)

@@ -14,7 +14,7 @@ from pyconntrack.ctnetlink.constants import (
 )
 from pyconntrack.ctnetlink.encode import encode
 from pyconntrack.ctnetlink.kinds import BYTES, HOST32, LABELS, TEXT
-from pyconntrack.ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Node, Not, Or, Text
+from pyconntrack.ctnetlink.predicates import And, Bits, Compare, In, Label, Net, Node, Not, Or, Text
 from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr, Rows
 from pyconntrack.model import flatten
 from pyconntrack.netlink.messages import attr, message, nest
@@ -103,7 +103,17 @@ BATCHES = st.builds(
 _NUMBERS = st.sampled_from(EDGES) | st.integers(-1, 2**65)
 _RANGES = st.lists(st.tuples(_NUMBERS, _NUMBERS), max_size=3)
 _FIELDS = st.sampled_from(
-    ["orig_sport", "mark", "timeout", "orig_bytes", "reply_bytes", "tcp_state", "orig_packets"]
+    [
+        "orig_sport",
+        "mark",
+        "timeout",
+        "orig_bytes",
+        "reply_bytes",
+        "tcp_state",
+        "orig_packets",
+        "zone",
+        "orig_zone",
+    ]
 )
 _ADDRESSES = st.sampled_from(["orig_src", "orig_dst", "reply_src", "master_dst"])
 
@@ -133,8 +143,9 @@ _LEAVES: st.SearchStrategy[Node] = st.one_of(
         st.sampled_from([0, 1, 2, 0xFFFFFFFF, 0x80000000]), st.sampled_from([0, 1, 2, 2**32]),
     ),
     st.builds(
-        Differ, st.sampled_from(["orig_src", "orig_sport", "orig_dst", "mark"]),
-        st.sampled_from(["reply_dst", "reply_dport", "orig_src", "timeout"]),
+        Compare, st.sampled_from(["orig_src", "orig_sport", "orig_dst", "mark", "orig_bytes"]),
+        st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+        st.sampled_from(["reply_dst", "reply_dport", "orig_src", "timeout", "zone"]),
     ),
     st.builds(Text, st.sampled_from(["helper", "secctx"]), st.sampled_from(["", "ftp", "f"])),
     st.builds(Label, st.integers(0, 200)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pyconntrack import Filter, Flow, RequestError, Tuple
 from pyconntrack.ctnetlink.kinds import BYTES, HOST32, IPV4, IPV6, LABELS, TEXT
-from pyconntrack.ctnetlink.predicates import push_down
+from pyconntrack.ctnetlink.pushdown import push_down
 from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr
 from pyconntrack.ctnetlink.vocabulary import FLAGS
 from pyconntrack.filters import node_of

@@ -7,7 +7,7 @@ An entry counts for every line that it matches.
 
 from __future__ import annotations
 
-from ..ctnetlink.predicates import And, Bits, In, Net, Node, bind, terms
+from ..ctnetlink.predicates import And, Bits, In, Net, Node, bind, constant, terms
 from .console import UsageError, say
 from .filters import predicate
 from .parser import parse
@@ -72,9 +72,10 @@ class _Table:
 
 def _getter(key: Key, layout: Layout) -> Callable[[tuple[Any, ...]], Value] | None:
     name, mask = key
-    if name in layout.shape:
-        constant = layout.shape[name]
-        return lambda raw: constant
+    value = constant(name, layout)
+    if value is not None:
+        value &= mask if isinstance(mask, int) else value
+        return lambda raw: value
     slot = layout.slots.get(name)
     if slot is None:
         return None

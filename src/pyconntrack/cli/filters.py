@@ -12,7 +12,6 @@ from ..ctnetlink.predicates import (
     Or,
     equals,
     host,
-    or_zero,
     translated,
 )
 from .console import UsageError
@@ -51,8 +50,7 @@ def predicate(command: Command) -> Node | None:
             nodes.append(equals(name, value) if isinstance(value, int) else In(name, *value))
     for name in _NUMBERS:
         if name in opts and not (changes and name.endswith("_state")):
-            node: Node = equals(name, opts[name])
-            nodes.append(node if opts[name] or "zone" not in name else or_zero(name, node))
+            nodes.append(equals(name, opts[name]))
     if not changes:  # which takes these as new values
         if "mark" in opts:
             value, mask = opts["mark"]

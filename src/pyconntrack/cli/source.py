@@ -22,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..ctnetlink.predicates import Node, PushDown
+    from ..ctnetlink.predicates import Node
+    from ..ctnetlink.pushdown import PushDown
     from ..ctnetlink.requests import Request
     from ..netlink.conversation import Batch
     from ..thresholds import Use
@@ -87,7 +88,7 @@ def _columns() -> bool:
 def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
     if node is None:
         return [None]  # without an import
-    from ..ctnetlink.predicates import push_down, push_downs
+    from ..ctnetlink.pushdown import push_down, push_downs
 
     # a second dump costs a walk through the kernel's hash table: it does not pay for a small one
     return push_downs(node) if size >= MANY else [push_down(node)]

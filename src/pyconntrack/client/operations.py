@@ -10,7 +10,7 @@ import errno
 from ..ctnetlink import constants as c
 from ..ctnetlink import requests as request
 from ..ctnetlink.layout import find
-from ..ctnetlink.predicates import push_down
+from ..ctnetlink.pushdown import push_down
 from ..errors import (
     DecodeError,
     DumpInterruptedError,

@@ -17,7 +17,7 @@ import sys
 from ..ctnetlink import constants as c
 from ..ctnetlink.event_stream import FLOW_GROUPS, GROUPS, EventStream, messages
 from ..ctnetlink.layout import find
-from ..ctnetlink.predicates import push_down
+from ..ctnetlink.pushdown import push_down
 from ..ctnetlink.requests import dump
 from ..errors import RequestError
 from ..model import Event, Expect, Flow, decode, meets

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..ctnetlink.predicates import constant
 from .predicates import mask
 
 if TYPE_CHECKING:
@@ -99,8 +100,10 @@ class Lookup:
         columns: list[Words] = []
         layout = group.layout
         for name, part in self._keys:
-            if name in layout.shape:
-                columns.append(np.full(len(group), layout.shape[name], np.uint64))
+            value = constant(name, layout)
+            if value is not None:
+                value &= part if isinstance(part, int) else value
+                columns.append(np.full(len(group), value, np.uint64))
                 continue
             slot = layout.slots.get(name)
             if slot is None or (isinstance(part, bytes) and len(part) != slot.size):

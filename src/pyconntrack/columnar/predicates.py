@@ -5,17 +5,33 @@ The slow equal that defines it is :func:`pyconntrack.ctnetlink.predicates.bind`,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..ctnetlink.kinds import label_place
-from ..ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Not, Or, Text
+from ..ctnetlink.predicates import (
+    OPERATORS,
+    UNORDERED,
+    And,
+    Bits,
+    Compare,
+    In,
+    Label,
+    Net,
+    Not,
+    Or,
+    Text,
+    addends,
+    constant,
+)
 from ..netlink.messages import c_string
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..ctnetlink.predicates import Node
-    from .columns import Bools, Group
+    from .columns import Bools, Column, Group
 
 
 def mask(node: Node, group: Group) -> Bools:
@@ -50,16 +66,9 @@ def _decide(node: Node, group: Group) -> Bools | bool:
     if isinstance(node, Net):
         return _net(node, group)
     if isinstance(node, Bits):
-        if node.field not in slots:
-            return False
-        values = group.column(node.field)
-        limit = int(np.iinfo(values.dtype).max)
-        if not 0 <= node.want <= limit:
-            return False
-        bits = values & values.dtype.type(node.mask & limit)
-        return np.asarray(bits == values.dtype.type(node.want))
-    if isinstance(node, Differ):
-        return _differ(node, group)
+        return _bits(node, group)
+    if isinstance(node, Compare):
+        return _compare(node, group)
     if isinstance(node, Text):
         if node.field not in slots:
             return False
@@ -75,30 +84,34 @@ def _decide(node: Node, group: Group) -> Bools | bool:
 
 
 def _in(node: In, group: Group) -> Bools | bool:
-    layout = group.layout
-    if len(node.fields) == 1 and node.fields[0] in layout.shape:
-        value = layout.shape[node.fields[0]]
-        return any(low <= value <= high for low, high in node.ranges)
-    if not node.ranges or any(field not in layout.slots for field in node.fields):
+    parts = addends(node.fields, group.layout)
+    if parts is None:
         return False
-    values = group.column(node.fields[0]) if node.fields else np.zeros(len(group), np.uint64)
-    limit = int(np.iinfo(values.dtype).max)
-    if len(node.fields) > 1:
-        values = values.astype(np.uint64)
-        limit = (1 << 64) - 1
-        total, carried = values, np.zeros(len(group), np.bool_)
-        for field in node.fields[1:]:
+    base, fields = parts
+    ranges = [(low - base, high - base) for low, high in node.ranges]
+    if not fields:
+        return any(low <= 0 <= high for low, high in ranges)
+    values = group.column(fields[0])
+    if len(fields) > 1:
+        total, carried = values.astype(np.uint64), np.zeros(len(group), np.bool_)
+        for field in fields[1:]:
             more = total + group.column(field)
             carried |= more < total
             total = more
         if carried.any():  # beyond 64 bits; exact, and so rare that it may be slow
-            rows = zip(*[group.raw(field) for field in node.fields], strict=True)
+            rows = zip(*[group.raw(field) for field in fields], strict=True)
             sums = [sum(row) for row in rows]
-            return np.array([any(lo <= n <= hi for lo, hi in node.ranges) for n in sums], np.bool_)
+            return np.array([any(lo <= n <= hi for lo, hi in ranges) for n in sums], np.bool_)
         values = total
+    return _inside(values, ranges)
+
+
+def _inside(values: Column, ranges: Iterable[tuple[int, int]]) -> Bools | bool:
+    """Return a mask of the ``values`` in any of ``ranges``, both ends included."""
+    limit = int(np.iinfo(values.dtype).max)
     kind = values.dtype.type
     answer: Bools | bool = False
-    for low, high in node.ranges:
+    for low, high in ranges:
         low, high = max(low, 0), min(high, limit)
         if low > high:
             continue
@@ -127,13 +140,40 @@ def _net(node: Net, group: Group) -> Bools | bool:
     return answer
 
 
-def _differ(node: Differ, group: Group) -> Bools | bool:
-    slots = group.layout.slots
-    if node.a not in slots or node.b not in slots:
+def _bits(node: Bits, group: Group) -> Bools | bool:
+    value = constant(node.field, group.layout)
+    if value is not None:
+        return value & node.mask == node.want
+    if node.field not in group:
         return False
-    a, b = group.column(node.a), group.column(node.b)
-    if slots[node.a].kind.number and slots[node.b].kind.number:
-        return np.asarray(a != b)
-    if a.shape != b.shape:
-        return True
-    return np.asarray((a != b).any(axis=1), np.bool_)
+    values = group.column(node.field)
+    limit = int(np.iinfo(values.dtype).max)
+    if not 0 <= node.want <= limit:
+        return False
+    bits = values & values.dtype.type(node.mask & limit)
+    return np.asarray(bits == values.dtype.type(node.want))
+
+
+def _compare(node: Compare, group: Group) -> Bools | bool:
+    holds = OPERATORS[node.op]
+    values: list[Any] = []
+    numbers = 0
+    for name in (node.a, node.b):
+        value = constant(name, group.layout)
+        if value is None:
+            if name not in group:
+                return False
+            values.append(group.column(name))
+            numbers += group.layout.slots[name].kind.number
+        else:
+            values.append(np.uint64(value))
+            numbers += 1
+    if numbers < 2 and node.op not in UNORDERED:
+        return False
+    a, b = values
+    if numbers == 1 or (not numbers and a.shape != b.shape):
+        return node.op == "!="
+    answer: Bools = holds(a, b)
+    if numbers:
+        return answer if answer.ndim else bool(answer)
+    return np.asarray(answer.all(axis=1) if node.op == "==" else answer.any(axis=1), np.bool_)

@@ -1,21 +1,20 @@
-"""Predicates over messages: narrowed by the kernel, decided in user space.
+"""Predicates over messages, decided in user space.
 
 A predicate is a small tree of nodes.  :func:`bind` compiles it against a layout into a function of
-the raw values (:mod:`pyconntrack.columnar.predicates` evaluates the same tree over columns), and
-:func:`push_down` returns what of it the kernel can check.  The kernel only narrows: every entry
-that it returns is decided again here, so a kernel that ignores or loosens the filter changes only
-the speed.
+the raw values; :mod:`pyconntrack.columnar.predicates` evaluates the same tree over columns, and
+:mod:`.pushdown` narrows a dump to what the kernel can check of it.
 
-A comparison with a field that an entry lacks is false.
+A comparison with a field that an entry lacks is false.  A mark or zone that the kernel leaves out
+because it is 0 is not lacking: see :func:`constant`.
 """
 
 from __future__ import annotations
 
+from _operator import eq, ge, gt, le, lt, ne
+
 from ..netlink.messages import c_string
 from . import constants as c
-from .encode import encode
 from .kinds import label_place
-from .schema import CONNTRACK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
     from .layout import Layout
 
     Test = Callable[[tuple[Any, ...]], bool]
+
+#: the operators between two fields; the first two also between addresses
+OPERATORS = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+UNORDERED = ("==", "!=")
 
 
 class Node:
@@ -120,16 +123,20 @@ class Bits(Node):
         self.field, self.mask, self.want = field, mask, want
 
 
-class Differ(Node):
-    """The fields ``a`` and ``b`` are both present and differ."""
+class Compare(Node):
+    """The fields ``a`` and ``b`` are both present and ``a op b`` holds.
 
-    __slots__ = ("a", "b")
+    ``op``: one of :data:`OPERATORS`; those of order hold only between numbers.
+    """
+
+    __slots__ = ("a", "b", "op")
 
     a: str
+    op: str
     b: str
 
-    def __init__(self, a: str, b: str) -> None:
-        self.a, self.b = a, b
+    def __init__(self, a: str, op: str, b: str) -> None:
+        self.a, self.op, self.b = a, op, b
 
 
 class Text(Node):
@@ -163,18 +170,43 @@ def host(field: str, address: bytes) -> Net:
     return Net(field, (address, b"\xff" * len(address)))
 
 
-#: number field -> the fields that replace it in an entry that lacks it
-_INSTEAD = {"zone": ("orig_zone", "reply_zone"), "orig_zone": ("zone",), "reply_zone": ("zone",)}
+#: number field that the kernel leaves out where it is 0 (ctnetlink_dump_mark,
+#: ctnetlink_dump_zone_id) -> the fields that it sends in place of one that is not 0
+ZERO_IS_ABSENT: dict[str, tuple[str, ...]] = {
+    "mark": (), "zone": ("orig_zone", "reply_zone"),
+    "orig_zone": ("zone",), "reply_zone": ("zone",),
+}  # fmt: skip
 
 
-def or_zero(field: str, node: Node) -> Or:
-    """Return the predicate of ``node`` or a ``field`` of 0, which the kernel leaves out.
+def constant(field: str, layout: Layout) -> int | None:
+    """Return the number that ``field`` is in each entry of ``layout``; None if it varies or lacks.
 
-    The zone of an entry is in ``zone``, or in ``orig_zone`` or ``reply_zone`` if it applies to one
-    direction only; an entry without any that apply is in zone 0.
+    It is part of the shape, or a mark or zone of 0.  The zone of an entry is in ``zone``, or in
+    ``orig_zone`` or ``reply_zone`` if it applies to one direction only.
     """
-    absent = (Not(In(name, (0, 0xFFFFFFFF))) for name in (field, *_INSTEAD.get(field, ())))
-    return Or((node, And(absent)))
+    if field in layout.shape:
+        return layout.shape[field]
+    instead = ZERO_IS_ABSENT.get(field)
+    if instead is None or any(name in layout.slots for name in (field, *instead)):
+        return None
+    return 0
+
+
+def addends(fields: Iterable[str], layout: Layout) -> tuple[int, list[str]] | None:
+    """Return the sum of those ``fields`` that are constants of ``layout``, and the rest.
+
+    Return None if ``layout`` lacks one of them.
+    """
+    base, rest = 0, []
+    for field in fields:
+        value = constant(field, layout)
+        if value is not None:
+            base += value
+        elif field in layout.slots:
+            rest.append(field)
+        else:
+            return None
+    return base, rest
 
 
 def translated(near: str, far: str) -> And:
@@ -184,7 +216,7 @@ def translated(near: str, far: str) -> And:
     """
     bit = c.IPS_SRC_NAT_DONE if near == "src" else c.IPS_DST_NAT_DONE
     ends = (near, far), (f"{near[0]}port", f"{far[0]}port"), (f"{near}key", f"{far}key")
-    changed = Or(Differ(f"orig_{here}", f"reply_{there}") for here, there in ends)
+    changed = Or(Compare(f"orig_{here}", "!=", f"reply_{there}") for here, there in ends)
     return And((Bits("status", bit, bit), changed))
 
 
@@ -200,23 +232,19 @@ def bind(node: Node, layout: Layout) -> Test | bool:
         return lambda raw: not test(raw)
     if isinstance(node, In):
         return _bind_in(node, layout)
-    names = layout.names
     if isinstance(node, Net):
         return _bind_net(node, layout)
-    if isinstance(node, Bits | Text):
+    if isinstance(node, Bits):
+        return _bind_bits(node, layout)
+    if isinstance(node, Compare):
+        return _bind_compare(node, layout)
+    names = layout.names
+    if isinstance(node, Text):
         if node.field not in layout.slots:
             return False
         at = names.index(node.field)
-        if isinstance(node, Bits):
-            mask, want = node.mask, node.want
-            return lambda raw: raw[at] & mask == want
         texts = {word.encode() for word in node.words}
         return lambda raw: c_string(raw[at]) in texts
-    if isinstance(node, Differ):
-        if node.a not in layout.slots or node.b not in layout.slots:
-            return False
-        a, b = names.index(node.a), names.index(node.b)
-        return lambda raw: bool(raw[a] != raw[b])
     if isinstance(node, Label):
         if "labels" not in layout.slots or node.bit >= 8 * layout.slots["labels"].size:
             return False
@@ -239,13 +267,14 @@ def _join(tests: list[Test | bool], *, every: bool) -> Test | bool:
 
 
 def _bind_in(node: In, layout: Layout) -> Test | bool:
-    ranges = node.ranges
-    if len(node.fields) == 1 and node.fields[0] in layout.shape:
-        value = layout.shape[node.fields[0]]
-        return any(low <= value <= high for low, high in ranges)
-    if any(field not in layout.slots for field in node.fields):
+    parts = addends(node.fields, layout)
+    if parts is None:
         return False
-    places = [layout.names.index(field) for field in node.fields]
+    base, fields = parts
+    ranges = [(low - base, high - base) for low, high in node.ranges]
+    places = [layout.names.index(field) for field in fields]
+    if not places:
+        return any(low <= 0 <= high for low, high in ranges)
     if len(places) == 1:
         at = places[0]
         if len(ranges) == 1:
@@ -253,6 +282,37 @@ def _bind_in(node: In, layout: Layout) -> Test | bool:
             return lambda raw: low <= raw[at] <= high
         return lambda raw: any(low <= raw[at] <= high for low, high in ranges)
     return lambda raw: any(low <= sum(raw[i] for i in places) <= high for low, high in ranges)
+
+
+def _bind_bits(node: Bits, layout: Layout) -> Test | bool:
+    mask, want = node.mask, node.want
+    value = constant(node.field, layout)
+    if value is not None:
+        return value & mask == want
+    if node.field not in layout.slots:
+        return False
+    at = layout.names.index(node.field)
+    return lambda raw: raw[at] & mask == want
+
+
+def _bind_compare(node: Compare, layout: Layout) -> Test | bool:
+    holds = OPERATORS[node.op]
+    left, right = (_reader(name, layout, node.op) for name in (node.a, node.b))
+    if left is None or right is None:
+        return False
+    return lambda raw: bool(holds(left(raw), right(raw)))
+
+
+def _reader(name: str, layout: Layout, op: str) -> Callable[[tuple[Any, ...]], Any] | None:
+    """Return the function from raw values to a field's, None if ``op`` cannot hold for it."""
+    value = constant(name, layout)
+    if value is not None:
+        return lambda raw: value
+    slot = layout.slots.get(name)
+    if slot is None or not (slot.kind.number or op in UNORDERED):
+        return None
+    at = layout.names.index(name)
+    return lambda raw: raw[at]
 
 
 def _bind_net(node: Net, layout: Layout) -> Test | bool:
@@ -269,86 +329,6 @@ def _bind_net(node: Net, layout: Layout) -> Test | bool:
     return lambda raw: any(int.from_bytes(raw[at]) & bits == want for bits, want in nets)
 
 
-class PushDown:
-    """The filter of a dump request.
-
-    ``family``: of the dump, 0 for all; ``values``: field name -> raw value; ``terms``: the
-    predicates that the kernel checks.
-    """
-
-    __slots__ = ("family", "terms", "values")
-
-    def __init__(self) -> None:
-        self.family: int = 0
-        self.values: dict[str, Any] = {}
-        self.terms: list[Node] = []
-
-    @property
-    def payload(self) -> bytes:
-        """Return the attributes of the dump request."""
-        return encode(CONNTRACK, self.values, self.family)
-
-
-#: CTA_FILTER flags of the fields that the kernel compares exactly (docs/kernel.md)
-_FLAGS = {
-    "src": c.CTA_FILTER_F_IP_SRC,
-    "dst": c.CTA_FILTER_F_IP_DST,
-    "proto": c.CTA_FILTER_F_PROTO_NUM,
-    "sport": c.CTA_FILTER_F_SRC_PORT,
-    "dport": c.CTA_FILTER_F_DST_PORT,
-    "icmp_type": c.CTA_FILTER_F_ICMP_TYPE,
-    "icmp_code": c.CTA_FILTER_F_ICMP_CODE,
-    "icmp_id": c.CTA_FILTER_F_ICMP_ID,
-}
-
-
-def push_down(node: Node | None) -> PushDown:
-    """Return what of ``node`` the kernel can check (net/netfilter/nf_conntrack_netlink.c).
-
-    Only terms that every match must satisfy, with one value each; tuple parts only if the family is
-    known; ports only of TCP and UDP.  Never IPv6 addresses: some kernels invert the comparison,
-    and a second check cannot bring back entries that did not come.
-    """
-    down = PushDown()
-    if node is None:
-        return down
-    wanted = list(terms(node))
-    for term in wanted:
-        if isinstance(term, In) and term.fields == ("family",) and term.value is not None:
-            down.family = term.value
-            down.terms.append(term)
-    if not down.family:
-        sizes = {len(a) for t in wanted if isinstance(t, Net) for a, _ in t.networks}
-        if len(sizes) == 1:
-            down.family = c.AF_INET if sizes == {4} else c.AF_INET6
-    for term in wanted:
-        if isinstance(term, Bits) and term.field in ("mark", "status") and term.mask:
-            if term.field not in down.values and not term.want & ~term.mask:
-                down.values[term.field] = term.want
-                down.values[term.field + "_mask"] = term.mask
-                down.terms.append(term)
-        elif isinstance(term, In) and term.fields == ("zone",) and term.value is not None:
-            down.values.setdefault("zone", term.value)
-            down.terms.append(term)
-    if down.family in (c.AF_INET, c.AF_INET6):
-        for direction in ("orig", "reply"):
-            _push_tuple(down, wanted, direction)
-    return down
-
-
-def push_downs(node: Node | None) -> list[PushDown]:
-    """Return the dumps that together hold every match: one, or one per family.
-
-    The kernel compares parts of tuples only if the family is given, so a predicate with such parts
-    and no family takes a dump of IPv4 and one of IPv6, which pays off for large tables.
-    """
-    down = push_down(node)
-    if node is None or down.family:
-        return [down]
-    both = [push_down(And((equals("family", number), node))) for number in (c.AF_INET, c.AF_INET6)]
-    return both if any(len(one.terms) > len(down.terms) + 1 for one in both) else [down]
-
-
 def terms(node: Node) -> Iterator[Node]:
     """Yield the predicates whose conjunction is ``node``."""
     if isinstance(node, And):
@@ -356,33 +336,3 @@ def terms(node: Node) -> Iterator[Node]:
             yield from terms(inner)
     else:
         yield node
-
-
-def _push_tuple(down: PushDown, wanted: list[Node], direction: str) -> None:
-    found: dict[str, tuple[Any, Node]] = {}
-    for term in wanted:
-        if isinstance(term, Net) and len(term.networks) == 1:
-            address, mask = term.networks[0]
-            name = term.field.removeprefix(direction + "_")
-            if name in ("src", "dst") and len(address) == 4 and mask == b"\xff\xff\xff\xff":
-                found.setdefault(name, (address, term))
-        elif isinstance(term, In) and len(term.fields) == 1 and term.value is not None:
-            name = term.fields[0].removeprefix(direction + "_")
-            if name in _FLAGS and name != term.fields[0]:
-                found.setdefault(name, (term.value, term))
-    proto = found["proto"][0] if "proto" in found else None
-    flags = 0
-    for name, (value, term) in found.items():
-        if name in ("sport", "dport") and proto not in (c.IPPROTO_TCP, c.IPPROTO_UDP):
-            continue
-        flag = _FLAGS[name]
-        if name.startswith("icmp"):
-            if (proto, down.family) == (c.IPPROTO_ICMPV6, c.AF_INET6):
-                flag <<= 3  # CTA_FILTER_F_ICMPV6_*
-            elif (proto, down.family) != (c.IPPROTO_ICMP, c.AF_INET):
-                continue
-        flags |= flag
-        down.values[f"{direction}_{name}"] = value
-        down.terms.append(term)
-    if flags:
-        down.values[f"filter_{direction}_flags"] = flags

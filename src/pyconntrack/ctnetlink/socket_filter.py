@@ -16,7 +16,7 @@ from struct import Struct
 from ..netlink import constants as nl
 from . import constants as c
 from .kinds import IPV4, IPV6
-from .predicates import And, Bits, In, Net, Not, Or
+from .predicates import ZERO_IS_ABSENT, And, Bits, In, Net, Not, Or
 from .schema import CONNTRACK, TUPLE, Attr, leaves
 
 TYPE_CHECKING = False
@@ -189,7 +189,7 @@ def _emit_net(out: _Assembler, node: Net, yes: int, no: int) -> None:
 
 
 def _load_first(out: _Assembler, field: str, absent: int) -> None:
-    """Emit code that loads the number ``field`` from its first place that exists."""
+    """Emit code that loads the number ``field`` from its first place, or the 0 that is left out."""
     there = out.label()
     for path, kind, protocols in _PLACES.get(field, ()):
         other = out.label()
@@ -206,7 +206,16 @@ def _load_first(out: _Assembler, field: str, absent: int) -> None:
         out.load(_IND[kind.size], nl.NLA_HDRLEN)
         out.jump(there)
         out.place(other)
-    out.jump(absent)
+    if field in ZERO_IS_ABSENT:
+        for name in ZERO_IS_ABSENT[field]:
+            for path, _, _ in _PLACES[name]:
+                other = out.label()
+                _find(out, path, other)
+                out.jump(absent)
+                out.place(other)
+        out.load(_LD_IMM, 0)
+    else:
+        out.jump(absent)
     out.place(there)
 
 

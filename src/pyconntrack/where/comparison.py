@@ -6,7 +6,7 @@ the field, so that ``mark != 5`` is not ``not mark == 5``.
 
 from __future__ import annotations
 
-from ..ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Node, Not, Or, Text
+from ..ctnetlink.predicates import And, Bits, Compare, In, Label, Net, Node, Not, Or, Text
 from . import values as read
 from .fields import ADDRESS, FAMILY, LABEL, NUMBER, STATE, STRING
 from .sets import ANY, rest, union
@@ -71,7 +71,7 @@ class Comparison:
                 f"{field.name} has no order, it is {field.wanted}: compare with == or in", self.op
             )
         if not self.several and (other := read.named(self.values[0])):
-            return self.differ(other)
+            return self.compared(other)
         if kind == ADDRESS:
             return self.addresses()
         if kind == STRING:
@@ -132,14 +132,11 @@ class Comparison:
             nodes.append(Bits(field.names[0], mask, want))
         return self.unless(either(nodes), In(field.names[0], (0, field.limit)))
 
-    def differ(self, other: Field) -> Node:
+    def compared(self, other: Field) -> Node:
         """Return the predicate of a comparison with a field, or a text spelled like one."""
         field, op, token = self.field, self.op, self.values[0]
         if field.kind == STRING:  # its values are bare words
             return self.unless(Text(field.names[0], token.text))
-        if op.text != "!=":
-            hint = "" if self.ordered else f": write `not {field.name} != {other.name}'"
-            raise self.words.error(f"only `!=' compares two fields{hint}", op)
         for each, at in ((field, op), (other, token)):
             if each.kind not in (NUMBER, ADDRESS) or len(each.names) > 1:
                 raise self.words.error(f"{each.name} cannot be compared with another field", at)
@@ -147,7 +144,8 @@ class Comparison:
             raise self.words.error(
                 f"{field.name} is {field.wanted}, {other.name} is {other.wanted}", token
             )
-        return Differ(field.names[0], other.names[0])
+        operator = "==" if op.text == "=" else op.text
+        return Compare(field.names[0], operator, other.names[0])
 
     def addresses(self) -> Node:
         """Return the predicate of an address in networks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..ctnetlink import constants as c
 from ..ctnetlink.predicates import (
     Bits,
-    Differ,
+    Compare,
     In,
     Label,
     Net,
@@ -13,16 +13,16 @@ from ..ctnetlink.predicates import (
     Not,
     Or,
     Text,
-    push_down,
     terms,
 )
+from ..ctnetlink.pushdown import push_down
 from ..ctnetlink.vocabulary import FAMILY
 from .fields import dotted
 from .unparse import Unlike, show, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..ctnetlink.predicates import PushDown
+    from ..ctnetlink.pushdown import PushDown
 
 
 def explain(node: Node | None) -> list[str]:
@@ -64,7 +64,7 @@ def _why(term: Node, wanted: list[Node], down: PushDown) -> str:
         return "the kernel knows no `or'"
     if isinstance(term, (Not, Unlike)):
         return "the kernel knows no `not'"
-    if isinstance(term, Differ):
+    if isinstance(term, Compare):
         return "the kernel does not compare fields with each other"
     if isinstance(term, (Text, Label)):
         return f"the kernel has no filter for {'labels' if isinstance(term, Label) else 'texts'}"

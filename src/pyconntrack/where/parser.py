@@ -6,7 +6,8 @@ them so that the kernel can check more.  docs/where.md describes the language.
 
 from __future__ import annotations
 
-from ..ctnetlink.predicates import And, Bits, In, Node, Not, Or, equals, push_down, terms
+from ..ctnetlink.predicates import And, Bits, In, Node, Not, Or, equals, terms
+from ..ctnetlink.pushdown import push_down
 from ..escape import meant
 from .comparison import EQUAL, ORDER, Comparison, families_of, family_node
 from .fields import ADDRESS, FAMILY, FLAGS, LABEL, STATE, STRING, field_of, spellings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _socket import inet_ntop
 
 from ..ctnetlink import constants as c
-from ..ctnetlink.predicates import And, Bits, Differ, In, Label, Net, Node, Not, Or, Text
+from ..ctnetlink.predicates import And, Bits, Compare, In, Label, Net, Node, Not, Or, Text
 from ..ctnetlink.vocabulary import FAMILY
 from .fields import FIELDS, FLAGS, dotted
 from .sets import ANY, rest
@@ -38,8 +38,8 @@ def show(node: Node, tight: int = 0) -> str:
     if isinstance(node, Net):
         nets = [_show_net(address, mask) for address, mask in node.networks]
         return dotted(node.field) + _choice(nets)
-    if isinstance(node, Differ):
-        return f"{dotted(node.a)} != {dotted(node.b)}"
+    if isinstance(node, Compare):
+        return f"{dotted(node.a)} {node.op} {dotted(node.b)}"
     if isinstance(node, Text):
         return node.field + _choice([_quoted(word) for word in node.words])
     if isinstance(node, Label):

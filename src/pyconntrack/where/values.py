@@ -69,7 +69,7 @@ def named(token: Token) -> Field | None:
 def wrong(words: Words, field: Field, token: Token) -> WhereError:
     """Return the error of a value that ``field`` cannot have."""
     if named(token):
-        return words.error(f"{token} is a field: only `!=' compares two of them", token)
+        return words.error(f"{token} is a field: compare two of them with == != < <= > >=", token)
     hint = meant(token.text, field.words.values()) if field.words else ""
     return words.error(f"{field.name} is {field.wanted}, not {token}{hint}", token)
 
