@@ -6,6 +6,7 @@ from keyword import iskeyword
 from textwrap import wrap
 
 from pyconntrack.ctnetlink.kinds import IPV4, IPV6, LABELS, TEXT
+from pyconntrack.ctnetlink.restore_rules import NAT
 from pyconntrack.ctnetlink.schema import (
     CHANGE,
     CONNTRACK,
@@ -52,7 +53,7 @@ def text() -> str:
     """Return the text of the module."""
     changes = dict.fromkeys(names(CONNTRACK, CHANGE))
     family = {"family": "int | str | None"}
-    given = family | _outside_tuples(CONNTRACK)
+    given = family | dict.fromkeys(NAT, "AddressLike | None") | _outside_tuples(CONNTRACK)
     expected = _outside_tuples(EXPECT) | {"nat_tuple": "Tuple | None"}
     wanted = family | {
         "label": "int | Iterable[int] | None", "proto": "Coded", "state": "Coded",

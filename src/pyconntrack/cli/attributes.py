@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..ctnetlink import constants as c
 from ..ctnetlink.kinds import LABEL_BYTES, label_bitmap
-from ..ctnetlink.restore_rules import complete
+from ..ctnetlink.restore_rules import complete, pin
 from ..ctnetlink.schema import TURNED
 
 TYPE_CHECKING = False
@@ -57,8 +57,7 @@ def flow_values(command: Command) -> tuple[dict[str, Any], int]:
             address, port = opts[name]
             if port is None:
                 port = opts.get(shown)  # a saved entry: pinned, or the kernel may choose another
-            values[f"{name}_min_addr"] = values[f"{name}_max_addr"] = address
-            values[f"{name}_min_port"] = values[f"{name}_max_port"] = port
+            pin(values, name, address, port)
     complete(values)
     return values, family
 

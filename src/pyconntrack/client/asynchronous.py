@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..ctnetlink.predicates import Node
     from ..errors import EventsLost
     from ..filters import Filter
-    from ..model import Changes, Event, Stats
+    from ..model import AddressLike, Changes, Event, Stats
     from ..model.decode import E as Row
     from ..netlink.conversation import Batch, Conversation, E, Stream, T
     from .load import Existing, LoadError
@@ -210,9 +210,15 @@ class AsyncConntrack(Client, _Closing):
         """Return the flow as the kernel has it now: see :meth:`pyconntrack.Conntrack.get`."""
         return await self._call(operations.get(flow, zone))
 
-    async def create(self, flow: Flow) -> None:
+    async def create(
+        self,
+        flow: Flow,
+        *,
+        src_nat: AddressLike | None = None,
+        dst_nat: AddressLike | None = None,
+    ) -> None:
         """Create a flow: see :meth:`pyconntrack.Conntrack.create`."""
-        await self._call(operations.create(flow))
+        await self._call(operations.create(flow, {"src_nat": src_nat, "dst_nat": dst_nat}))
 
     async def update(
         self, flow: Flow | Tuple, *, zone: int | None = None, **changes: Unpack[Changes]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..ctnetlink.predicates import Node
     from ..errors import EventsLost
     from ..filters import Filter
-    from ..model import Changes, Event, Stats
+    from ..model import AddressLike, Changes, Event, Stats
     from ..model.decode import E as Row
     from ..netlink.conversation import Batch, Conversation, E, Stream, T
     from .load import Existing, LoadError
@@ -196,13 +196,23 @@ class Conntrack(Client, _Closing):
         """
         return self._call(operations.get(flow, zone))
 
-    def create(self, flow: Flow) -> None:
+    def create(
+        self,
+        flow: Flow,
+        *,
+        src_nat: AddressLike | None = None,
+        dst_nat: AddressLike | None = None,
+    ) -> None:
         """Create a flow; ``timeout`` is required, ``reply`` defaults to the inverse of ``orig``.
 
-        Status bits and fields that only the kernel writes (id, counters...) are left out.
-        Raises KernelError with EEXIST if the flow exists.
+        Any other ``reply`` is what the kernel translates the flow to (NAT), with exactly its
+        addresses, ports and ICMP id.  ``src_nat`` and ``dst_nat`` are those of :class:`Flow`.
+        Status bits and fields that only the kernel writes (id, counters...) are left out; the
+        status of a flow that the kernel reported (with an id) decides whether it is translated.
+        Raises KernelError with EEXIST if the flow exists or its translation is taken, and with
+        EADDRNOTAVAIL if the kernel does not translate it as requested; nothing is created then.
         """
-        self._call(operations.create(flow))
+        self._call(operations.create(flow, {"src_nat": src_nat, "dst_nat": dst_nat}))
 
     def update(
         self, flow: Flow | Tuple, *, zone: int | None = None, **changes: Unpack[Changes]

@@ -6,9 +6,12 @@ request or take it for another one.
 
 from __future__ import annotations
 
+from errno import EADDRNOTAVAIL
+
 from ..ctnetlink import constants as c
 from ..ctnetlink import requests, restore_rules
-from ..errors import RequestError
+from ..ctnetlink.layout import find
+from ..errors import RequestError, kernel_error
 from ..model import TUPLE_NAMES, Expect, Flow, Tuple
 from ..netlink.netns import sysctl
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ..ctnetlink.requests import Request
+    from ..errors import KernelError
 
     E = TypeVar("E", Flow, Expect)
 
@@ -78,8 +82,8 @@ def deletion(flow: Flow) -> Request:
     return requests.delete(_identity(flow), flow.family)
 
 
-def creation(flow: object) -> Request:
-    """Return the request that creates ``flow``; a missing direction is the inverse of the other.
+def creation_values(flow: object) -> dict[str, Any]:
+    """Return the raw values that create ``flow``; a missing direction is the inverse of the other.
 
     A flow that the kernel reported is created as it was, as far as a request can express it.
     """
@@ -87,13 +91,30 @@ def creation(flow: object) -> Request:
         raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
     layout = flow._layout
     values = restore_rules.creation(layout.raw(flow.message), sysctl)
-    if creation not in layout.writers:
+    if creation_values not in layout.writers:
         for prefix in ("orig_", "reply_"):
             _check_tuple(values, prefix)
-        layout.writers[creation] = True
+        layout.writers[creation_values] = True
     if "timeout" not in values:
         raise RequestError("timeout: seconds are wanted to create a flow")
+    return values
+
+
+def creation(flow: Flow, values: Mapping[str, Any]) -> Request:
+    """Return the request that creates ``flow`` with its :func:`creation_values`."""
     return requests.create(values, flow.family)
+
+
+def translation_error(values: Mapping[str, Any], message: bytes, flow: Flow) -> KernelError | None:
+    """Return an error if the entry ``message`` is not translated as its creation requested.
+
+    ``values``: those of the request; ``flow``: what was to be created.
+    """
+    text = restore_rules.untranslated(values, find(message).raw(message))
+    if not text:
+        return None
+    return kernel_error(EADDRNOTAVAIL, "creating a flow", f"it was translated otherwise: {text}",
+                        flow)  # fmt: skip
 
 
 def update(flow: Flow, changes: Mapping[str, Any]) -> Request:

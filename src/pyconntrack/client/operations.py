@@ -9,6 +9,7 @@ import errno
 
 from ..ctnetlink import constants as c
 from ..ctnetlink import requests as request
+from ..ctnetlink import restore_rules
 from ..ctnetlink.layout import find
 from ..ctnetlink.pushdown import push_down
 from ..errors import (
@@ -117,9 +118,23 @@ def get(target: Flow | Tuple, zone: int | None) -> Conversation[Flow]:
     return (yield from _get(entry_requests.lookup(flow), "getting a flow", flow))
 
 
-def create(flow: Flow) -> Conversation[None]:
-    """Create a flow."""
-    yield from _ask(entry_requests.creation(flow), "creating a flow", flow)
+def create(flow: Flow, translations: Mapping[str, Any]) -> Conversation[None]:
+    """Create a flow, with the ``translations`` "src_nat" and "dst_nat" that are not None.
+
+    An entry that the kernel translates otherwise is deleted again.
+    """
+    given = {name: target for name, target in translations.items() if target is not None}
+    if given and isinstance(flow, Flow):
+        flow = flow.replace(**given)
+    values = entry_requests.creation_values(flow)
+    yield from _ask(entry_requests.creation(flow, values), "creating a flow", flow)
+    if not restore_rules.translates(values):
+        return
+    wanted = entry_requests.lookup(flow.replace(id=None))
+    made = yield from _get(wanted, "creating a flow", flow)
+    if error := entry_requests.translation_error(values, made.message, flow):
+        yield from _ask(entry_requests.deletion(made), "creating a flow", flow)
+        raise error
 
 
 def update(

@@ -130,6 +130,20 @@ def packed(value: object, name: str) -> bytes:
     raise RequestError(f"{name}: an IPv4 or IPv6 address is wanted, not {shown(value)}")
 
 
+def endpoint(value: object, name: str) -> tuple[bytes, int | None]:
+    """Return (packed address, port or None) of an address, "ADDR:PORT" or "[ADDR]:PORT"."""
+    if not isinstance(value, str) or (value.count(":") != 1 and not value.startswith("[")):
+        return packed(value, name), None
+    host, colon, port = value.rpartition(":")
+    if value.endswith("]"):
+        host, colon, port = value, "", ""
+    bracketed = host.startswith("[") and host.endswith("]")
+    wrong = bool(colon) and not (port.isascii() and port.isdigit() and int(port) <= 0xFFFF)
+    if wrong or bracketed != (":" in host):
+        raise RequestError(f"{name}: ADDR, ADDR:PORT or [ADDR]:PORT is wanted, not {shown(value)}")
+    return packed(host[1:-1] if bracketed else host, name), int(port) if colon else None
+
+
 def family_number(value: Any) -> int:
     """Return the number of a layer 3 family given by number or word; 0 for None."""
     if value is None:

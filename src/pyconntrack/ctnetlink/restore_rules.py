@@ -9,7 +9,9 @@ __nf_ct_change_status() of Linux; nlattr_to_tcp() in nf_conntrack_proto_tcp.c.
 
 from __future__ import annotations
 
+from ..errors import RequestError
 from . import constants as c
+from .kinds import address
 from .schema import CHANGE, CONNTRACK, CREATE, TURNED, leaves, names
 
 TYPE_CHECKING = False
@@ -49,8 +51,11 @@ _MIRRORED = tuple(
 )
 #: status bit, the nest that requests the translation, the translated end, where it shows
 _NAT = ((c.IPS_SRC_NAT, "src_nat", "src", "dst"), (c.IPS_DST_NAT, "dst_nat", "dst", "src"))
-#: the fields of a tuple besides addresses, by the end that a translation may change
-_NAT_PORTS = {"src": ("sport", "srckey", "icmp_id"), "dst": ("dport", "dstkey", "icmp_id")}
+#: the keywords that request a translation, prefixes of its fields
+NAT = tuple(row[1] for row in _NAT)
+#: the fields of a tuple besides addresses that a translation of that end may change.  Keys of GRE
+#: are not among them: the kernel takes them from the reply (nf_nat_l4proto_unique_tuple())
+_NAT_PORTS = {"src": ("sport", "icmp_id"), "dst": ("dport", "icmp_id")}
 
 # enum ip_ct_tcp_flags: the flags that are valid without sequence numbers.  The others
 # (MAXACK_SET, DATA_UNACKNOWLEDGED, CHALLENGE_ACK) describe numbers that no message carries.
@@ -132,12 +137,12 @@ def creation(reported: Mapping[str, Any], sysctl: Callable[[str, int], int]) -> 
     """Return the values of a request that creates the entry ``reported`` again.
 
     Fields that only the kernel writes are left out, translations are requested, and an offloaded
-    entry, which has no timeout, gets :func:`default_timeout` (with ``sysctl``).
+    entry, which has no timeout, gets :func:`default_timeout` (with ``sysctl``).  Raises
+    RequestError if the fields of a translation contradict the reply.
     """
     values = {name: value for name, value in reported.items() if name in CREATED}
     bits = values.get("status", 0)
-    if bits & (c.IPS_SRC_NAT | c.IPS_DST_NAT):
-        _ask_for_translations(values, bits)
+    _request_translations(values, bits, known="id" in reported)
     if bits & _OFFLOADED and "timeout" not in values:
         values["timeout"] = default_timeout(values.get("orig_proto", 0), sysctl)
         if values.get("orig_proto") == c.IPPROTO_TCP:
@@ -148,20 +153,104 @@ def creation(reported: Mapping[str, Any], sysctl: Callable[[str, int], int]) -> 
     return values
 
 
-def _ask_for_translations(values: dict[str, Any], bits: int) -> None:
+def pin(values: dict[str, Any], nat: str, packed: bytes | None, port: int | None) -> None:
+    """Set in ``values`` the range of the translation ``nat`` ("src_nat", "dst_nat") to one address
+    and port; a ``port`` of None leaves its choice to the kernel."""
+    for part, value in (("addr", packed), ("port", port)):
+        values[f"{nat}_min_{part}"] = values[f"{nat}_max_{part}"] = value
+
+
+def _request_translations(values: dict[str, Any], bits: int, *, known: bool) -> None:
+    """Request in ``values`` the translations by which the reply differs from the inverse of orig.
+
+    ``bits``: the status.  It decides for an entry that the kernel reported (``known``): one that
+    IPVS forwards has another reply, but no translation of the NAT.
+    """
     # the kernel translates (and sets the bits) if the reply tuple is not translated yet; it
     # chooses new ports and ICMP ids unless the range fixes them
-    for bit, nat, near, far in _NAT:
-        shows = f"orig_{near}" in values and f"reply_{far}" in values
-        if not bits & bit or f"{nat}_min_addr" in values or not shows:
+    pending = [
+        row for row in _NAT
+        if bits & row[0] or _is_requested(values, row[1]) or not (known or _mirrors(values, row[2]))
+    ]  # fmt: skip
+    if not pending and not known:
+        if not _mirrors(values, "icmp_id"):
+            pending = [_NAT[0]]
+        elif not (_mirrors(values, "srckey") and _mirrors(values, "dstkey")):
+            raise RequestError("reply_srckey, reply_dstkey: the kernel changes no key of GRE "
+                               "without an address")  # fmt: skip
+    for _, nat, near, far in pending:
+        if f"orig_{near}" not in values or f"reply_{far}" not in values:
             continue
         places = [("addr", near)]
         places += [("port", name) for name in _NAT_PORTS[near] if f"orig_{name}" in values]
+        requested = _is_requested(values, nat)
         for part, name in places:
-            shown = f"reply_{OPPOSITE[name]}"
-            if shown in values:
+            shown, plain = f"reply_{OPPOSITE[name]}", values[f"orig_{name}"]
+            if shown not in values:
+                continue
+            if requested and (values[shown] == plain or f"{nat}_min_{part}" in values):
+                _check_range(values, nat, part, shown, plain)
+            else:
                 values[f"{nat}_min_{part}"] = values[f"{nat}_max_{part}"] = values[shown]
-                values[shown] = values[f"orig_{name}"]
+            values[shown] = plain
+
+
+def _is_requested(values: Mapping[str, Any], nat: str) -> bool:
+    return values.get(f"{nat}_min_addr", values.get(f"{nat}_min_port")) is not None
+
+
+def _mirrors(values: Mapping[str, Any], near: str) -> bool:
+    """Return whether the reply has the value of orig at the end ``near``, and that of its port."""
+    names = (near, *(name for name in _NAT_PORTS.get(near, ()) if name != "icmp_id"))
+    pairs = [(f"orig_{name}", f"reply_{OPPOSITE[name]}") for name in names]
+    return all(values[one] == values[other] for one, other in pairs
+               if one in values and other in values)  # fmt: skip
+
+
+def _check_range(values: Mapping[str, Any], nat: str, part: str, shown: str, plain: Any) -> None:
+    """Raise RequestError if the reply is translated to something outside the range of ``nat``."""
+    low = values.get(f"{nat}_min_{part}")
+    if low is None or values[shown] == plain:
+        return
+    if not low <= values[shown] <= values.get(f"{nat}_max_{part}", low):
+        text = address if part == "addr" else str
+        raise RequestError(f"{shown}: {text(values[shown])} contradicts {nat}, "
+                           f"which is {text(low)}")  # fmt: skip
+
+
+def translates(values: Mapping[str, Any]) -> bool:
+    """Return whether the ``values`` of a creation request a translation."""
+    return any(_is_requested(values, nat) for nat in NAT)
+
+
+def untranslated(requested: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Return how the reply of the entry ``made`` differs from what its creation ``requested``.
+
+    "" if it does not.  Where the range of a translation has no port, any port is right.
+    """
+    wanted = {name: (value, value) for name, value in requested.items()
+              if name.startswith("reply_") and name != "reply_zone"}  # fmt: skip
+    for _, nat, near, _ in reversed(_NAT):  # the id of ICMP is set by the source's, if there is one
+        if not _is_requested(requested, nat):
+            continue
+        for part, fields in (("addr", (near,)), ("port", _NAT_PORTS[near])):
+            low = requested.get(f"{nat}_min_{part}")
+            for shown in {f"reply_{OPPOSITE[name]}" for name in fields} & wanted.keys():
+                if low is not None:
+                    wanted[shown] = low, requested.get(f"{nat}_max_{part}", low)
+                elif part == "port":
+                    del wanted[shown]
+    return ", ".join(
+        f"{name} is {_word(made.get(name))}, not {_word(low)}"
+        for name, (low, high) in wanted.items()
+        if name not in made or not low <= made[name] <= high
+    )
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "absent"
+    return address(value) if isinstance(value, bytes) else str(value)
 
 
 #: what a renewal changes: not NAT, master and helper (the kernel refuses them), nor flags, scales

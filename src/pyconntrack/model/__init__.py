@@ -25,6 +25,7 @@ from .tuple import Tuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .declarations import AddressLike as AddressLike
     from .declarations import Changes as Changes
 
 __all__ = [

@@ -236,14 +236,14 @@ _Changes = TypedDict("_Changes", {  # noqa: UP013 - a line for several
 
 
 _Others = TypedDict("_Others", {  # noqa: UP013 - a line for several
-    "family": int | str | None, "src_nat_min_addr": AddressLike | None,
-    "src_nat_max_addr": AddressLike | None, "src_nat_min_port": int | None,
-    "src_nat_max_port": int | None, "orig_packets": int | None, "orig_bytes": int | None,
-    "reply_packets": int | None, "reply_bytes": int | None, "use": int | None, "id": int | None,
-    "dst_nat_min_addr": AddressLike | None, "dst_nat_max_addr": AddressLike | None,
-    "dst_nat_min_port": int | None, "dst_nat_max_port": int | None, "secmark": int | None,
-    "zone": int | None, "secctx": str | None, "timestamp_start": int | None,
-    "timestamp_stop": int | None, "timestamp_event": int | None,
+    "family": int | str | None, "src_nat": AddressLike | None, "dst_nat": AddressLike | None,
+    "src_nat_min_addr": AddressLike | None, "src_nat_max_addr": AddressLike | None,
+    "src_nat_min_port": int | None, "src_nat_max_port": int | None, "orig_packets": int | None,
+    "orig_bytes": int | None, "reply_packets": int | None, "reply_bytes": int | None,
+    "use": int | None, "id": int | None, "dst_nat_min_addr": AddressLike | None,
+    "dst_nat_max_addr": AddressLike | None, "dst_nat_min_port": int | None,
+    "dst_nat_max_port": int | None, "secmark": int | None, "zone": int | None, "secctx": str | None,
+    "timestamp_start": int | None, "timestamp_stop": int | None, "timestamp_event": int | None,
 }, total=False)
 
 

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from ..ctnetlink import constants as c
 from ..ctnetlink import vocabulary
-from ..ctnetlink.convert import words_of
+from ..ctnetlink.convert import endpoint, words_of
+from ..ctnetlink.field_names import TUPLE_NAMES
+from ..ctnetlink.restore_rules import NAT, pin
 from ..ctnetlink.schema import CONNTRACK
 from ..escape import printable
 from .entry import Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Unpack
 
     from .declarations import FlowAttributes, FlowFields
     from .tuple import Tuple
 else:
     FlowAttributes = object
+
+
+#: the keywords that give a flow a tuple, or a part of one
+_TUPLES = {"orig", "reply"} | {
+    f"{side}_{name}" for side in ("orig", "reply") for name in TUPLE_NAMES
+}
 
 
 class Flag:
@@ -40,6 +49,12 @@ class Flow(Entry, FlowAttributes):
     timeout=60, status="ASSURED", tcp_state="ESTABLISHED", labels=[1, 7])``.  Every field of the
     schema is an attribute under its schema name, None if absent.  Times are nanoseconds since 1970
     (``timestamp_*``) or remaining seconds (``timeout``).
+
+    A flow whose ``reply`` is not the inverse of ``orig`` is translated (NAT), and is created so.
+    ``src_nat="203.0.113.5:4000"`` requests the translation of the source, ``dst_nat`` that of the
+    destination: an address, "ADDR:PORT" or "[ADDR]:PORT".  Without a port the kernel keeps the
+    flow's own if it is free, and else chooses one.  ``is_src_nat`` and ``is_dst_nat`` show which
+    ends the kernel translates, ``reply`` to what.
 
     ``==`` compares the identity of the connection: the original tuple and its zone, and the
     kernel's id if both sides have one; ``hash`` is of tuple and zone.  :meth:`same_as` compares
@@ -71,6 +86,22 @@ class Flow(Entry, FlowAttributes):
         **fields: Unpack[FlowFields],
     ) -> None:
         self._build({"orig": orig, "reply": reply, "master": master, **fields})
+
+    def _build(
+        self,
+        given: Mapping[str, Any],
+        raw: dict[str, Any] | None = None,
+        family: int = 0,
+        kept: Iterable[tuple[tuple[int, ...], bytes]] = (),
+    ) -> None:
+        if raw and any(given[name] is not None for name in _TUPLES & given.keys()):
+            raw.pop("id", None)  # with another tuple it is another entry
+        for nat in NAT:
+            if nat in given:
+                given = dict(given)
+                target = given.pop(nat)
+                pin(given, nat, *(None, None) if target is None else endpoint(target, nat))
+        super()._build(given, raw, family, kept)
 
     @property
     def status_words(self) -> list[str | int]:
