@@ -19,6 +19,7 @@ from pyconntrack.ctnetlink.schema import (
     names,
 )
 from pyconntrack.formats.json import OBJECT, SCHEMA
+from scripts.declarations import LITERALS
 
 NOTES = {
     "status": "what the kernel noted about the connection",
@@ -92,15 +93,12 @@ def table(rows: Rows) -> str:
 
 def fields_page() -> str:
     """Return the field reference."""
-    words = [
-        ("proto", vocab.PROTO), ("status (flags)", vocab.STATUS), ("tcp_state", vocab.TCP_STATE),
-        ("sctp_state", vocab.SCTP_STATE), ("dccp_state", vocab.DCCP_STATE),
-        ("dccp_role", vocab.DCCP_ROLE), ("flags of an expectation", vocab.EXPECT_FLAGS),
-    ]  # fmt: skip
     vocabulary = ""
-    for name, each in words:
-        listed = ", ".join(f"`{word}` ({number})" for number, word in each.items())
-        vocabulary += f"**{name}**: {listed}\n\n"
+    for name, words in vocab.VOCABULARIES.items():
+        listed = ", ".join(f"`{word}` ({number})" for number, word in words.items())
+        vocabulary += f"**`{LITERALS[name]}`**: {listed}\n\n"
+    kinds = ", ".join(f"`{kind}`" for kind in vocab.EVENT_KINDS)
+    vocabulary += f"**`EventKind`**, of an event: {kinds}\n\n"
     counters = "".join(
         f"**{title}**: " + ", ".join(f"`{row.name}`" for row in rows.values()) + "\n\n"
         for title, rows in (("Of each CPU", STATS_CPU), ("Of expectations", STATS_EXP_CPU))
@@ -114,7 +112,10 @@ def fields_page() -> str:
         "is `class_` in Python.)\n\n"
         f"## Of a flow\n\n`family` is `ipv4` or `ipv6`.\n\n{table(CONNTRACK)}\n"
         f"## Of an expectation\n\n{table(EXPECT)}\n"
-        f"## Words\n\nA number that has no word stays a number.\n\n{vocabulary}"
+        "## Words\n\n"
+        "Each vocabulary is a type that `pyconntrack` exports, a `Literal`. A number without a\n"
+        "word is an `Unknown(vocabulary, number)` in Python and a number in JSON.\n\n"
+        f"{vocabulary}"
         f"## Statistics\n\n{counters}"
     )
 

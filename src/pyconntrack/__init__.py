@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from .client.blocking import Events as Events
     from .client.load import LoadError as LoadError
     from .columnar.flow_table import FlowTable as FlowTable
+    from .ctnetlink.literals import DccpRole as DccpRole
+    from .ctnetlink.literals import DccpState as DccpState
+    from .ctnetlink.literals import EventKind as EventKind
+    from .ctnetlink.literals import ExpectFlag as ExpectFlag
+    from .ctnetlink.literals import FamilyName as FamilyName
+    from .ctnetlink.literals import ProtoName as ProtoName
+    from .ctnetlink.literals import SctpState as SctpState
+    from .ctnetlink.literals import StatusName as StatusName
+    from .ctnetlink.literals import TcpState as TcpState
+    from .ctnetlink.words import Unknown as Unknown
     from .errors import ConntrackError as ConntrackError
     from .errors import DecodeError as DecodeError
     from .errors import DumpInterruptedError as DumpInterruptedError
@@ -47,13 +57,18 @@ __all__ = [
     "Conntrack",
     "ConntrackError",
     "CpuStats",
+    "DccpRole",
+    "DccpState",
     "DecodeError",
     "Dump",
     "DumpInterruptedError",
     "Event",
+    "EventKind",
     "Events",
     "EventsLost",
     "Expect",
+    "ExpectFlag",
+    "FamilyName",
     "Filter",
     "Flow",
     "FlowTable",
@@ -61,9 +76,14 @@ __all__ = [
     "LoadError",
     "NotSupportedError",
     "PermissionDeniedError",
+    "ProtoName",
     "RequestError",
+    "SctpState",
     "Stats",
+    "StatusName",
+    "TcpState",
     "Tuple",
+    "Unknown",
     "WhereError",
     "__version__",
 ]
@@ -75,13 +95,18 @@ _HOMES = {
     "Conntrack": "client.blocking",
     "ConntrackError": "errors",
     "CpuStats": "model",
+    "DccpRole": "ctnetlink.literals",
+    "DccpState": "ctnetlink.literals",
     "DecodeError": "errors",
     "Dump": "client.blocking",
     "DumpInterruptedError": "errors",
     "Event": "model",
+    "EventKind": "ctnetlink.literals",
     "Events": "client.blocking",
     "EventsLost": "errors",
     "Expect": "model",
+    "ExpectFlag": "ctnetlink.literals",
+    "FamilyName": "ctnetlink.literals",
     "Filter": "filters",
     "Flow": "model",
     "FlowTable": "columnar.flow_table",
@@ -89,9 +114,14 @@ _HOMES = {
     "LoadError": "client.load",
     "NotSupportedError": "errors",
     "PermissionDeniedError": "errors",
+    "ProtoName": "ctnetlink.literals",
     "RequestError": "errors",
+    "SctpState": "ctnetlink.literals",
     "Stats": "model",
+    "StatusName": "ctnetlink.literals",
+    "TcpState": "ctnetlink.literals",
     "Tuple": "model",
+    "Unknown": "ctnetlink.words",
     "WhereError": "where",
 }
 

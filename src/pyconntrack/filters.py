@@ -45,8 +45,9 @@ class Filter:
     TCP), ``family`` (2, 10, ``"ipv4"``, ``"ipv6"``), ``label`` (the number of a label that is set).
 
     - An address is text, optionally with a prefix (``"10.0.0.0/8"``), or an ``ipaddress`` value.
-    - A number is an int, its word where it has one, or ``range(1024, 2048)``.
-    - ``mark``, and any other number, may be ``(value, mask)``.
+    - A number is an int, its word or :class:`~pyconntrack.Unknown` where it has one, or
+      ``range(1024, 2048)``.
+    - ``mark``, and any other number, may be ``(value, mask)``, two ints.
     - ``status`` and ``flags`` take words; ``"!WORD"`` is a bit that must not be set; of a list
       all must hold.  ``"UNREPLIED"`` is ``"!SEEN_REPLY"``; ``"UNSET"`` is none of
       SEEN_REPLY, ASSURED, EXPECTED and FIXED_TIMEOUT.
@@ -228,7 +229,9 @@ def _node(keyword: str, value: Any) -> Node:
     if not row.kind.number:
         raise RequestError(f"{keyword}: no filter for this field" + (
             "; label=NUMBER is one" if row.kind is LABELS else ""))  # fmt: skip
-    if isinstance(value, tuple):
+    # ("icmp", "udp") are two words, not the number 1 under the mask 17
+    words = row.words is not None and not all(isinstance(each, int) for each in _items(value))
+    if isinstance(value, tuple) and not words:
         if len(value) != 2:
             raise RequestError(f"{keyword}: (value, mask) is wanted, not {value!r}")
         want, mask = (to_raw(_NAMES[name], keyword, each) for each in value)

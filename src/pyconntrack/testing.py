@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any
 
+    from .ctnetlink.literals import EventKind
     from .model import Expect, Flow
 
     #: an answer of a step: a datagram, "ENOBUFS", "TRUNCATED", or a function of the request's bytes
@@ -211,13 +212,13 @@ def with_header(part: bytes, kind: int, flags: int, seq: int = 0, portid: int = 
     return NLMSGHDR.pack(len(part), kind, flags, seq, portid) + part[16:]
 
 
-def event_message(kind: str, entry: Flow | Expect) -> bytes:
-    """Return the datagram of an event: ``kind`` is "NEW", "UPDATE" or "DESTROY"."""
+def event_message(kind: EventKind, entry: Flow | Expect) -> bytes:
+    """Return the datagram of an event: ``kind`` is "new", "update" or "destroy"."""
     from .model import Flow
 
     make = c.ct_msg if isinstance(entry, Flow) else c.exp_msg
-    flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL if kind == "NEW" else 0
-    return with_header(entry.message, make(2 if kind == "DESTROY" else 0), flags)
+    flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL if kind == "new" else 0
+    return with_header(entry.message, make(2 if kind == "destroy" else 0), flags)
 
 
 def dump_of(*entries: Flow | Expect, interrupted: bool = False) -> Callable[[bytes], bytes]:

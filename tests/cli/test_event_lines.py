@@ -205,7 +205,7 @@ def test_an_event_that_cannot_be_read_is_passed_over() -> None:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with here, there:
         there.setblocking(False)
-        good = [event_message("NEW", udp(number)) for number in range(50)]
+        good = [event_message("new", udp(number)) for number in range(50)]
         hardly = (16).to_bytes(4, sys.byteorder) + good[0][4:16]
         long = (5000).to_bytes(4, sys.byteorder) + good[0][4:] + bytes(5000 - len(good[0]))
         two = b"".join(message + bytes(-len(message) & 3) for message in good[:2])

@@ -30,7 +30,7 @@ def test_events_of_the_library_go_round() -> None:
     fill(1)
     with Conntrack() as ct:
         (flow,) = ct.dump()
-    line = json.dumps(Event("NEW", flow, synthetic=True).to_dict())
+    line = json.dumps(Event("new", flow, synthetic=True).to_dict())
     before = shown()
     ours("-F")
     done = ours("-R", "-", stdin=line)

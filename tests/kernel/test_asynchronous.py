@@ -135,7 +135,7 @@ def test_a_long_answer_leaves_other_tasks_their_turn(verb: str) -> None:
 
 
 def test_many_events_leave_other_tasks_their_turn() -> None:
-    events = [event_message("NEW", udp(n)) for n in range(300)]
+    events = [event_message("new", udp(n)) for n in range(300)]
     turns = []
 
     async def other() -> None:
@@ -225,7 +225,7 @@ def test_events_and_resync(netns: Namespace) -> None:
             while (item := await stream.read(1)) is not None:
                 if isinstance(item, EventsLost):
                     lost += item.count or 0
-                elif item.flow is not None and item.kind == "DESTROY":
+                elif item.flow is not None and item.kind == "destroy":
                     copy.pop(item.flow.key, None)
                 elif item.flow is not None:
                     copy[item.flow.key] = item.flow

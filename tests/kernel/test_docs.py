@@ -352,9 +352,9 @@ def test_follow_one_connection(flows: Flows) -> None:
         flows.tcp(4, port=8080, sport=40001).close()
         other.close()
         assert ours("-D", "-p", "tcp", "--sport", "40001").rc == 0
-    assert steps[0] == "NEW SYN_SENT"
-    assert "UPDATE ESTABLISHED" in steps
-    assert steps[-1].startswith("DESTROY")
+    assert steps[0] == "new SYN_SENT"
+    assert "update ESTABLISHED" in steps
+    assert steps[-1].startswith("destroy")
 
 
 def test_polars_and_duckdb(flows: Flows, capsys: pytest.CaptureFixture[str]) -> None:

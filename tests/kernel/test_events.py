@@ -41,7 +41,7 @@ def apply(copy: dict[Any, Flow], items: list[Item]) -> None:
             continue
         flow = item.flow
         assert flow is not None
-        if item.kind == "DESTROY":
+        if item.kind == "destroy":
             copy.pop(flow.key, None)
         else:
             copy[flow.key] = flow
@@ -61,7 +61,7 @@ def test_new_update_destroy(netns: Namespace) -> None:
         conntrack.update(udp(1), mark=4)
         conntrack.delete(udp(1))
         found = drain(stream)
-        assert kinds(found) == ["NEW", "UPDATE", "DESTROY"]
+        assert kinds(found) == ["new", "update", "destroy"]
         events = [item for item in found if isinstance(item, Event)]
         assert [event.flow.mark for event in events if event.flow] == [3, 4, 4]
         assert all(event.portid for event in events)  # caused by a program: us
@@ -76,8 +76,8 @@ def test_groups_and_filter(netns: Namespace) -> None:
     ):
         conntrack.load([udp(n, mark=n) for n in range(3)])
         conntrack.flush()
-        assert kinds(drain(ends)) == ["DESTROY"] * 3
-        assert kinds(drain(marked)) == ["NEW", "DESTROY"]
+        assert kinds(drain(ends)) == ["destroy"] * 3
+        assert kinds(drain(marked)) == ["new", "destroy"]
 
 
 def test_a_loss_is_a_value_and_counted(netns: Namespace) -> None:
@@ -91,7 +91,7 @@ def test_a_loss_is_a_value_and_counted(netns: Namespace) -> None:
         assert len(seen) + lost[0] == 2000
         assert isinstance(found[-1], EventsLost)  # where the gap is
         conntrack.create(udp(5000))
-        assert kinds(drain(stream)) == ["NEW"]
+        assert kinds(drain(stream)) == ["new"]
 
 
 def test_the_buffer_grows_to_the_callers_limit(netns: Namespace) -> None:
@@ -153,7 +153,7 @@ def test_what_is_there_at_the_beginning_is_told(netns: Namespace) -> None:
     with Conntrack() as conntrack:
         conntrack.load([udp(n) for n in range(3)])
         with conntrack.events(resync=True) as stream:
-            assert kinds(drain(stream)) == ["NEW*"] * 3
+            assert kinds(drain(stream)) == ["new*"] * 3
 
 
 A, B, C, D = (Flow(Tuple("10.0.0.1", "10.0.0.2", "udp", n, 53), id=n, mark=n) for n in range(1, 5))
@@ -175,20 +175,20 @@ def scripted(steps: list[Step], unasked: list[Any], count: int, **more: Any) -> 
 
 
 def test_what_waits_at_a_loss_comes_before_it() -> None:
-    unasked = [ENOBUFS, event_message("NEW", A), event_message("NEW", B)]
-    assert scripted([], unasked, 3) == ["NEW 1", "NEW 2", "-1"]
+    unasked = [ENOBUFS, event_message("new", A), event_message("new", B)]
+    assert scripted([], unasked, 3) == ["new 1", "new 2", "-1"]
 
 
 def test_an_end_reported_during_the_dump_is_newer_than_it() -> None:
-    gone = event_message("DESTROY", B)
+    gone = event_message("destroy", B)
     steps = [Step(dump_of(A), dump_of(B, C), done(), unasked=[gone])]
-    assert scripted(steps, [], 3, resync=True) == ["DESTROY 2", "NEW* 1", "NEW* 3"]
+    assert scripted(steps, [], 3, resync=True) == ["destroy 2", "new* 1", "new* 3"]
 
 
 def test_a_change_reported_during_the_dump_is_newer_than_it() -> None:
-    changed = event_message("UPDATE", B.replace(mark=77))
+    changed = event_message("update", B.replace(mark=77))
     steps = [Step(dump_of(B), done(), unasked=[changed])]
-    assert scripted(steps, [], 1, resync=True) == ["UPDATE 2"]
+    assert scripted(steps, [], 1, resync=True) == ["update 2"]
 
 
 def test_a_loss_during_the_dump_repeats_it() -> None:
@@ -197,13 +197,13 @@ def test_a_loss_during_the_dump_repeats_it() -> None:
         Step(dump_of(A, C), done()),
     ]
     assert scripted(steps, [], 5, resync=True) == [
-        "-1", "NEW* 1", "NEW* 2", "NEW* 3", "DESTROY* 2",
+        "-1", "new* 1", "new* 2", "new* 3", "destroy* 2",
     ]  # fmt: skip
 
 
 def test_an_interrupted_dump_is_repeated() -> None:
     steps = [Step(dump_of(A), done(interrupted=True)), Step(dump_of(A, B), done())]
-    assert scripted(steps, [], 2, resync=True) == ["NEW* 1", "NEW* 2"]
+    assert scripted(steps, [], 2, resync=True) == ["new* 1", "new* 2"]
 
 
 def test_another_connection_of_the_same_tuple() -> None:
@@ -214,7 +214,7 @@ def test_another_connection_of_the_same_tuple() -> None:
         assert first is not None
         kernel.unasked.append(ENOBUFS)
         found = [stream.read(5) for _ in range(3)]
-        assert kinds([item for item in found if item]) == ["-1", "DESTROY*", "NEW*"]
+        assert kinds([item for item in found if item]) == ["-1", "destroy*", "new*"]
 
 
 def test_a_refused_dump_is_an_error() -> None:
@@ -292,13 +292,13 @@ def test_a_loss_is_reported_even_where_the_queue_is_never_empty() -> None:
 
 
 def test_a_stopped_stream_gives_what_waits_and_the_last_loss() -> None:
-    kernel = ScriptedKernel(unasked=[event_message("NEW", A), ENOBUFS, event_message("NEW", B)])
+    kernel = ScriptedKernel(unasked=[event_message("new", A), ENOBUFS, event_message("new", B)])
     with Conntrack(transport=kernel) as conntrack:
         stream = conntrack.events()
         assert stream.read(0) is not None
         stream.stop()
         assert kernel.groups == []
-        assert kinds(list(stream)) == ["NEW", "-1"]
+        assert kinds(list(stream)) == ["new", "-1"]
         assert stream.read() is None
         stream.close()
         assert stream.read(0) is None
@@ -306,14 +306,14 @@ def test_a_stopped_stream_gives_what_waits_and_the_last_loss() -> None:
 
 @pytest.mark.parametrize("size", [0, 4, 16, 18])
 def test_an_event_that_is_hardly_there_is_an_error_and_not_the_end(size: int) -> None:
-    short = event_message("NEW", A)[:size]
+    short = event_message("new", A)[:size]
     short = size.to_bytes(4, sys.byteorder) + short[4:] if size > 4 else short
-    kernel = ScriptedKernel(unasked=[short, event_message("NEW", B)])
+    kernel = ScriptedKernel(unasked=[short, event_message("new", B)])
     with Conntrack(transport=kernel) as conntrack, conntrack.events() as stream:
         if size:
             with pytest.raises(DecodeError):
                 stream.read(0)
-        assert kinds([item for item in [stream.read(0)] if item]) == ["NEW"]
+        assert kinds([item for item in [stream.read(0)] if item]) == ["new"]
 
 
 @pytest.mark.parametrize("size", [8 << 10, 32 << 10, 1 << 20])
@@ -348,21 +348,21 @@ def test_a_loss_during_the_dump_that_raises_no_error_repeats_it() -> None:
     with Conntrack(transport=kernel) as conntrack, conntrack.events(resync=True) as stream:
         found = [stream.read(0) for _ in range(5)]
         assert kernel.steps == []
-    assert kinds([item for item in found if item]) == ["-2", "NEW*", "NEW*", "NEW*", "DESTROY*"]
+    assert kinds([item for item in found if item]) == ["-2", "new*", "new*", "new*", "destroy*"]
 
 
 def test_one_that_ended_unseen_is_missed_though_a_later_one_of_its_tuple_ended_seen() -> None:
-    gone = event_message("DESTROY", A.replace(id=9))
+    gone = event_message("destroy", A.replace(id=9))
     kernel = ScriptedKernel([Step(dump_of(A), done()), Step(done(), unasked=[gone])])
     with Conntrack(transport=kernel) as conntrack, conntrack.events(resync=True) as stream:
         assert stream.read(0) is not None
         kernel.unasked.append(ENOBUFS)
         found = [stream.read(0) for _ in range(2)]
-    assert kinds([item for item in found if item]) == ["-1", "DESTROY*"]
+    assert kinds([item for item in found if item]) == ["-1", "destroy*"]
 
 
 def test_one_that_is_there_stays_though_the_end_of_an_earlier_one_is_reported_late() -> None:
-    late = event_message("DESTROY", A.replace(id=9))
+    late = event_message("destroy", A.replace(id=9))
     kernel = ScriptedKernel([Step(dump_of(A), done()), Step(dump_of(A), done(), unasked=[late])])
     with Conntrack(transport=kernel) as conntrack, conntrack.events(resync=True) as stream:
         assert stream.read(0) is not None

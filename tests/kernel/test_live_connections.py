@@ -98,7 +98,7 @@ def table() -> list[tuple[object, ...]]:
 
 def kept(flow: Flow) -> tuple[object, ...]:
     # That NAT was thought of (…_NAT_DONE) the next packet decides anew.
-    status = [word for word in flow.status_words if not str(word).endswith("_DONE")]
+    status = {word for word in flow.status or () if not str(word).endswith("_DONE")}
     return flow.state, flow.orig, flow.reply, flow.master, status, flow.mark, flow.helper
 
 

@@ -274,6 +274,6 @@ def test_any_table_comes_back(netns: Namespace, flows: tuple[Flow, ...]) -> None
             after = {flow.key: flow for flow in tracker.dump()}
             assert after.keys() == before.keys()
             for key, flow in before.items():
-                bits = (flow.status or 0) & ~(c.IPS_SEQ_ADJUST if form == "save" else 0)
+                bits = (flow.status_bits or 0) & ~(c.IPS_SEQ_ADJUST if form == "save" else 0)
                 differing = flow.replace(status=bits).differences(after[key])
                 assert {name: differing[name] for name in differing.keys() - lost} == {}, flow

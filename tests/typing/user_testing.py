@@ -28,7 +28,7 @@ def test_in_a_namespace(netns: str) -> None:
 def test_with_a_script(flow: Flow) -> None:
     kernel = ScriptedKernel(
         [Step(dump_of(flow), done(interrupted=True)), Step(reply(flow)), Step(ack(2, "no"))],
-        unasked=[event_message("NEW", flow), ENOBUFS],
+        unasked=[event_message("new", flow), ENOBUFS],
         loss=3,
     )
     assert_type(Conntrack(transport=kernel), Conntrack)
@@ -42,5 +42,5 @@ def test_with_a_script(flow: Flow) -> None:
         assert_type(path, str)
     Step(flow)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ScriptedKernel(Step(done()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    event_message("NEW", "flow")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    event_message("new", "flow")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ack(errno="ENOENT")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,25 +1,35 @@
 """A user's program about values: fields, how they are made, filters and errors."""
 
 from ipaddress import IPv4Address, IPv6Network, ip_address
-from typing import Any, Literal, assert_type
+from typing import Any, assert_type
 
 import pyconntrack
 from pyconntrack import (
     ConntrackError,
     CpuStats,
+    DccpRole,
+    DccpState,
     DecodeError,
     DumpInterruptedError,
     Event,
+    EventKind,
     EventsLost,
     Expect,
+    ExpectFlag,
+    FamilyName,
     Filter,
     Flow,
     KernelError,
     NotSupportedError,
     PermissionDeniedError,
+    ProtoName,
     RequestError,
+    SctpState,
     Stats,
+    StatusName,
+    TcpState,
     Tuple,
+    Unknown,
     WhereError,
 )
 
@@ -28,8 +38,8 @@ def tuples(data: dict[str, Any]) -> None:
     one = Tuple("192.0.2.1", IPv4Address("192.0.2.2"), "tcp", 5000, 80, zone=1)
     assert_type(Tuple(b"\1\2\3\4", ip_address("192.0.2.1"), 1, icmp_id=1, icmp_type=8), Tuple)
     assert_type(one.src, str | None)
-    assert_type(one.proto, int | None)
-    assert_type(one.proto_name, str | None)
+    assert_type(one.proto, ProtoName | Unknown | None)
+    assert_type(one.proto_number, int | None)
     assert_type(one.dport, int | None)
     assert_type(one.inverted(), Tuple)
     assert_type(one.key, tuple[bytes | None, ...])
@@ -46,15 +56,19 @@ def flows(one: Tuple, data: dict[str, Any]) -> None:
     assert_type(flow.orig_src, str | None)
     assert_type(flow.reply_dport, int | None)
     assert_type(flow.mark, int | None)
-    assert_type(flow.status, int | None)
-    assert_type(flow.status_words, list[str | int])
+    assert_type(flow.status, frozenset[StatusName | Unknown] | None)
+    assert_type(flow.status_bits, int | None)
     assert_type(flow.assured, bool)
     assert_type(flow.labels, tuple[int, ...] | None)
     assert_type(flow.helper, str | None)
     assert_type(flow.helper_info, bytes | None)
-    assert_type(flow.family, int)
-    assert_type(flow.state, str | None)
-    assert_type(flow.proto, str | None)
+    assert_type(flow.family, FamilyName | Unknown | None)
+    assert_type(flow.family_number, int)
+    assert_type(flow.state, TcpState | SctpState | DccpState | Unknown | None)
+    assert_type(flow.tcp_state, TcpState | Unknown | None)
+    assert_type(flow.dccp_role, DccpRole | Unknown | None)
+    assert_type(flow.proto, ProtoName | Unknown | None)
+    assert_type(flow.proto_number, int | None)
     assert_type(flow.message, bytes)
     assert_type(flow.raw("mark"), bytes | None)
     assert_type(flow.replace(mark=5), Flow)
@@ -79,14 +93,16 @@ def expectations(one: Tuple) -> None:
     assert_type(expect.mask, Tuple | None)
     assert_type(expect.master, Tuple | None)
     assert_type(expect.timeout, int | None)
-    assert_type(expect.flag_words, list[str | int])
+    assert_type(expect.flags, frozenset[ExpectFlag | Unknown] | None)
+    assert_type(expect.flags_bits, int | None)
+    assert_type(expect.tuple_proto, ProtoName | Unknown | None)
     assert_type(expect.class_, int | None)
     assert_type(expect.replace(timeout=5), Expect)
     Expect(one, mark=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 def events(event: Event) -> None:
-    assert_type(event.kind, Literal["NEW", "UPDATE", "DESTROY"])
+    assert_type(event.kind, EventKind)
     assert_type(event.flow, Flow | None)
     assert_type(event.expect, Expect | None)
     assert_type(event.entry, Flow | Expect)

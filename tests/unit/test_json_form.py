@@ -64,7 +64,7 @@ def test_a_word_of_a_state_may_be_in_any_case() -> None:
     tcp = UDP | {"orig": {**UDP["orig"], "proto": "tcp"}}
     spellings = [both(tcp | {"tcp_state": state})[0] for state in ("established", "ESTABLISHED", 3)]
     assert spellings[0] == spellings[1] == spellings[2]
-    assert Event.from_dict({"event": "NEW", **tcp}).kind == "NEW"
+    assert Event.from_dict({"event": "NEW", **tcp}).kind == "new"
     event = request_of(json.dumps({"event": "NEW", **tcp}))
     assert event.payload == request_of(json.dumps(tcp)).payload
 

@@ -215,7 +215,7 @@ def test_every_value(messages: list[bytes], expect: bool) -> None:
         hash(entry)
         assert entry == entry
         assert entry.same_as(pickle.loads(pickle.dumps(entry)))
-        event = Event("NEW", entry)
+        event = Event("new", entry)
         assert str(event)
         assert repr(event)
         json.dumps(event.to_dict())

@@ -16,13 +16,18 @@ from types import ModuleType
 import pytest
 
 import pyconntrack
+from pyconntrack.ctnetlink import literals
+from support import ROOT
 
 SURFACE = [
     "AsyncConntrack", "AsyncDump", "AsyncEvents", "Conntrack", "ConntrackError", "CpuStats",
-    "DecodeError", "Dump", "DumpInterruptedError", "Event", "Events", "EventsLost", "Expect",
-    "Filter", "Flow", "FlowTable", "KernelError", "LoadError", "NotSupportedError",
-    "PermissionDeniedError", "RequestError", "Stats", "Tuple", "WhereError", "__version__",
+    "DccpRole", "DccpState", "DecodeError", "Dump", "DumpInterruptedError", "Event",
+    "EventKind", "Events", "EventsLost", "Expect", "ExpectFlag", "FamilyName", "Filter", "Flow",
+    "FlowTable", "KernelError", "LoadError", "NotSupportedError", "PermissionDeniedError",
+    "ProtoName", "RequestError", "SctpState", "Stats", "StatusName", "TcpState", "Tuple",
+    "Unknown", "WhereError", "__version__",
 ]  # fmt: skip
+KINDS = {name for name in vars(literals) if name in SURFACE}
 NAMES = [
     name
     for name in SURFACE
@@ -83,6 +88,9 @@ def test_typed() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "__version__"])
 def test_every_public_name_is_documented(name: str) -> None:
     thing = getattr(pyconntrack, name)
+    if name in KINDS:  # a Literal has no docstring
+        assert f"**`{name}`**" in (ROOT / "docs/fields.md").read_text(encoding="utf-8")
+        return
     assert inspect.getdoc(thing)
     for inner, value in vars(thing).items():
         if not inner.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):

@@ -74,12 +74,12 @@ def _identity(flow: Flow) -> dict[str, Any]:
 
 def lookup(flow: Flow) -> Request:
     """Return the request that gets ``flow``."""
-    return requests.get(_identity(flow), flow.family)
+    return requests.get(_identity(flow), flow.family_number)
 
 
 def deletion(flow: Flow) -> Request:
     """Return the request that deletes ``flow``; with an id, no other flow of its tuple."""
-    return requests.delete(_identity(flow), flow.family)
+    return requests.delete(_identity(flow), flow.family_number)
 
 
 def creation_values(flow: object) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def creation_values(flow: object) -> dict[str, Any]:
 
 def creation(flow: Flow, values: Mapping[str, Any]) -> Request:
     """Return the request that creates ``flow`` with its :func:`creation_values`."""
-    return requests.create(values, flow.family)
+    return requests.create(values, flow.family_number)
 
 
 def translation_error(values: Mapping[str, Any], message: bytes, flow: Flow) -> KernelError | None:
@@ -124,20 +124,20 @@ def update(flow: Flow, changes: Mapping[str, Any]) -> Request:
         if name not in changeable:
             raise RequestError(f"{name}: the kernel changes only {', '.join(changeable)}")
     if changes:
-        values = Flow(family=flow.family, **changes)._values()
+        values = Flow(family=flow.family_number, **changes)._values()
     else:
         values = {name: v for name, v in flow._values().items() if name in changeable}
         if flow.fixed_timeout:
             values.pop("timeout", None)  # the kernel refuses to change it
     if "status" in values:
-        values["status"] |= (flow.status or 0) & restore_rules.KEPT_STATUS | c.IPS_CONFIRMED
+        values["status"] |= (flow.status_bits or 0) & restore_rules.KEPT_STATUS | c.IPS_CONFIRMED
     for name in restore_rules.MASKED & values.keys():
         values[name] = restore_rules.masked_flags(values[name])
     if not values:
         raise RequestError("changes: at least one field to change is wanted")
     identity = _identity(flow)
     identity.pop("id", None)  # the kernel ignores it in an update
-    return requests.update({**identity, **values}, flow.family)
+    return requests.update({**identity, **values}, flow.family_number)
 
 
 # -- expectations -------------------------------------------------------------------------------
@@ -153,12 +153,12 @@ def _expect_identity(expect: Expect) -> dict[str, Any]:
 
 def expect_lookup(expect: Expect) -> Request:
     """Return the request that gets ``expect``."""
-    return requests.expect_get(_expect_identity(expect), expect.family)
+    return requests.expect_get(_expect_identity(expect), expect.family_number)
 
 
 def expect_deletion(expect: Expect) -> Request:
     """Return the request that deletes ``expect``."""
-    return requests.expect_delete(_expect_identity(expect), expect.family)
+    return requests.expect_delete(_expect_identity(expect), expect.family_number)
 
 
 def expect_creation(expect: object) -> Request:
@@ -171,4 +171,4 @@ def expect_creation(expect: object) -> Request:
     values.pop("id", None)
     if "timeout" not in values:
         raise RequestError("timeout: seconds are wanted to create an expectation")
-    return requests.expect_create(values, expect.family)
+    return requests.expect_create(values, expect.family_number)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from ..ctnetlink.event_stream import Watch
     from ..ctnetlink.predicates import Node
-    from ..model.event import Kind
 
 #: the receive buffer of an event stream in bytes, at first and at most
 RCVBUF = 4 << 20
@@ -41,7 +40,6 @@ _VOLATILE = (
     "timestamp_start", "timestamp_stop", "timestamp_event", "tcp_flags_orig", "tcp_flags_reply",
     "tcp_wscale_orig", "tcp_wscale_reply",
 )  # fmt: skip
-_KINDS: dict[str, Kind] = {"new": "NEW", "update": "UPDATE", "destroy": "DESTROY"}
 
 
 class Plan:
@@ -98,7 +96,7 @@ def read(data: bytes, node: Node | None) -> Iterator[Event]:
         if node is None or meets(node, find(message), message):
             subsystem = int.from_bytes(message[4:6], sys.byteorder) >> 8
             entry = Expect if subsystem == c.NFNL_SUBSYS_CTNETLINK_EXP else Flow
-            yield Event(_KINDS[kind], entry.from_message(message))
+            yield Event(kind, entry.from_message(message))
 
 
 class _Entry:
@@ -149,7 +147,7 @@ class _Synchronised(EventStream):
     def reported(self, event: Event, flow: Flow) -> Iterator[Event]:
         key = flow.key
         old = self.copy.get(key)
-        if event.kind == "DESTROY":
+        if event.kind == "destroy":
             self.touch(key, flow, None)
             if old is not None and old.flow == flow:
                 del self.copy[key]
@@ -162,14 +160,14 @@ class _Synchronised(EventStream):
         if not self.matches(flow):
             if old is not None:  # it no longer matches
                 del self.copy[key]
-                yield Event("DESTROY", old.flow, synthetic=True)
+                yield Event("destroy", old.flow, synthetic=True)
             return
         if old is not None and old.flow == flow:
             old.news.update(news)
             old.flow = flow
         else:
             if old is not None:
-                yield Event("DESTROY", old.flow, synthetic=True)
+                yield Event("destroy", old.flow, synthetic=True)
             self.copy[key] = _Entry(flow, news)
         yield event
 
@@ -212,7 +210,7 @@ class _Synchronised(EventStream):
             return False
         alive = {key for key, (_, news) in self.touched.items() if news is not None}
         for key in [key for key in self.copy if key not in seen and key not in alive]:
-            yield Event("DESTROY", self.copy.pop(key).flow, synthetic=True)
+            yield Event("destroy", self.copy.pop(key).flow, synthetic=True)
         return True
 
     def dumped(self, flow: Flow, seen: set[Any]) -> Iterator[Event]:
@@ -233,19 +231,19 @@ class _Synchronised(EventStream):
         seen.add(key)
         if old is not None and old.flow != flow:
             del self.copy[key]
-            yield Event("DESTROY", old.flow, synthetic=True)
+            yield Event("destroy", old.flow, synthetic=True)
             old = None
         if old is None:
             self.copy[key] = _Entry(flow, news)
-            yield Event("NEW", flow, synthetic=True)
+            yield Event("new", flow, synthetic=True)
         elif old.news != news:
             if touched is not None:
                 flow = _overlay(flow, old.flow)
             old.flow, old.news = flow, news
-            yield Event("UPDATE", flow, synthetic=True)
+            yield Event("update", flow, synthetic=True)
 
 
 def _overlay(flow: Flow, newer: Flow) -> Flow:
     """Return ``flow`` with the fields that ``newer`` carries."""
     values = {**flow._values(), **newer._values()}
-    return Flow.from_raw(values, flow.family)
+    return Flow.from_raw(values, flow.family_number)

@@ -24,7 +24,8 @@ from .kinds import (
     bits_of,
     label_bitmap,
     label_numbers,
-)  # fmt: skip
+)
+from .words import Unknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
         if number is not None:
             return number
         raise RequestError(f"{name}: {shown(value)} is none of {', '.join(words.values())}")
+    if isinstance(value, Unknown):
+        if vocabulary.VOCABULARIES[value.vocabulary] is words:
+            return value.number
+        raise RequestError(f"{name}: {value!r} is of another vocabulary")
     if words not in vocabulary.FLAGS or not hasattr(value, "__iter__"):
         known = ", ".join(words.values())
         raise RequestError(f"{name}: a number or one of {known} is wanted, not {shown(value)}")
@@ -108,7 +113,7 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
     for word in value:
         if isinstance(word, int) and not isinstance(word, bool) and 0 <= word <= U32.limit:
             total |= word
-        elif isinstance(word, str):
+        elif isinstance(word, (str, Unknown)):
             total |= _number_of_words(words, name, word)
         else:
             raise RequestError(f"{name}: {shown(word)} is none of {', '.join(words.values())}")
@@ -148,6 +153,8 @@ def family_number(value: Any) -> int:
     """Return the number of a layer 3 family given by number or word; 0 for None."""
     if value is None:
         return 0
+    if isinstance(value, Unknown):
+        return _number_of_words(vocabulary.FAMILY, "family", value)
     if isinstance(value, str):
         for number, word in vocabulary.FAMILY.items():
             if value.lower() == word:

@@ -23,6 +23,7 @@ from ..errors import DecodeError, EventsLost
 from ..netlink import constants as nl
 from ..netlink.messages import split
 from . import constants as c
+from .vocabulary import EVENT_KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..netlink.conversation import E, Effect, T
     from ..netlink.socket import Transport
+    from .literals import EventKind
     from .predicates import Node
 
     #: a conversation with an event socket; it emits each ``E``, and its result is a ``T``
@@ -49,7 +51,7 @@ GROUPS = {
     "exp_update": c.NFNLGRP_CONNTRACK_EXP_UPDATE,
     "exp_destroy": c.NFNLGRP_CONNTRACK_EXP_DESTROY,
 }
-FLOW_GROUPS = ("new", "update", "destroy")
+FLOW_GROUPS = EVENT_KINDS
 #: the least that a waiting datagram takes of the buffer, in bytes (struct sk_buff and its data)
 _LEAST = 512
 
@@ -63,7 +65,7 @@ class Grow:
         self.size: int = size
 
 
-def kind_of(kind: int, flags: int) -> str:
+def kind_of(kind: int, flags: int) -> EventKind:
     """Return "new", "update" or "destroy" for the message type and the flags of an event."""
     # IPCTNL_MSG_EXP_DELETE is the same number
     if kind & 0xFF == c.IPCTNL_MSG_CT_DELETE:
@@ -71,7 +73,7 @@ def kind_of(kind: int, flags: int) -> str:
     return "new" if flags & (nl.NLM_F_CREATE | nl.NLM_F_EXCL) else "update"
 
 
-def messages(data: bytes) -> Iterator[tuple[bytes, str]]:
+def messages(data: bytes) -> Iterator[tuple[bytes, EventKind]]:
     """Yield each event of a datagram: the message and its :func:`kind_of`.
 
     Raises :class:`DecodeError` if a length does not fit.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .schema import CONNTRACK, EXPECT, TUPLE, leaves
+from .vocabulary import FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ def flatten(rows: Rows) -> dict[str, tuple[Attr, ...]]:
     for name, _, row in leaves(rows):
         found[name] = (*found.get(name, ()), row)
     return found
+
+
+def number_name(name: str, row: Attr) -> str:
+    """Return the name of the number of a field whose value is a word, or of the bits of flags."""
+    return f"{name}_bits" if row.words in FLAGS else f"{name}_number"
 
 
 #: id of the rows -> field name -> schema rows

@@ -1,9 +1,15 @@
 """Words for numbers: protocols, states, status and expectation flags, in the kernel's spelling."""
 
+from __future__ import annotations
+
 from .constants import (
     AF_INET,
     AF_INET6,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .literals import EventKind
 
 FAMILY = {AF_INET: "ipv4", AF_INET6: "ipv6"}
 
@@ -56,3 +62,12 @@ EXPECT_FLAGS = {0x1: "PERMANENT", 0x2: "INACTIVE", 0x4: "USERSPACE"}
 
 #: the vocabularies of bit fields
 FLAGS = (STATUS, EXPECT_FLAGS)
+#: name of a vocabulary -> its words
+VOCABULARIES = {
+    "family": FAMILY, "proto": PROTO, "status": STATUS, "tcp_state": TCP_STATE,
+    "sctp_state": SCTP_STATE, "dccp_state": DCCP_STATE, "dccp_role": DCCP_ROLE,
+    "expect_flags": EXPECT_FLAGS,
+}  # fmt: skip
+
+#: what an event reports, and the groups of events of flows
+EVENT_KINDS: tuple[EventKind, ...] = ("new", "update", "destroy")

@@ -10,16 +10,26 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TypedDict
 
-from .fields import Address, Labels, Number, Octets, String
-from .tuple import Part, Tuple
+from ..ctnetlink.literals import (
+    DccpRole,
+    DccpState,
+    ExpectFlag,
+    ProtoName,
+    SctpState,
+    StatusName,
+    TcpState,
+)
+from ..ctnetlink.words import Unknown
+from .tuple import Tuple
 
 AddressLike = str | bytes | IPv4Address | IPv6Address
-Words = int | str | Iterable[str | int]
+Word = str | int | Unknown
+Words = Word | Iterable[Word]
 Bits = Iterable[int] | bytes | None
 Network = AddressLike | IPv4Network | IPv6Network
 Networks = Network | Iterable[Network] | None
 Numbers = int | Iterable[int | range] | None
-Coded = int | str | Iterable[int | str | range] | None
+Coded = Word | Iterable[Word | range] | None
 Texts = str | Iterable[str] | None
 
 
@@ -28,17 +38,30 @@ class TupleAttributes:
 
     __slots__ = ()
 
-    src: Address = Address()
-    dst: Address = Address()
-    proto: Number = Number()
-    sport: Number = Number()
-    dport: Number = Number()
-    srckey: Number = Number()
-    dstkey: Number = Number()
-    icmp_id: Number = Number()
-    icmp_type: Number = Number()
-    icmp_code: Number = Number()
-    zone: Number = Number()
+    @property
+    def src(self) -> str | None: ...
+    @property
+    def dst(self) -> str | None: ...
+    @property
+    def proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def proto_number(self) -> int | None: ...
+    @property
+    def sport(self) -> int | None: ...
+    @property
+    def dport(self) -> int | None: ...
+    @property
+    def srckey(self) -> int | None: ...
+    @property
+    def dstkey(self) -> int | None: ...
+    @property
+    def icmp_id(self) -> int | None: ...
+    @property
+    def icmp_type(self) -> int | None: ...
+    @property
+    def icmp_code(self) -> int | None: ...
+    @property
+    def zone(self) -> int | None: ...
 
 
 class FlowAttributes:
@@ -46,93 +69,196 @@ class FlowAttributes:
 
     __slots__ = ()
 
-    orig: Part = Part()
-    reply: Part = Part()
-    master: Part = Part()
-    orig_src: Address = Address()
-    orig_dst: Address = Address()
-    orig_proto: Number = Number()
-    orig_sport: Number = Number()
-    orig_dport: Number = Number()
-    orig_srckey: Number = Number()
-    orig_dstkey: Number = Number()
-    orig_icmp_id: Number = Number()
-    orig_icmp_type: Number = Number()
-    orig_icmp_code: Number = Number()
-    orig_zone: Number = Number()
-    reply_src: Address = Address()
-    reply_dst: Address = Address()
-    reply_proto: Number = Number()
-    reply_sport: Number = Number()
-    reply_dport: Number = Number()
-    reply_srckey: Number = Number()
-    reply_dstkey: Number = Number()
-    reply_icmp_id: Number = Number()
-    reply_icmp_type: Number = Number()
-    reply_icmp_code: Number = Number()
-    reply_zone: Number = Number()
-    status: Number = Number()
-    tcp_state: Number = Number()
-    tcp_wscale_orig: Number = Number()
-    tcp_wscale_reply: Number = Number()
-    tcp_flags_orig: Number = Number()
-    tcp_flags_reply: Number = Number()
-    dccp_state: Number = Number()
-    dccp_role: Number = Number()
-    dccp_handshake_seq: Number = Number()
-    sctp_state: Number = Number()
-    sctp_vtag_orig: Number = Number()
-    sctp_vtag_reply: Number = Number()
-    helper: String = String()
-    helper_info: Octets = Octets()
-    src_nat_min_addr: Address = Address()
-    src_nat_max_addr: Address = Address()
-    src_nat_min_port: Number = Number()
-    src_nat_max_port: Number = Number()
-    timeout: Number = Number()
-    mark: Number = Number()
-    orig_packets: Number = Number()
-    orig_bytes: Number = Number()
-    reply_packets: Number = Number()
-    reply_bytes: Number = Number()
-    use: Number = Number()
-    id: Number = Number()
-    dst_nat_min_addr: Address = Address()
-    dst_nat_max_addr: Address = Address()
-    dst_nat_min_port: Number = Number()
-    dst_nat_max_port: Number = Number()
-    master_src: Address = Address()
-    master_dst: Address = Address()
-    master_proto: Number = Number()
-    master_sport: Number = Number()
-    master_dport: Number = Number()
-    master_srckey: Number = Number()
-    master_dstkey: Number = Number()
-    master_icmp_id: Number = Number()
-    master_icmp_type: Number = Number()
-    master_icmp_code: Number = Number()
-    master_zone: Number = Number()
-    orig_seqadj_correction_pos: Number = Number()
-    orig_seqadj_offset_before: Number = Number()
-    orig_seqadj_offset_after: Number = Number()
-    reply_seqadj_correction_pos: Number = Number()
-    reply_seqadj_offset_before: Number = Number()
-    reply_seqadj_offset_after: Number = Number()
-    secmark: Number = Number()
-    zone: Number = Number()
-    secctx: String = String()
-    timestamp_start: Number = Number()
-    timestamp_stop: Number = Number()
-    mark_mask: Number = Number()
-    labels: Labels = Labels()
-    labels_mask: Labels = Labels()
-    synproxy_isn: Number = Number()
-    synproxy_its: Number = Number()
-    synproxy_tsoff: Number = Number()
-    filter_orig_flags: Octets = Octets()
-    filter_reply_flags: Octets = Octets()
-    status_mask: Number = Number()
-    timestamp_event: Number = Number()
+    @property
+    def orig(self) -> Tuple | None: ...
+    @property
+    def reply(self) -> Tuple | None: ...
+    @property
+    def master(self) -> Tuple | None: ...
+    @property
+    def orig_src(self) -> str | None: ...
+    @property
+    def orig_dst(self) -> str | None: ...
+    @property
+    def orig_proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def orig_proto_number(self) -> int | None: ...
+    @property
+    def orig_sport(self) -> int | None: ...
+    @property
+    def orig_dport(self) -> int | None: ...
+    @property
+    def orig_srckey(self) -> int | None: ...
+    @property
+    def orig_dstkey(self) -> int | None: ...
+    @property
+    def orig_icmp_id(self) -> int | None: ...
+    @property
+    def orig_icmp_type(self) -> int | None: ...
+    @property
+    def orig_icmp_code(self) -> int | None: ...
+    @property
+    def orig_zone(self) -> int | None: ...
+    @property
+    def reply_src(self) -> str | None: ...
+    @property
+    def reply_dst(self) -> str | None: ...
+    @property
+    def reply_proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def reply_proto_number(self) -> int | None: ...
+    @property
+    def reply_sport(self) -> int | None: ...
+    @property
+    def reply_dport(self) -> int | None: ...
+    @property
+    def reply_srckey(self) -> int | None: ...
+    @property
+    def reply_dstkey(self) -> int | None: ...
+    @property
+    def reply_icmp_id(self) -> int | None: ...
+    @property
+    def reply_icmp_type(self) -> int | None: ...
+    @property
+    def reply_icmp_code(self) -> int | None: ...
+    @property
+    def reply_zone(self) -> int | None: ...
+    @property
+    def status(self) -> frozenset[StatusName | Unknown] | None: ...
+    @property
+    def status_bits(self) -> int | None: ...
+    @property
+    def tcp_state(self) -> TcpState | Unknown | None: ...
+    @property
+    def tcp_state_number(self) -> int | None: ...
+    @property
+    def tcp_wscale_orig(self) -> int | None: ...
+    @property
+    def tcp_wscale_reply(self) -> int | None: ...
+    @property
+    def tcp_flags_orig(self) -> int | None: ...
+    @property
+    def tcp_flags_reply(self) -> int | None: ...
+    @property
+    def dccp_state(self) -> DccpState | Unknown | None: ...
+    @property
+    def dccp_state_number(self) -> int | None: ...
+    @property
+    def dccp_role(self) -> DccpRole | Unknown | None: ...
+    @property
+    def dccp_role_number(self) -> int | None: ...
+    @property
+    def dccp_handshake_seq(self) -> int | None: ...
+    @property
+    def sctp_state(self) -> SctpState | Unknown | None: ...
+    @property
+    def sctp_state_number(self) -> int | None: ...
+    @property
+    def sctp_vtag_orig(self) -> int | None: ...
+    @property
+    def sctp_vtag_reply(self) -> int | None: ...
+    @property
+    def helper(self) -> str | None: ...
+    @property
+    def helper_info(self) -> bytes | None: ...
+    @property
+    def src_nat_min_addr(self) -> str | None: ...
+    @property
+    def src_nat_max_addr(self) -> str | None: ...
+    @property
+    def src_nat_min_port(self) -> int | None: ...
+    @property
+    def src_nat_max_port(self) -> int | None: ...
+    @property
+    def timeout(self) -> int | None: ...
+    @property
+    def mark(self) -> int | None: ...
+    @property
+    def orig_packets(self) -> int | None: ...
+    @property
+    def orig_bytes(self) -> int | None: ...
+    @property
+    def reply_packets(self) -> int | None: ...
+    @property
+    def reply_bytes(self) -> int | None: ...
+    @property
+    def use(self) -> int | None: ...
+    @property
+    def id(self) -> int | None: ...
+    @property
+    def dst_nat_min_addr(self) -> str | None: ...
+    @property
+    def dst_nat_max_addr(self) -> str | None: ...
+    @property
+    def dst_nat_min_port(self) -> int | None: ...
+    @property
+    def dst_nat_max_port(self) -> int | None: ...
+    @property
+    def master_src(self) -> str | None: ...
+    @property
+    def master_dst(self) -> str | None: ...
+    @property
+    def master_proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def master_proto_number(self) -> int | None: ...
+    @property
+    def master_sport(self) -> int | None: ...
+    @property
+    def master_dport(self) -> int | None: ...
+    @property
+    def master_srckey(self) -> int | None: ...
+    @property
+    def master_dstkey(self) -> int | None: ...
+    @property
+    def master_icmp_id(self) -> int | None: ...
+    @property
+    def master_icmp_type(self) -> int | None: ...
+    @property
+    def master_icmp_code(self) -> int | None: ...
+    @property
+    def master_zone(self) -> int | None: ...
+    @property
+    def orig_seqadj_correction_pos(self) -> int | None: ...
+    @property
+    def orig_seqadj_offset_before(self) -> int | None: ...
+    @property
+    def orig_seqadj_offset_after(self) -> int | None: ...
+    @property
+    def reply_seqadj_correction_pos(self) -> int | None: ...
+    @property
+    def reply_seqadj_offset_before(self) -> int | None: ...
+    @property
+    def reply_seqadj_offset_after(self) -> int | None: ...
+    @property
+    def secmark(self) -> int | None: ...
+    @property
+    def zone(self) -> int | None: ...
+    @property
+    def secctx(self) -> str | None: ...
+    @property
+    def timestamp_start(self) -> int | None: ...
+    @property
+    def timestamp_stop(self) -> int | None: ...
+    @property
+    def mark_mask(self) -> int | None: ...
+    @property
+    def labels(self) -> tuple[int, ...] | None: ...
+    @property
+    def labels_mask(self) -> tuple[int, ...] | None: ...
+    @property
+    def synproxy_isn(self) -> int | None: ...
+    @property
+    def synproxy_its(self) -> int | None: ...
+    @property
+    def synproxy_tsoff(self) -> int | None: ...
+    @property
+    def filter_orig_flags(self) -> bytes | None: ...
+    @property
+    def filter_reply_flags(self) -> bytes | None: ...
+    @property
+    def status_mask(self) -> int | None: ...
+    @property
+    def timestamp_event(self) -> int | None: ...
 
 
 class ExpectAttributes:
@@ -140,62 +266,128 @@ class ExpectAttributes:
 
     __slots__ = ()
 
-    master: Part = Part()
-    tuple: Part = Part()
-    mask: Part = Part()
-    nat_tuple: Part = Part()
-    master_src: Address = Address()
-    master_dst: Address = Address()
-    master_proto: Number = Number()
-    master_sport: Number = Number()
-    master_dport: Number = Number()
-    master_srckey: Number = Number()
-    master_dstkey: Number = Number()
-    master_icmp_id: Number = Number()
-    master_icmp_type: Number = Number()
-    master_icmp_code: Number = Number()
-    master_zone: Number = Number()
-    tuple_src: Address = Address()
-    tuple_dst: Address = Address()
-    tuple_proto: Number = Number()
-    tuple_sport: Number = Number()
-    tuple_dport: Number = Number()
-    tuple_srckey: Number = Number()
-    tuple_dstkey: Number = Number()
-    tuple_icmp_id: Number = Number()
-    tuple_icmp_type: Number = Number()
-    tuple_icmp_code: Number = Number()
-    tuple_zone: Number = Number()
-    mask_src: Address = Address()
-    mask_dst: Address = Address()
-    mask_proto: Number = Number()
-    mask_sport: Number = Number()
-    mask_dport: Number = Number()
-    mask_srckey: Number = Number()
-    mask_dstkey: Number = Number()
-    mask_icmp_id: Number = Number()
-    mask_icmp_type: Number = Number()
-    mask_icmp_code: Number = Number()
-    mask_zone: Number = Number()
-    timeout: Number = Number()
-    id: Number = Number()
-    helper: String = String()
-    zone: Number = Number()
-    flags: Number = Number()
-    class_: Number = Number()
-    nat_dir: Number = Number()
-    nat_tuple_src: Address = Address()
-    nat_tuple_dst: Address = Address()
-    nat_tuple_proto: Number = Number()
-    nat_tuple_sport: Number = Number()
-    nat_tuple_dport: Number = Number()
-    nat_tuple_srckey: Number = Number()
-    nat_tuple_dstkey: Number = Number()
-    nat_tuple_icmp_id: Number = Number()
-    nat_tuple_icmp_type: Number = Number()
-    nat_tuple_icmp_code: Number = Number()
-    nat_tuple_zone: Number = Number()
-    fn: String = String()
+    @property
+    def master(self) -> Tuple | None: ...
+    @property
+    def tuple(self) -> Tuple | None: ...
+    @property
+    def mask(self) -> Tuple | None: ...
+    @property
+    def nat_tuple(self) -> Tuple | None: ...
+    @property
+    def master_src(self) -> str | None: ...
+    @property
+    def master_dst(self) -> str | None: ...
+    @property
+    def master_proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def master_proto_number(self) -> int | None: ...
+    @property
+    def master_sport(self) -> int | None: ...
+    @property
+    def master_dport(self) -> int | None: ...
+    @property
+    def master_srckey(self) -> int | None: ...
+    @property
+    def master_dstkey(self) -> int | None: ...
+    @property
+    def master_icmp_id(self) -> int | None: ...
+    @property
+    def master_icmp_type(self) -> int | None: ...
+    @property
+    def master_icmp_code(self) -> int | None: ...
+    @property
+    def master_zone(self) -> int | None: ...
+    @property
+    def tuple_src(self) -> str | None: ...
+    @property
+    def tuple_dst(self) -> str | None: ...
+    @property
+    def tuple_proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def tuple_proto_number(self) -> int | None: ...
+    @property
+    def tuple_sport(self) -> int | None: ...
+    @property
+    def tuple_dport(self) -> int | None: ...
+    @property
+    def tuple_srckey(self) -> int | None: ...
+    @property
+    def tuple_dstkey(self) -> int | None: ...
+    @property
+    def tuple_icmp_id(self) -> int | None: ...
+    @property
+    def tuple_icmp_type(self) -> int | None: ...
+    @property
+    def tuple_icmp_code(self) -> int | None: ...
+    @property
+    def tuple_zone(self) -> int | None: ...
+    @property
+    def mask_src(self) -> str | None: ...
+    @property
+    def mask_dst(self) -> str | None: ...
+    @property
+    def mask_proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def mask_proto_number(self) -> int | None: ...
+    @property
+    def mask_sport(self) -> int | None: ...
+    @property
+    def mask_dport(self) -> int | None: ...
+    @property
+    def mask_srckey(self) -> int | None: ...
+    @property
+    def mask_dstkey(self) -> int | None: ...
+    @property
+    def mask_icmp_id(self) -> int | None: ...
+    @property
+    def mask_icmp_type(self) -> int | None: ...
+    @property
+    def mask_icmp_code(self) -> int | None: ...
+    @property
+    def mask_zone(self) -> int | None: ...
+    @property
+    def timeout(self) -> int | None: ...
+    @property
+    def id(self) -> int | None: ...
+    @property
+    def helper(self) -> str | None: ...
+    @property
+    def zone(self) -> int | None: ...
+    @property
+    def flags(self) -> frozenset[ExpectFlag | Unknown] | None: ...
+    @property
+    def flags_bits(self) -> int | None: ...
+    @property
+    def class_(self) -> int | None: ...
+    @property
+    def nat_dir(self) -> int | None: ...
+    @property
+    def nat_tuple_src(self) -> str | None: ...
+    @property
+    def nat_tuple_dst(self) -> str | None: ...
+    @property
+    def nat_tuple_proto(self) -> ProtoName | Unknown | None: ...
+    @property
+    def nat_tuple_proto_number(self) -> int | None: ...
+    @property
+    def nat_tuple_sport(self) -> int | None: ...
+    @property
+    def nat_tuple_dport(self) -> int | None: ...
+    @property
+    def nat_tuple_srckey(self) -> int | None: ...
+    @property
+    def nat_tuple_dstkey(self) -> int | None: ...
+    @property
+    def nat_tuple_icmp_id(self) -> int | None: ...
+    @property
+    def nat_tuple_icmp_type(self) -> int | None: ...
+    @property
+    def nat_tuple_icmp_code(self) -> int | None: ...
+    @property
+    def nat_tuple_zone(self) -> int | None: ...
+    @property
+    def fn(self) -> str | None: ...
 
 
 class CpuAttributes:
@@ -203,29 +395,45 @@ class CpuAttributes:
 
     __slots__ = ()
 
-    searched: Number = Number()
-    found: Number = Number()
-    new: Number = Number()
-    invalid: Number = Number()
-    ignore: Number = Number()
-    delete: Number = Number()
-    delete_list: Number = Number()
-    insert: Number = Number()
-    insert_failed: Number = Number()
-    drop: Number = Number()
-    early_drop: Number = Number()
-    error: Number = Number()
-    search_restart: Number = Number()
-    clash_resolve: Number = Number()
-    chain_toolong: Number = Number()
-    create: Number = Number()
+    @property
+    def searched(self) -> int | None: ...
+    @property
+    def found(self) -> int | None: ...
+    @property
+    def new(self) -> int | None: ...
+    @property
+    def invalid(self) -> int | None: ...
+    @property
+    def ignore(self) -> int | None: ...
+    @property
+    def delete(self) -> int | None: ...
+    @property
+    def delete_list(self) -> int | None: ...
+    @property
+    def insert(self) -> int | None: ...
+    @property
+    def insert_failed(self) -> int | None: ...
+    @property
+    def drop(self) -> int | None: ...
+    @property
+    def early_drop(self) -> int | None: ...
+    @property
+    def error(self) -> int | None: ...
+    @property
+    def search_restart(self) -> int | None: ...
+    @property
+    def clash_resolve(self) -> int | None: ...
+    @property
+    def chain_toolong(self) -> int | None: ...
+    @property
+    def create(self) -> int | None: ...
 
 
 _Changes = TypedDict("_Changes", {  # noqa: UP013 - a line for several
-    "status": Words | None, "tcp_state": int | str | None, "tcp_wscale_orig": int | None,
+    "status": Words | None, "tcp_state": Word | None, "tcp_wscale_orig": int | None,
     "tcp_wscale_reply": int | None, "tcp_flags_orig": int | None, "tcp_flags_reply": int | None,
-    "dccp_state": int | str | None, "dccp_role": int | str | None, "dccp_handshake_seq": int | None,
-    "sctp_state": int | str | None, "sctp_vtag_orig": int | None, "sctp_vtag_reply": int | None,
+    "dccp_state": Word | None, "dccp_role": Word | None, "dccp_handshake_seq": int | None,
+    "sctp_state": Word | None, "sctp_vtag_orig": int | None, "sctp_vtag_reply": int | None,
     "helper": str | None, "helper_info": bytes | None, "timeout": int | None, "mark": int | None,
     "orig_seqadj_correction_pos": int | None, "orig_seqadj_offset_before": int | None,
     "orig_seqadj_offset_after": int | None, "reply_seqadj_correction_pos": int | None,
@@ -236,7 +444,7 @@ _Changes = TypedDict("_Changes", {  # noqa: UP013 - a line for several
 
 
 _Others = TypedDict("_Others", {  # noqa: UP013 - a line for several
-    "family": int | str | None, "src_nat": AddressLike | None, "dst_nat": AddressLike | None,
+    "family": Word | None, "src_nat": AddressLike | None, "dst_nat": AddressLike | None,
     "src_nat_min_addr": AddressLike | None, "src_nat_max_addr": AddressLike | None,
     "src_nat_min_port": int | None, "src_nat_max_port": int | None, "orig_packets": int | None,
     "orig_bytes": int | None, "reply_packets": int | None, "reply_bytes": int | None,
@@ -255,7 +463,7 @@ _Expected = TypedDict("_Expected", {  # noqa: UP013 - a line for several
 
 
 _Wanted = TypedDict("_Wanted", {  # noqa: UP013 - a line for several
-    "family": int | str | None, "label": int | Iterable[int] | None, "proto": Coded, "state": Coded,
+    "family": Word | None, "label": int | Iterable[int] | None, "proto": Coded, "state": Coded,
     "master_src": Networks, "master_dst": Networks, "master_proto": Coded, "master_sport": Numbers,
     "master_dport": Numbers, "master_srckey": Numbers, "master_dstkey": Numbers,
     "master_icmp_id": Numbers, "master_icmp_type": Numbers, "master_icmp_code": Numbers,

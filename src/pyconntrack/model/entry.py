@@ -13,7 +13,7 @@ from ..errors import DecodeError, RequestError
 from ..escape import printable
 from ..netlink.messages import attr, nest
 from ..netlink.messages import message as frame
-from .fields import Value, attach
+from .fields import Value, attach, attribute
 from .tuple import Part, Tuple, identity
 
 TYPE_CHECKING = False
@@ -72,7 +72,7 @@ class Entry(Value):
             part = attr(path[-1], data)
             for number in reversed(path[:-1]):
                 part = nest(number, part)
-            self._message = frame(self._kind, 0, 0, self.family, self._message[20:] + part)
+            self._message = frame(self._kind, 0, 0, self._layout.family, self._message[20:] + part)
             self._layout = find(self._message)
 
     @classmethod
@@ -129,7 +129,7 @@ class Entry(Value):
                 for inner in TUPLE_NAMES:
                     raw.pop(f"{name}_{inner}", None)
         new = type(self).__new__(type(self))
-        new._build(changes, raw, 0 if "family" in changes else self.family, self.unknown)
+        new._build(changes, raw, 0 if "family" in changes else layout.family, self.unknown)
         return new
 
     @property
@@ -158,16 +158,16 @@ class Entry(Value):
         return (
             type(self) is type(other)
             and isinstance(other, Entry)
-            and self.family == other.family
+            and self._layout.family == other._layout.family
             and self._values() == other._values()
             and set(self.unknown) == set(other.unknown)
         )
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
-        """Return field name -> (raw value, raw value in ``other``) of every field that differs."""
+        """Return field name -> (value, value in ``other``) of every field that differs."""
         mine, theirs = self._values(), other._values()
         return {
-            name: (mine.get(name), theirs.get(name))
+            name: (getattr(self, attribute(name)), getattr(other, attribute(name)))
             for name in (*mine, *(name for name in theirs if name not in mine))
             if mine.get(name) != theirs.get(name)
         }

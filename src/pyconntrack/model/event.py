@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from time import time_ns
 
+from ..ctnetlink.vocabulary import EVENT_KINDS
 from ..errors import RequestError
 from .expect import Expect
 from .flow import Flow
@@ -12,17 +13,15 @@ from .flow import Flow
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Literal
+    from typing import Any
 
-    Kind = Literal["NEW", "UPDATE", "DESTROY"]
-
-_EVENTS: tuple[Kind, ...] = ("NEW", "UPDATE", "DESTROY")
+    from ..ctnetlink.literals import EventKind
 
 
 class Event:
     """The creation, change or end of a flow or an expectation.
 
-    ``kind``: ``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``; ``entry``: the flow or expectation as the
+    ``kind``: ``"new"``, ``"update"`` or ``"destroy"``; ``entry``: the flow or expectation as the
     event carries it (an update may carry only what changed); ``synthetic``: whether it was found by
     a dump instead of reported (``events(resync=True)``); ``time``: when it was received, ns since
     1970 (None: now).
@@ -31,26 +30,26 @@ class Event:
     __slots__ = ("_entry", "_kind", "_synthetic", "_time")
 
     _entry: Flow | Expect
-    _kind: Kind
+    _kind: EventKind
     _synthetic: bool
     _time: int
 
     def __init__(
         self,
-        kind: Kind,
+        kind: EventKind,
         entry: Flow | Expect,
         *,
         synthetic: bool = False,
         time: int | None = None,
     ) -> None:
-        if kind not in _EVENTS:
-            raise RequestError(f"kind: {kind!r} is none of {', '.join(_EVENTS)}")
+        if kind not in EVENT_KINDS:
+            raise RequestError(f"kind: {kind!r} is none of {', '.join(EVENT_KINDS)}")
         self._kind, self._entry, self._synthetic = kind, entry, synthetic
         self._time = time_ns() if time is None else time
 
     @property
-    def kind(self) -> Kind:
-        """Return ``"NEW"``, ``"UPDATE"`` or ``"DESTROY"``."""
+    def kind(self) -> EventKind:
+        """Return ``"new"``, ``"update"`` or ``"destroy"``."""
         return self._kind
 
     @property
@@ -94,7 +93,7 @@ class Event:
         It is that of the entry after ``event``, ``time`` and, if it is so, ``synthetic`` (which the
         command lacks).
         """
-        head: dict[str, Any] = {"event": self._kind.lower(), "time": self.time}
+        head: dict[str, Any] = {"event": self._kind, "time": self.time}
         if self._synthetic:
             head["synthetic"] = True
         return head | self._entry.to_dict()
@@ -105,13 +104,13 @@ class Event:
         rest = dict(data)
         word, time = rest.pop("event", None), rest.pop("time", None)
         synthetic = bool(rest.pop("synthetic", False))
-        known: dict[str, Kind] = {kind.lower(): kind for kind in _EVENTS}
-        if not isinstance(word, str) or (word := word.lower()) not in known:
-            raise RequestError(f"event: {word!r} is none of {', '.join(known)}")
+        kind: Any = word.lower() if isinstance(word, str) else None
+        if kind not in EVENT_KINDS:
+            raise RequestError(f"event: {word!r} is none of {', '.join(EVENT_KINDS)}")
         if time is not None and (not isinstance(time, int) or isinstance(time, bool)):
             raise RequestError(f"time: a whole number is wanted, not {time!r}")
         entry: type[Flow | Expect] = Expect if "tuple" in rest else Flow
-        return cls(known[word], entry.from_dict(rest), synthetic=synthetic, time=time)
+        return cls(kind, entry.from_dict(rest), synthetic=synthetic, time=time)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
@@ -130,4 +129,4 @@ class Event:
         return f"Event({self._kind!r}, {self._entry!r}{mark})"
 
     def __str__(self) -> str:
-        return f"[{self._kind}]{'*' if self._synthetic else ''} {self._entry}"
+        return f"[{self._kind.upper()}]{'*' if self._synthetic else ''} {self._entry}"

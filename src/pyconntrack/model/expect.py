@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from ..ctnetlink import constants as c
-from ..ctnetlink import vocabulary
-from ..ctnetlink.convert import words_of
 from ..ctnetlink.schema import EXPECT
 from ..escape import printable
 from .entry import Entry
@@ -23,7 +21,8 @@ class Expect(Entry, ExpectAttributes):
     """A connection that a helper expects.
 
     A connection matches if it equals ``tuple`` under ``mask``; ``master``: the connection to which
-    it belongs; ``timeout``: seconds; ``flags``: numbers or words (PERMANENT, INACTIVE, USERSPACE).
+    it belongs; ``timeout``: seconds; ``flags``: words (PERMANENT, INACTIVE, USERSPACE) or numbers,
+    read as a frozenset of words.
     The kernel's ``class`` is :attr:`class_`.  Source: CTA_EXPECT_*.
     """
 
@@ -42,14 +41,9 @@ class Expect(Entry, ExpectAttributes):
         named = {name.removesuffix("_"): value for name, value in fields.items()}
         self._build({"tuple": tuple, "mask": mask, "master": master, **named})
 
-    @property
-    def flag_words(self) -> list[str | int]:
-        """Return the words of ``flags``; a bit without a word stays a number."""
-        return words_of(vocabulary.EXPECT_FLAGS, self.flags or 0)
-
     def __str__(self) -> str:
         parts = [] if self.timeout is None else [str(self.timeout)]
-        parts.append(f"proto={self.tuple_proto or 0}")
+        parts.append(f"proto={self.tuple_proto_number or 0}")
         for name in ("tuple", "mask", "master"):
             one = getattr(self, name)
             if one is not None:

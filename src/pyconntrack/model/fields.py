@@ -6,7 +6,7 @@ of a dump costs little, and attributes of newer kernels are kept.
 
 from __future__ import annotations
 
-from ..ctnetlink.field_names import flatten
+from ..ctnetlink.field_names import flatten, number_name
 from ..ctnetlink.kinds import (
     BYTES,
     HOST32,
@@ -22,25 +22,20 @@ from ..ctnetlink.kinds import (
     label_numbers,
 )
 from ..ctnetlink.layout import find
+from ..ctnetlink.vocabulary import FAMILY
+from ..ctnetlink.words import TABLES, word
 from ..netlink.messages import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol, Self, TypeVar
+    from collections.abc import Callable
+    from typing import Any, Self
 
     from ..ctnetlink.kinds import Kind
     from ..ctnetlink.layout import Layout
+    from ..ctnetlink.literals import FamilyName
     from ..ctnetlink.schema import Rows
-
-    T_co = TypeVar("T_co", covariant=True)
-
-    class Reads(Protocol[T_co]):
-        """A descriptor of a field of type ``T_co``."""
-
-        name: str
-
-        def read(self, raw: bytes, /) -> T_co:
-            """Return the value of a field's bytes."""
+    from ..ctnetlink.words import Unknown
 
 
 class Value:
@@ -66,7 +61,13 @@ class Value:
         return self._message
 
     @property
-    def family(self) -> int:
+    def family(self) -> FamilyName | Unknown | None:
+        """Return the layer 3 family: ``"ipv4"``, ``"ipv6"``, or None if there is none."""
+        family: Any = self._layout.family
+        return word(FAMILY, family) if family else None  # type: ignore[return-value]
+
+    @property
+    def family_number(self) -> int:
         """Return the layer 3 family: 2 (AF_INET), 10 (AF_INET6), or 0 if there is none."""
         return self._layout.family
 
@@ -91,79 +92,51 @@ class Value:
         return self
 
 
-class Named:
-    """A descriptor of the field or group of fields ``name``."""
+class Field:
+    """A descriptor of a field, whose bytes ``read`` converts; None if absent."""
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "read")
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str, read: Callable[[bytes], Any]) -> None:
         self.name: str = name
+        self.read: Callable[[bytes], Any] = read
 
-
-class Field(Named):
-    """A field of a message; None if absent."""
-
-    __slots__ = ()
-
-    def __get__(self: Reads[T_co], value: Value | None, owner: type | None = None) -> T_co | None:
+    def __get__(self, value: Value | None, owner: type | None = None) -> Any:
         if value is None:
-            return self  # type: ignore[return-value]
+            return self
         slot = value._layout.slots.get(value._prefix + self.name)
         if slot is None:
             return None
         return self.read(value._message[slot.offset : slot.offset + slot.size])
 
 
-class Number(Field):
-    """A number; None if absent."""
-
-    __slots__ = ()
-    read: staticmethod[[bytes], int] = staticmethod(int.from_bytes)
+def _labels(raw: bytes) -> tuple[int, ...]:
+    return tuple(label_numbers(raw))
 
 
-class Octets(Field):
-    """A field of bytes; None if absent."""
-
-    __slots__ = ()
-    read: staticmethod[[bytes], bytes] = staticmethod(bytes)
-
-
-class Address(Field):
-    """An address as text; None if absent."""
-
-    __slots__ = ()
-    read: staticmethod[[bytes], str] = staticmethod(address)
-
-
-class String(Field):
-    """A text of the kernel; None if absent."""
-
-    __slots__ = ()
-    read: staticmethod[[bytes], str] = staticmethod(text)
-
-
-class Labels(Field):
-    """The numbers of the labels that are set; None if the field is absent."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def read(raw: bytes) -> tuple[int, ...]:
-        """Return the numbers of the labels in a bitmap."""
-        return tuple(label_numbers(raw))
-
-
-#: kind of a row -> its descriptor
-READERS: dict[Kind, type[Field]] = {
-    **dict.fromkeys((U8, U16, U32, U64), Number),
-    **dict.fromkeys((IPV4, IPV6), Address),
-    **dict.fromkeys((BYTES, HOST32), Octets),
-    TEXT: String,
-    LABELS: Labels,
+#: kind of a row -> the function from the bytes of a field to its value
+_READERS: dict[Kind, Callable[[bytes], Any]] = {
+    **dict.fromkeys((U8, U16, U32, U64), int.from_bytes),
+    **dict.fromkeys((IPV4, IPV6), address),
+    **dict.fromkeys((BYTES, HOST32), bytes),
+    TEXT: text,
+    LABELS: _labels,
 }
 
 
+def attribute(name: str) -> str:
+    """Return the name of the attribute of field ``name``: ``class`` is a keyword."""
+    return f"{name}_" if name == "class" else name
+
+
 def attach(cls: type[Value], rows: Rows) -> None:
-    """Give ``cls`` an attribute for each field of ``rows``, as declarations.pyi declares it."""
+    """Give ``cls`` an attribute for each field of ``rows``, as declarations.pyi declares it.
+
+    A field with words has a second one for its number (:func:`number_name`).
+    """
     for name, (row, *_) in flatten(rows).items():
-        setattr(cls, f"{name}_" if name == "class" else name, READERS[row.kind](name))
+        read = _READERS[row.kind]
+        if row.words is not None:
+            setattr(cls, number_name(name, row), Field(name, read))
+            read = TABLES[id(row.words)].__getitem__
+        setattr(cls, attribute(name), Field(name, read))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..ctnetlink import constants as c
-from ..ctnetlink import vocabulary
-from ..ctnetlink.convert import endpoint, words_of
+from ..ctnetlink.convert import endpoint
 from ..ctnetlink.field_names import TUPLE_NAMES
 from ..ctnetlink.restore_rules import NAT, pin
 from ..ctnetlink.schema import CONNTRACK
+from ..ctnetlink.vocabulary import STATES
 from ..escape import printable
 from .entry import Entry
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, Unpack
 
+    from ..ctnetlink.literals import DccpState, ProtoName, SctpState, TcpState
+    from ..ctnetlink.words import Unknown
     from .declarations import FlowAttributes, FlowFields
     from .tuple import Tuple
 else:
@@ -39,7 +41,7 @@ class Flag:
     def __get__(self, value: Flow | None, owner: type | None = None) -> bool:
         if value is None:
             return self  # type: ignore[return-value]
-        return bool((value.status or 0) & self.bit)
+        return bool((value.status_bits or 0) & self.bit)
 
 
 class Flow(Entry, FlowAttributes):
@@ -47,8 +49,10 @@ class Flow(Entry, FlowAttributes):
 
     Flows come from the kernel's messages, or are made by hand: ``Flow(Tuple(...), mark=5,
     timeout=60, status="ASSURED", tcp_state="ESTABLISHED", labels=[1, 7])``.  Every field of the
-    schema is an attribute under its schema name, None if absent.  Times are nanoseconds since 1970
-    (``timestamp_*``) or remaining seconds (``timeout``).
+    schema is an attribute under its schema name, None if absent.  Protocols, states and the family
+    are words, ``status`` is a frozenset of words, and their numbers have names of their own
+    (``proto_number``, ``tcp_state_number``, ``family_number``, ``status_bits``).  Times are
+    nanoseconds since 1970 (``timestamp_*``) or remaining seconds (``timeout``).
 
     A flow whose ``reply`` is not the inverse of ``orig`` is translated (NAT), and is created so.
     ``src_nat="203.0.113.5:4000"`` requests the translation of the source, ``dst_nat`` that of the
@@ -104,33 +108,31 @@ class Flow(Entry, FlowAttributes):
         super()._build(given, raw, family, kept)
 
     @property
-    def status_words(self) -> list[str | int]:
-        """Return the words of ``status``; a bit without a word stays a number."""
-        return words_of(vocabulary.STATUS, self.status or 0)
-
-    @property
-    def state(self) -> str | None:
+    def state(self) -> TcpState | SctpState | DccpState | Unknown | None:
         """Return the word of the TCP, SCTP or DCCP state, None if there is no state."""
-        for name, words in vocabulary.STATES.items():
-            raw = self.raw(name)
-            if raw is not None:
-                number = int.from_bytes(raw)
-                return words.get(number, str(number))
+        for name in STATES:
+            if name in self._layout.slots:
+                state: TcpState | SctpState | DccpState | Unknown = getattr(self, name)
+                return state
         return None
 
     @property
-    def proto(self) -> str | None:
-        """Return the word of the protocol, or its number as text."""
-        number = self.orig_proto
-        return None if number is None else vocabulary.PROTO.get(number, str(number))
+    def proto(self) -> ProtoName | Unknown | None:
+        """Return the protocol of the original tuple."""
+        return self.orig_proto
+
+    @property
+    def proto_number(self) -> int | None:
+        """Return the number of the protocol of the original tuple."""
+        return self.orig_proto_number
 
     def __str__(self) -> str:
         """Return one line, much as ``conntrack -L -o id`` writes it."""
-        parts = [f"{self.proto or '?':8} {self.orig_proto or 0}"]
+        parts = [f"{self.proto or '?'!s:8} {self.proto_number or 0}"]
         if self.timeout is not None:
             parts.append(str(self.timeout))
         if self.state is not None:
-            parts.append(self.state)
+            parts.append(str(self.state))
         for name in ("orig", "reply"):
             one: Tuple | None = getattr(self, name)
             if one is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..ctnetlink import constants as c
-from ..ctnetlink import vocabulary
 from ..ctnetlink.convert import json_converter, to_raw
 from ..ctnetlink.field_names import FIELDS, TUPLE_NAMES
 from ..ctnetlink.layout import find
@@ -11,7 +10,7 @@ from ..ctnetlink.moulds import make
 from ..ctnetlink.restore_rules import inverse
 from ..ctnetlink.schema import TUPLE
 from ..errors import RequestError
-from .fields import Named, Value, attach
+from .fields import Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..ctnetlink.layout import Layout
-    from .declarations import AddressLike, TupleAttributes
+    from .declarations import AddressLike, TupleAttributes, Word
 else:
     TupleAttributes = object
 
@@ -31,9 +30,10 @@ _ITEMS = tuple(_FIELDS.items())
 class Tuple(Value, TupleAttributes):
     """One direction of a connection: addresses, protocol, ports or ICMP fields, zone.
 
-    ``src``, ``dst``: text, packed bytes or ``ipaddress`` values; ``proto``: a number or a word such
-    as ``"tcp"``; ``sport``, ``dport``: 0..65535, of protocols with ports; ``srckey``, ``dstkey``:
-    the keys of GRE; ``icmp_id``, ``icmp_type``, ``icmp_code``; ``zone``: of this direction only.
+    ``src``, ``dst``: text, packed bytes or ``ipaddress`` values; ``proto``: a word such as
+    ``"tcp"``, a number or an :class:`~pyconntrack.Unknown`; ``sport``, ``dport``: 0..65535, of
+    protocols with ports; ``srckey``, ``dstkey``: the keys of GRE; ``icmp_id``, ``icmp_type``,
+    ``icmp_code``; ``zone``: of this direction only.
     Source: CTA_TUPLE_*.
     """
 
@@ -43,7 +43,7 @@ class Tuple(Value, TupleAttributes):
         self,
         src: AddressLike | None = None,
         dst: AddressLike | None = None,
-        proto: int | str | None = None,
+        proto: Word | None = None,
         sport: int | None = None,
         dport: int | None = None,
         *,
@@ -89,12 +89,6 @@ class Tuple(Value, TupleAttributes):
     def key(self) -> tuple[bytes | None, ...]:
         """Return the values of the tuple, packed; it is hashable."""
         return identity(self._layout, self._message, self._prefix, own=True)
-
-    @property
-    def proto_name(self) -> str | None:
-        """Return the word of the protocol, or its number as text."""
-        number = self.proto
-        return None if number is None else vocabulary.PROTO.get(number, str(number))
 
     def inverted(self) -> Tuple:
         """Return the inverse tuple: ends exchanged, ICMP types those of the answers."""
@@ -148,14 +142,17 @@ def _tuple_of(message: bytes, prefix: str) -> Tuple:
     return Tuple._view(find(message), message, prefix)
 
 
-class Part(Named):
-    """A tuple in a message; None if absent."""
+class Part:
+    """A descriptor of the tuple ``name`` in a message; None if absent."""
 
-    __slots__ = ()
+    __slots__ = ("name",)
 
-    def __get__(self, value: Value | None, owner: type | None = None) -> Tuple | None:
+    def __init__(self, name: str) -> None:
+        self.name: str = name
+
+    def __get__(self, value: Value | None, owner: type | None = None) -> Any:
         if value is None:
-            return self  # type: ignore[return-value]
+            return self
         layout, prefix = value._layout, self.name + "_"
         if any(prefix + name in layout.slots for name in ("src", "proto", "dst")):
             return Tuple._view(layout, value._message, prefix)
