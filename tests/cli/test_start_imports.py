@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,36 @@ def test_what_counting_imports() -> None:
     # C modules, and what a bare interpreter imports or not with its site
     assert outside <= {"_socket", "_signal", "_struct", "struct", "errno", "select", "operator",
                        "_operator", "__future__", "_bisect", "bisect"}, sorted(outside)  # fmt: skip
+
+
+#: runs a command line, and writes the names of our modules whose functions run
+ENTERED = """
+import os, sys
+import pyconntrack.cli.main as entry
+root, seen = os.path.dirname(entry.__file__).removesuffix("cli"), set()
+def enter(frame, event, argument):
+    code = frame.f_code
+    if event == "call" and code.co_flags & 1 and code.co_filename.startswith(root):
+        seen.add(code.co_filename.removeprefix(root))
+sys.setprofile(enter)
+entry.main(sys.argv[1:])
+sys.setprofile(None)
+os.write(2, "\\n".join(sorted(seen)).encode())
+"""
+
+
+@pytest.mark.usefixtures("netns")
+@pytest.mark.parametrize(("words", "most"), [(("-L",), 22), (("-D", "--undo", "FILE"), 26)])
+def test_how_many_modules_a_command_enters(
+    words: tuple[str, ...], most: int, tmp_path: Path
+) -> None:
+    """The rooms that a reader walks through; a class body or an import alone is not counted."""
+    track()
+    file = str(tmp_path / "undo")
+    done = subprocess.run(
+        [sys.executable, "-c", ENTERED, *(file if word == "FILE" else word for word in words)],
+        capture_output=True, text=True, check=True, env=environment(),
+    )  # fmt: skip
+    entered = [line for line in done.stderr.splitlines() if line.endswith(".py")]
+    assert "cli/main.py" in entered
+    assert len(entered) <= most, entered

@@ -22,18 +22,14 @@ _STATUS = {
 }
 
 
-def _options(fields: str) -> dict[str, tuple[str, str]]:
-    return named("{} ", " ", fields)
-
-
-_TIMEOUT, _ORIG = _options("timeout=-t"), _options("helper=--helper orig_src=-s orig_dst=-d")
-_ZONES = _options("zone=-w orig_zone=--orig-zone reply_zone=--reply-zone")
-_ENDS = _options(
+_TIMEOUT, _ORIG, _ZONES, _ENDS, _VTAGS = named(
+    "{} ", " ", "timeout=-t", "helper=--helper orig_src=-s orig_dst=-d",
+    "zone=-w orig_zone=--orig-zone reply_zone=--reply-zone",
     "orig_sport=--sport orig_dport=--dport reply_sport=--reply-port-src"
     " reply_dport=--reply-port-dst orig_srckey=--srckey orig_dstkey=--dstkey"
-    " reply_srckey=--reply-key-src reply_dstkey=--reply-key-dst"
-)
-_VTAGS = _options("sctp_vtag_orig=--orig-vtag sctp_vtag_reply=--reply-vtag")
+    " reply_srckey=--reply-key-src reply_dstkey=--reply-key-dst",
+    "sctp_vtag_orig=--orig-vtag sctp_vtag_reply=--reply-vtag",
+)  # fmt: skip
 
 
 def flow(layout: Layout, command: str, labels: Mapping[int, str]) -> list[Piece]:

@@ -96,16 +96,20 @@ def shown(raw: bytes) -> str:
     return printable(text(raw))
 
 
-def named(before: str, behind: str, fields: str) -> dict[str, tuple[str, str]]:
-    """Return the text before and after the value of each of ``fields`` (separated by blanks).
+def named(before: str, behind: str, *groups: str) -> list[dict[str, tuple[str, str]]]:
+    """Return, for each group of fields, field name -> the text before and after its value.
 
-    ``"icmp_id=id"`` is field icmp_id under the name id, which replaces ``{}``.
+    The fields of a group are separated by blanks; ``"icmp_id=id"`` is field icmp_id under the name
+    id, which replaces ``{}``.
     """
-    pairs = (field.partition("=") for field in fields.split())
-    return {
-        name: (before.format(other or name), behind.format(other or name))
-        for name, _, other in pairs
-    }
+    tables = []
+    for group in groups:
+        table = {}
+        for field in group.split():
+            name, _, other = field.partition("=")
+            table[name] = before.format(other or name), behind.format(other or name)
+        tables.append(table)
+    return tables
 
 
 def present(

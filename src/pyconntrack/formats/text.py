@@ -15,15 +15,12 @@ if TYPE_CHECKING:
     from .segments import Piece
 
 
-def _words(*texts: str) -> list[dict[str, tuple[str, str]]]:
-    return [named("{}=", " ", fields) for fields in texts]
-
-
-_ADDRESSES, _COUNTERS, _ZONE = _words("src dst", "packets bytes", "zone")
-#: fields of ICMP, keys of GRE, ports
-_LAYER4 = _words("icmp_type=type icmp_code=code icmp_id=id", "srckey dstkey", "sport dport")
-_MARKS, _HELPER = _words("mark secmark secctx zone", "helper use")
-_ID, _CLASS = _words("id", "class helper")
+_ADDRESSES, _COUNTERS, _ZONE, _MARKS, _HELPER, _ID, _CLASS, *_LAYER4 = named(
+    "{}=", " ", "src dst", "packets bytes", "zone", "mark secmark secctx zone", "helper use", "id",
+    "class helper",
+    # fields of ICMP, keys of GRE, ports
+    "icmp_type=type icmp_code=code icmp_id=id", "srckey dstkey", "sport dport",
+)  # fmt: skip
 
 
 def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str] | None) -> list[Piece]:

@@ -17,17 +17,12 @@ if TYPE_CHECKING:
 
 HEAD = b'<?xml version="1.0" encoding="utf-8"?>\n'
 
-
-def _tags(*texts: str) -> list[dict[str, tuple[str, str]]]:
-    return [named("<{}>", "</{}>", fields) for fields in texts]
-
-
-_ADDRESSES, _COUNTERS, _ZONE, _HELPER = _tags("src dst", "packets bytes", "zone", "helper")
-_LAYER4 = _tags("icmp_type=type icmp_code=code icmp_id=id", "srckey dstkey", "sport dport")
-_TIMEOUT, _SECMARK, _USE = _tags("timeout mark", "secmark secctx", "zone use id")
-_TIMES, _EXPECT = _tags(
-    "timestamp_start=start timestamp_stop=stop", "helper=helper-name timeout class zone"
-)
+_ADDRESSES, _COUNTERS, _ZONE, _HELPER, _TIMEOUT, _SECMARK, _USE, _TIMES, _EXPECT, *_LAYER4 = named(
+    "<{}>", "</{}>", "src dst", "packets bytes", "zone", "helper", "timeout mark", "secmark secctx",
+    "zone use id", "timestamp_start=start timestamp_stop=stop",
+    "helper=helper-name timeout class zone",
+    "icmp_type=type icmp_code=code icmp_id=id", "srckey dstkey", "sport dport",
+)  # fmt: skip
 
 
 def flow(
