@@ -138,9 +138,9 @@ class Columns:
                 good &= column <= _U(value.high)
                 if value.low:
                     good &= column >= _U(value.low)
-            form = "V16" if value.kind == SIX else f">u{value.size}"
-            for offset in value.places:
-                rows[:, offset : offset + value.size].view(form)[:, 0] = column
+            for slot in value.slots:
+                form = "V16" if value.kind == SIX else f">u{slot.size}"
+                rows[:, slot.offset : slot.offset + slot.size].view(form)[:, 0] = column
         return (lines, rows) if good.all() else (lines[good], rows[good])
 
 
