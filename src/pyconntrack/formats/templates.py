@@ -21,6 +21,7 @@ from itertools import permutations
 
 from ..ctnetlink.layout import find, struct_of
 from ..ctnetlink.moulds import Mould
+from ..thresholds import TRIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ _BEFORE = 10
 _FAMILY = {FOUR: AF_INET, SIX: AF_INET6}
 #: most shapes, and messages of a shape; lines beyond these limits are read one by one
 _LIMIT, _MESSAGES = 1024, 256
-#: lines with new constants, in a known shape, before trials pay
-_FURTHER = 4
 #: most shapes with the same quick key
 _ALIKE = 8
 
@@ -192,7 +191,7 @@ class Shape:
         if len(self._seen) >= _MESSAGES:
             return False
         # trials take the time of a few lines for each value, and less for a further message
-        seen = self._seen.setdefault(key, [0, _FURTHER if self.encoders else len(self.tokens)])
+        seen = self._seen.setdefault(key, [0, TRIED if self.encoders else len(self.tokens)])
         seen[0] += 1
         if seen[0] < seen[1]:
             return False
