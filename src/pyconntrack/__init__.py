@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from .errors import DecodeError as DecodeError
     from .errors import DumpInterruptedError as DumpInterruptedError
     from .errors import EventsLost as EventsLost
+    from .errors import ExistsError as ExistsError
     from .errors import KernelError as KernelError
+    from .errors import NotFoundError as NotFoundError
     from .errors import NotSupportedError as NotSupportedError
     from .errors import PermissionDeniedError as PermissionDeniedError
     from .errors import RequestError as RequestError
+    from .errors import TableFullError as TableFullError
     from .filters import Filter as Filter
     from .model import CpuStats as CpuStats
     from .model import Event as Event
@@ -66,6 +69,7 @@ __all__ = [
     "EventKind",
     "Events",
     "EventsLost",
+    "ExistsError",
     "Expect",
     "ExpectFlag",
     "FamilyName",
@@ -74,6 +78,7 @@ __all__ = [
     "FlowTable",
     "KernelError",
     "LoadError",
+    "NotFoundError",
     "NotSupportedError",
     "PermissionDeniedError",
     "ProtoName",
@@ -81,6 +86,7 @@ __all__ = [
     "SctpState",
     "Stats",
     "StatusName",
+    "TableFullError",
     "TcpState",
     "Tuple",
     "Unknown",
@@ -104,6 +110,7 @@ _HOMES = {
     "EventKind": "ctnetlink.literals",
     "Events": "client.blocking",
     "EventsLost": "errors",
+    "ExistsError": "errors",
     "Expect": "model",
     "ExpectFlag": "ctnetlink.literals",
     "FamilyName": "ctnetlink.literals",
@@ -112,6 +119,7 @@ _HOMES = {
     "FlowTable": "columnar.flow_table",
     "KernelError": "errors",
     "LoadError": "client.load",
+    "NotFoundError": "errors",
     "NotSupportedError": "errors",
     "PermissionDeniedError": "errors",
     "ProtoName": "ctnetlink.literals",
@@ -119,6 +127,7 @@ _HOMES = {
     "SctpState": "ctnetlink.literals",
     "Stats": "model",
     "StatusName": "ctnetlink.literals",
+    "TableFullError": "errors",
     "TcpState": "ctnetlink.literals",
     "Tuple": "model",
     "Unknown": "ctnetlink.words",

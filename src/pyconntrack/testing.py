@@ -16,6 +16,7 @@ import os
 import sys
 
 from .ctnetlink import constants as c
+from .ctnetlink.layout import find
 from .errors import KernelError
 from .netlink import constants as nl
 from .netlink.messages import NLMSGHDR, attr
@@ -260,10 +261,13 @@ def reply(entry: Flow | Expect) -> Callable[[bytes], bytes]:
     return answer
 
 
-def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Callable[[bytes], bytes]:
+def ack(
+    errno: int = 0, ext_ack: str = "", *, index: int | None = None, attribute: str | None = None
+) -> Callable[[bytes], bytes]:
     """Return an acknowledgement, or a refusal with ``errno`` and the text ``ext_ack``.
 
-    ``index``: the message of a batch that it answers; None is the last.
+    ``index``: the message of a batch that it answers; None is the last.  ``attribute``: the name of
+    the field in that message that is refused.
     """
 
     def answer(request: bytes) -> bytes:
@@ -273,6 +277,11 @@ def ack(errno: int = 0, ext_ack: str = "", *, index: int | None = None) -> Calla
         if ext_ack:
             flags |= nl.NLM_F_ACK_TLVS
             body += attr(nl.NLMSGERR_ATTR_MSG, ext_ack.encode() + b"\0")
+        if attribute is not None:
+            flags |= nl.NLM_F_ACK_TLVS
+            length = int.from_bytes(request[at : at + 4], sys.byteorder)
+            offset = find(request[at : at + length]).slots[attribute].offset - nl.NLA_HDRLEN
+            body += attr(nl.NLMSGERR_ATTR_OFFS, offset.to_bytes(4, sys.byteorder))
         return NLMSGHDR.pack(16 + len(body), nl.NLMSG_ERROR, flags, seq, 0) + body
 
     return answer

@@ -14,12 +14,14 @@ from pyconntrack import (
     Event,
     EventKind,
     EventsLost,
+    ExistsError,
     Expect,
     ExpectFlag,
     FamilyName,
     Filter,
     Flow,
     KernelError,
+    NotFoundError,
     NotSupportedError,
     PermissionDeniedError,
     ProtoName,
@@ -27,6 +29,7 @@ from pyconntrack import (
     SctpState,
     Stats,
     StatusName,
+    TableFullError,
     TcpState,
     Tuple,
     Unknown,
@@ -147,7 +150,7 @@ def filters(
     assert_type(Filter(**keywords), Filter)
     Filter(dport=80)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Filter(orig_src=80)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    Filter("proto == tcp")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Filter("proto == tcp")  # type: ignore[call-arg, arg-type, unused-ignore]  # pyright: ignore[reportCallIssue]
     Filter(helper=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Filter(label="web")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Filter(mark="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -160,6 +163,7 @@ def errors(error: ConntrackError) -> None:
         assert_type(error.operation, str)
         assert_type(error.ext_ack, str)
         assert_type(error.flow, Flow | Expect | None)
+        assert_type(error.attribute, str | None)
     elif isinstance(error, WhereError):
         assert_type(error.column, int)
         assert_type(error.caret(), str)
@@ -173,7 +177,10 @@ def errors(error: ConntrackError) -> None:
         assert_type(ours, DecodeError | DumpInterruptedError | RequestError)
     except PermissionError as denied:
         assert_type(denied, PermissionError)
-    kinds: list[type[OSError]] = [KernelError, NotSupportedError, PermissionDeniedError]
+    kinds: list[type[OSError]] = [
+        KernelError, NotSupportedError, PermissionDeniedError, NotFoundError, ExistsError,
+        TableFullError,
+    ]  # fmt: skip
     values: list[type[ValueError]] = [RequestError]
     values.append(DecodeError)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(pyconntrack.__version__, str)

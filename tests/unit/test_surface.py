@@ -22,10 +22,11 @@ from support import ROOT
 SURFACE = [
     "AsyncConntrack", "AsyncDump", "AsyncEvents", "Conntrack", "ConntrackError", "CpuStats",
     "DccpRole", "DccpState", "DecodeError", "Dump", "DumpInterruptedError", "Event",
-    "EventKind", "Events", "EventsLost", "Expect", "ExpectFlag", "FamilyName", "Filter", "Flow",
-    "FlowTable", "KernelError", "LoadError", "NotSupportedError", "PermissionDeniedError",
-    "ProtoName", "RequestError", "SctpState", "Stats", "StatusName", "TcpState", "Tuple",
-    "Unknown", "WhereError", "__version__",
+    "EventKind", "Events", "EventsLost", "ExistsError", "Expect", "ExpectFlag", "FamilyName",
+    "Filter", "Flow", "FlowTable", "KernelError", "LoadError", "NotFoundError",
+    "NotSupportedError", "PermissionDeniedError", "ProtoName", "RequestError", "SctpState",
+    "Stats", "StatusName", "TableFullError", "TcpState", "Tuple", "Unknown", "WhereError",
+    "__version__",
 ]  # fmt: skip
 KINDS = {name for name in vars(literals) if name in SURFACE}
 NAMES = [

@@ -66,7 +66,7 @@ class Change:
         """
         for _, bad in failures:
             if bad.errno != errno.ENOENT and bad.errno not in passed:
-                text = failure(bad.errno, bad.ext_ack)
+                text = failure(bad.errno, bad.reason)
                 self.errors[text] = self.errors.get(text, 0) + 1
         return chosen.without([place for place, _ in failures])
 

@@ -172,7 +172,7 @@ def _guarded(runner: Runner, command: Command) -> int:
             return refuse(error)
         if isinstance(error, KernelError):
             verb, table = command.verb, command.table
-            complain(failure(error.errno or 0, error.ext_ack, verb=verb, table=table))
+            complain(failure(error.errno, error.reason, verb=verb, table=table))
         elif isinstance(error, ConntrackError):
             complain(str(error))
         elif isinstance(error, KeyboardInterrupt):

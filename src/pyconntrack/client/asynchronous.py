@@ -267,7 +267,7 @@ class AsyncConntrack(Client, _Closing):
         return self._entries(Expect, operations.expectations())
 
     async def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
-        """Return the expectation as the kernel has it; KernelError (ENOENT) if there is none."""
+        """Return the expectation as the kernel has it; NotFoundError if there is none."""
         return await self._call(operations.get_expectation(expect, zone))
 
     async def create_expectation(self, expect: Expect) -> None:
@@ -275,7 +275,7 @@ class AsyncConntrack(Client, _Closing):
         await self._call(operations.create_expectation(expect))
 
     async def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
-        """Delete an expectation; KernelError (ENOENT) if there is none."""
+        """Delete an expectation; NotFoundError if there is none."""
         await self._call(operations.delete_expectation(expect, zone))
 
     async def flush_expectations(self) -> None:

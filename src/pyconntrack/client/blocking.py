@@ -192,7 +192,7 @@ class Conntrack(Client, _Closing):
     def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """Return the flow as the kernel has it now, found by a tuple, zone and (if known) id.
 
-        Raises KernelError with ENOENT if there is none.
+        Raises :class:`~pyconntrack.NotFoundError` if there is none.
         """
         return self._call(operations.get(flow, zone))
 
@@ -209,8 +209,8 @@ class Conntrack(Client, _Closing):
         addresses, ports and ICMP id.  ``src_nat`` and ``dst_nat`` are those of :class:`Flow`.
         Status bits and fields that only the kernel writes (id, counters...) are left out; the
         status of a flow that the kernel reported (with an id) decides whether it is translated.
-        Raises KernelError with EEXIST if the flow exists or its translation is taken, and with
-        EADDRNOTAVAIL if the kernel does not translate it as requested; nothing is created then.
+        Raises :class:`~pyconntrack.ExistsError` if the flow exists or its translation is taken, and
+        KernelError with EADDRNOTAVAIL if the kernel does not translate it as requested; nothing is created then.
         """
         self._call(operations.create(flow, {"src_nat": src_nat, "dst_nat": dst_nat}))
 
@@ -219,14 +219,14 @@ class Conntrack(Client, _Closing):
     ) -> None:
         """Change fields of a flow that exists: ``changes``, or all changeable ones of ``flow``.
 
-        Raises KernelError with ENOENT if there is none.
+        Raises :class:`~pyconntrack.NotFoundError` if there is none.
         """
         self._call(operations.update(flow, changes, zone))
 
     def delete(self, flow: Flow | Tuple, *, zone: int | None = None) -> None:
         """Delete a flow, found by a tuple, zone and (if known) id.
 
-        Raises KernelError with ENOENT if there is none.
+        Raises :class:`~pyconntrack.NotFoundError` if there is none.
         """
         self._call(operations.delete(flow, zone))
 
@@ -272,7 +272,7 @@ class Conntrack(Client, _Closing):
         return self._entries(Expect, operations.expectations())
 
     def get_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> Expect:
-        """Return the expectation as the kernel has it; KernelError (ENOENT) if there is none."""
+        """Return the expectation as the kernel has it; NotFoundError if there is none."""
         return self._call(operations.get_expectation(expect, zone))
 
     def create_expectation(self, expect: Expect) -> None:
@@ -280,7 +280,7 @@ class Conntrack(Client, _Closing):
         self._call(operations.create_expectation(expect))
 
     def delete_expectation(self, expect: Expect | Tuple, *, zone: int | None = None) -> None:
-        """Delete an expectation; KernelError (ENOENT) if there is none."""
+        """Delete an expectation; NotFoundError if there is none."""
         self._call(operations.delete_expectation(expect, zone))
 
     def flush_expectations(self) -> None:

@@ -87,8 +87,7 @@ def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
         for failure in failures:
             translated.pop(failure.index, None)
             flow = given[failure.index]
-            error = kernel_error(failure.errno, "creating a flow", failure.ext_ack, flow)
-            yield LoadError(failure.index - first, flow, error)
+            yield LoadError(failure.index - first, flow, failure.error("creating a flow", flow))
         made = [number for number in translated if number not in waiting]
         for number, error in (yield from _otherwise(made, translated, given, existing)):
             yield LoadError(number - first, given[number], error)

@@ -165,9 +165,7 @@ def delete_window(batch: Batch, node: Node | None) -> Conversation[list[Flow]]:
     failures, _ = yield from conversation.batch(requests)
     for failure in failures:
         if failure.errno != errno.ENOENT:
-            raise kernel_error(
-                failure.errno, "deleting flows", failure.ext_ack, flows[failure.index]
-            )
+            raise failure.error("deleting flows", flows[failure.index])
     gone = {failure.index for failure in failures}
     return [flow for index, flow in enumerate(flows) if index not in gone]
 

@@ -16,6 +16,7 @@ from struct import Struct, calcsize
 from ..errors import DecodeError
 from ..netlink.constants import (
     NFGENMSG_LEN,
+    NLA_HDRLEN,
     NLMSG_HDRLEN,
 )
 from ..netlink.messages import text, walk
@@ -191,6 +192,20 @@ def rows_of(kind: int) -> Rows:
     if subsystem == NFNL_SUBSYS_CTNETLINK_EXP:
         return EXPECT
     raise DecodeError(f"message type {kind:#x} is not ctnetlink's")
+
+
+def attribute_at(message: bytes, offset: int | None) -> str | None:
+    """Return the name of the attribute whose header is at ``offset`` of ``message``.
+
+    It is that of its field (``labels``); of an outermost nest, which has none, the kernel's
+    (``CTA_PROTOINFO``); None for anything else.
+    """
+    if offset is None:
+        return None
+    layout = find(message)
+    names = {slot.offset - NLA_HDRLEN: name for name, slot in layout.slots.items()}
+    nests = {start: name for name, (start, _) in layout.spans.items()}
+    return names.get(offset) or nests.get(offset)
 
 
 _cache: dict[tuple[int, int], list[Layout]] = {}

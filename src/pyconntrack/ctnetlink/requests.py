@@ -48,6 +48,12 @@ class Request:
         flags |= self.flags | nl.NLM_F_REQUEST
         return message(self.kind, flags, seq, self.family, self.payload)
 
+    def attribute_at(self, offset: int | None) -> str | None:
+        """Return the name of the attribute at ``offset`` of the message: see :mod:`.layout`."""
+        from .layout import attribute_at
+
+        return attribute_at(self.message(0), offset)
+
 
 def dump(
     table: str = "conntrack", family: int = 0, payload: bytes = b"", *, zero: bool = False

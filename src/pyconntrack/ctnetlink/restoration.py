@@ -28,7 +28,7 @@ from .constants import (
 )
 from .encode import encode
 from .field_names import TUPLE_NAMES
-from .layout import ATTRS, find
+from .layout import ATTRS, attribute_at, find
 from .requests import Request
 from .restore_rules import renewal
 from .schema import CONNTRACK
@@ -65,6 +65,8 @@ class Restoration:
         if not refused:
             return refused
         messages = {number: data[pos : pos + length] for pos, length, _, _, number in split(data)}
+        for one in refused:
+            one.attribute = attribute_at(messages[one.index], one.offset)
         return (yield from self._settle(
             [(base + one.index, messages[one.index], one) for one in refused]
         ))  # fmt: skip
@@ -102,7 +104,7 @@ class Restoration:
             elif failure.errno == ENOENT and _MASTER in find(message).spans:
                 self.waiting.append((number, message))
             else:
-                failures.append(Failure(number, failure.errno, failure.ext_ack))
+                failures.append(failure.of(number))
         if standing:
             failures += yield from _renew(standing)
         return failures
@@ -129,7 +131,7 @@ def _renew(messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:
             if name in values
         ):
             # an entry with this reply direction, or with the two directions exchanged
-            failures.append(Failure(number, EEXIST, ""))
+            failures.append(Failure(number, EEXIST))
             continue
         changes = renewal(values, standing)
         # separately: an entry from before the first rule with labels has no room for them
@@ -140,11 +142,7 @@ def _renew(messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:
                 updates.append(requests.about_entry(_NEW, layout, entry, payload))
                 numbers.append(number)
     refused, _ = yield from conversation.batch(updates)
-    failures += [
-        Failure(numbers[one.index], one.errno, one.ext_ack)
-        for one in refused
-        if one.errno != ENOSPC
-    ]
+    failures += [one.of(numbers[one.index]) for one in refused if one.errno != ENOSPC]
     return failures
 
 

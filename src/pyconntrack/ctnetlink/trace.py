@@ -105,9 +105,10 @@ def described(message: bytes) -> str:
     head = f"{_TYPES.get(kind, hex(kind))} flags={_flag_words(kind, flags)} seq={seq}"
     if kind in (nl.NLMSG_ERROR, nl.NLMSG_DONE):
         number = read_errno(message, 0, length)
-        said = read_ext_ack(message, 0, length, flags, kind == nl.NLMSG_DONE)
+        said, offset = read_ext_ack(message, 0, length, flags, kind == nl.NLMSG_DONE)
         name = errno.errorcode.get(number, str(number)) if number else "0"
-        return f"{head} error={name}" + (f' message="{said}"' if said else "")
+        head += f" error={name}" + (f' message="{said}"' if said else "")
+        return head if offset is None else f"{head} offset={offset}"
     if length < ATTRS:
         return f"{head} {message[nl.NLMSG_HDRLEN :].hex()}"
     head += f" family={_FAMILIES.get(message[16], message[16])}"

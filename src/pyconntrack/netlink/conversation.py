@@ -12,7 +12,7 @@ import os
 import sys
 from struct import Struct
 
-from ..errors import DecodeError, DumpInterruptedError, kernel_error
+from ..errors import DecodeError, DumpInterruptedError, kernel_error, reason
 from .constants import (
     NLM_F_ACK,
     NLM_F_ACK_TLVS,
@@ -28,7 +28,9 @@ from .messages import read_errno, read_ext_ack, split
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
-    from typing import Final, Literal, Protocol, TypeVar
+    from typing import Any, Final, Literal, Protocol, TypeVar
+
+    from ..errors import KernelError
 
     E = TypeVar("E")
     T = TypeVar("T")
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 
         def message(self, seq: int, flags: int = 0, /) -> bytes:
             """Return the message with number ``seq`` and ``flags`` in addition to its own."""
+
+        def attribute_at(self, offset: int | None, /) -> str | None:
+            """Return the name of the attribute at ``offset`` of the message, None if unknown."""
 
 
 #: the effect "give me the next datagram"
@@ -71,16 +76,41 @@ class Batch:
 
 
 class Failure:
-    """One refused request of a batch: its ``index``, the kernel's ``errno`` and ``ext_ack``."""
+    """One refused request of a batch.
 
-    __slots__ = ("errno", "ext_ack", "index")
+    ``index``: of the request; ``errno``, ``ext_ack``: as in
+    :class:`~pyconntrack.errors.KernelError`; ``offset``: of the refused attribute in the request;
+    ``attribute``: its name, set by who knows the request.  Both are None if unknown.
+    """
+
+    __slots__ = ("attribute", "errno", "ext_ack", "index", "offset")
 
     index: int
     errno: int
     ext_ack: str
+    offset: int | None
+    attribute: str | None
 
-    def __init__(self, index: int, errno: int, ext_ack: str) -> None:
-        self.index, self.errno, self.ext_ack = index, errno, ext_ack
+    def __init__(
+        self, index: int, errno: int, ext_ack: str = "", offset: int | None = None
+    ) -> None:  # fmt: skip
+        self.index, self.errno, self.ext_ack, self.offset = index, errno, ext_ack, offset
+        self.attribute = None
+
+    def of(self, index: int) -> Failure:
+        """Return the same failure as that of the request ``index``."""
+        other = Failure(index, self.errno, self.ext_ack, self.offset)
+        other.attribute = self.attribute
+        return other
+
+    @property
+    def reason(self) -> str:
+        """Return what the kernel said of it, "" if nothing."""
+        return reason(self.ext_ack, self.attribute)
+
+    def error(self, operation: str, entry: Any = None) -> KernelError:
+        """Return it as an error of ``operation``, with the ``entry`` concerned."""
+        return kernel_error(self.errno, operation, self.ext_ack, entry, self.attribute)
 
 
 def sequence() -> int:
@@ -179,8 +209,9 @@ class Answer:
         _, length, kind, flags, _ = next(split(self._rest))
         errno = read_errno(self._rest, 0, length)
         if errno:
-            ext_ack = read_ext_ack(self._rest, 0, length, flags, kind == NLMSG_DONE)
-            raise kernel_error(errno, self._operation, ext_ack)
+            ext_ack, offset = read_ext_ack(self._rest, 0, length, flags, kind == NLMSG_DONE)
+            attribute = self._request.attribute_at(offset)
+            raise kernel_error(errno, self._operation, ext_ack, attribute=attribute)
         self.interrupted = bool(flags & NLM_F_DUMP_INTR)
         return None
 
@@ -236,7 +267,8 @@ def ask(request: Request, operation: str) -> Conversation[list[bytes]]:
                 continue  # the rest of an earlier, abandoned conversation
             if kind == NLMSG_ERROR:
                 if failure := refused(data, pos, length, flags, 0):
-                    raise kernel_error(failure.errno, operation, failure.ext_ack)
+                    failure.attribute = request.attribute_at(failure.offset)
+                    raise failure.error(operation)
                 return answers
             if kind == NLMSG_DONE:
                 return answers
@@ -258,6 +290,8 @@ def batch(
     messages = [one.message(number) for number, one in enumerate(requests, seq)]
     for data, last, _ in sends(messages):
         failures += yield from sent(data, last, seq, answers)
+    for failure in failures:
+        failure.attribute = requests[failure.index].attribute_at(failure.offset)
     return failures, answers
 
 
@@ -266,7 +300,7 @@ def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failu
     errno = read_errno(data, pos, length)
     if not errno:
         return None
-    return Failure(index, errno, read_ext_ack(data, pos, length, flags, done=False))
+    return Failure(index, errno, *read_ext_ack(data, pos, length, flags, done=False))
 
 
 def sends(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, int]]:

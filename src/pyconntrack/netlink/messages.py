@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from struct import Struct
 
 from ..errors import DecodeError
@@ -14,6 +15,7 @@ from .constants import (
     NLM_F_CAPPED,
     NLMSG_HDRLEN,
     NLMSGERR_ATTR_MSG,
+    NLMSGERR_ATTR_OFFS,
 )
 
 TYPE_CHECKING = False
@@ -65,23 +67,32 @@ def read_errno(data: bytes | memoryview, pos: int, length: int) -> int:
     return number
 
 
-def read_ext_ack(data: bytes | memoryview, pos: int, length: int, flags: int, done: bool) -> str:
-    """Return the text of an extended acknowledgement (Linux 4.12+), "" if there is none."""
+def read_ext_ack(
+    data: bytes | memoryview, pos: int, length: int, flags: int, done: bool
+) -> tuple[str, int | None]:
+    """Return (text, offset) of an extended acknowledgement (Linux 4.12+).
+
+    ``offset``: of the refused attribute in the request, counted from its nlmsghdr.  Each may be
+    missing: "" and None.
+    """
+    said, offset = "", None
     if not flags & NLM_F_ACK_TLVS:
-        return ""
+        return said, offset
     start = pos + NLMSG_HDRLEN + 4
     if not done:
         if length < NLMSG_HDRLEN + 4 + NLMSG_HDRLEN:
-            return ""
+            return said, offset
         inner = NLMSGHDR.unpack_from(data, start)[0]
         start += NLMSG_HDRLEN if flags & NLM_F_CAPPED else (inner + 3) & ~3
     try:
         for kind, at, size in walk(data, start, pos + length):
             if kind == NLMSGERR_ATTR_MSG:
-                return text(bytes(data[at : at + size]))
+                said = text(bytes(data[at : at + size]))
+            elif kind == NLMSGERR_ATTR_OFFS and size == 4:
+                offset = int.from_bytes(data[at : at + size], sys.byteorder)
     except DecodeError:
         pass  # the errno is still reported
-    return ""
+    return said, offset
 
 
 def walk(data: bytes | memoryview, start: int, end: int) -> list[tuple[int, int, int]]:

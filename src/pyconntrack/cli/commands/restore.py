@@ -72,7 +72,7 @@ def _open(name: str) -> IO[bytes]:
 
 def _report(failures: list[Failure]) -> int:
     for bad in failures:
-        complain(f"line {bad.index}: {failure(bad.errno, bad.ext_ack, verb='create')}")
+        complain(f"line {bad.index}: {failure(bad.errno, bad.reason, verb='create')}")
     return len(failures)
 
 
@@ -92,7 +92,7 @@ def _run(
         try:
             runner.run(parse(what, in_file=True))
         except KernelError as error:
-            complain(f"line {base + number}: {failure(error.errno or 0, error.ext_ack)}")
+            complain(f"line {base + number}: {failure(error.errno, error.reason)}")
             failed += 1
     checked.spool.close()
     return failed

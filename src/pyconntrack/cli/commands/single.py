@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ...ctnetlink import requests as ask
 from ...ctnetlink.restoration import Restoration
-from ...errors import kernel_error
 from ...netlink.constants import NLM_F_ACK
 from ...netlink.conversation import ask as converse
 from ...netlink.driver import call
@@ -54,7 +53,7 @@ def add(runner: Runner, command: Command) -> int:
     request = ask.add(*flow_values(command))
     data = request.message(1, NLM_F_ACK)
     for failure in call(runner.transport, Restoration().send(data, 1)):
-        raise kernel_error(failure.errno, "adding", failure.ext_ack)
+        raise failure.error("adding")
     runner.summary(1, "flow entries have been added")
     return 0
 
