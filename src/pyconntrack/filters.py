@@ -55,8 +55,8 @@ class Filter:
 
     A comparison with a field that an entry lacks is false, except that a ``mark`` or zone of 0
     matches an entry without one.  Combine filters with ``&``, ``|`` and ``~``.  The kernel narrows
-    a dump where it can; each entry is decided again here.  Filters with the same expression, which
-    ``repr`` shows, are equal.
+    a dump where it can; each entry is decided again here.  ``repr`` shows the expression, and
+    filters of the same parts are equal.
 
     Raises :class:`~pyconntrack.RequestError`, which names the field.
     """
@@ -104,19 +104,13 @@ class Filter:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Filter):
             return NotImplemented
-        return _expression(self._node) == _expression(other._node)
+        return self._node == other._node
 
     def __hash__(self) -> int:
-        return hash(_expression(self._node))
+        return hash(self._node)
 
     def __repr__(self) -> str:
         return _source(self._node)
-
-
-def _expression(node: Node) -> str:
-    from .where import show
-
-    return show(node)
 
 
 def _source(node: Node, *, inner: bool = False) -> str:
@@ -125,16 +119,16 @@ def _source(node: Node, *, inner: bool = False) -> str:
     It is one expression where that is read as the same predicate; what an expression cannot say
     (addresses of both families at once, fields of expectations) is put together.
     """
-    from .where import WhereError, parse
+    from .where import WhereError, parse, show
 
     if node == EVERYTHING:
         return "Filter()"
     if node == NOTHING:
         return "~Filter()"
-    text = _expression(node)
+    expression = show(node)
     try:
-        if _expression(_simple(parse(text))) == text:
-            return f"Filter.where({text!r})"
+        if _simple(parse(expression)) == node:
+            return f"Filter.where({expression!r})"
     except WhereError:
         pass
     if isinstance(node, Not):
@@ -143,28 +137,19 @@ def _source(node: Node, *, inner: bool = False) -> str:
         sign = " & " if isinstance(node, And) else " | "
         joined = sign.join(_source(part, inner=True) for part in node.nodes)
         return f"({joined})" if inner else joined
-    return f"Filter({_keyword(node)})"
-
-
-def _keyword(node: Node) -> str:
-    """Return the keyword argument of a comparison."""
-    from .where import show
-
     value: object
     if isinstance(node, In):
-        name, [(low, high), *_] = node.fields[0], node.ranges
+        [name], [(low, high)] = node.fields, node.ranges
         value = low if low == high else range(low, high + 1)
     elif isinstance(node, Bits):
         name, value = node.field, (node.want, node.mask)
     elif isinstance(node, Net):
-        name, value = (
-            node.field,
-            [show(Net(node.field, network)).split()[-1] for network in node.networks],
-        )
+        name = node.field
+        value = [show(Net(name, network)).split()[-1] for network in node.networks]
     else:
         assert isinstance(node, Text), node
         name, value = node.field, [*node.words]
-    return f"{name}={value!r}"
+    return f"Filter({name}={value!r})"
 
 
 def _of(node: Node) -> Filter:

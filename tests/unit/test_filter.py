@@ -173,10 +173,10 @@ def keywords_of(name: str) -> st.SearchStrategy[dict[str, Any]]:
     elif row.kind is TEXT:
         values = st.sampled_from(["ftp", "it's", 'a "b"', "\\", ""])
     else:
-        numbers = st.integers(1, row.kind.limit)
-        pairs = numbers.map(lambda mask: (mask & -mask, mask))
+        numbers = st.integers(0, row.kind.limit)
+        pairs = numbers.map(lambda mask: (mask & 5, mask))
         values = numbers | pairs | numbers.map(lambda low: range(low, min(low + 9, 1 << 8)))
-        values = values.filter(lambda value: value != range(0) and bool(value))
+        values = values.filter(lambda value: not isinstance(value, range) or bool(value))
     return st.one_of(values, st.lists(values.filter(lambda v: not isinstance(v, tuple)), min_size=1,
                                       max_size=3)).map(lambda value: {name: value})  # fmt: skip
 

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     Test = Callable[[tuple[Any, ...]], bool]
 
 #: the operators between two fields; the first two also between addresses
-OPERATORS = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": eq,
+    "!=": ne,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+}
 UNORDERED = ("==", "!=")
 
 
