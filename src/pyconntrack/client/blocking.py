@@ -210,7 +210,8 @@ class Conntrack(Client, _Closing):
         Status bits and fields that only the kernel writes (id, counters...) are left out; the
         status of a flow that the kernel reported (with an id) decides whether it is translated.
         Raises :class:`~pyconntrack.ExistsError` if the flow exists or its translation is taken, and
-        KernelError with EADDRNOTAVAIL if the kernel does not translate it as requested; nothing is created then.
+        KernelError with EADDRNOTAVAIL if the kernel does not translate it as requested; nothing is
+        created then.
         """
         self._call(operations.create(flow, {"src_nat": src_nat, "dst_nat": dst_nat}))
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 from ..ctnetlink import restore_rules
 from ..ctnetlink.restoration import Restoration
-from ..errors import KernelError, RequestError, check_word, kernel_error
+from ..errors import KernelError, RequestError, check_word
 from ..model import Flow
 from ..netlink import conversation
 from ..netlink.constants import NLM_F_APPEND
