@@ -23,12 +23,14 @@ from pyconntrack.ctnetlink.schema import (
 from pyconntrack.ctnetlink.vocabulary import EVENT_KINDS, FLAGS, VOCABULARIES
 from pyconntrack.model import TUPLE_NAMES, flatten
 from pyconntrack.model.fields import attribute
+from scripts.sentences import sentences
 
 HEAD = '''"""Declare the fields to type checkers; GENERATED from the schema by ``make generate``.
 
 Never imported when a program runs: :func:`pyconntrack.model.fields.attach` makes the attributes.
 """
 # fmt: off
+# ruff: noqa: E501 - a sentence is one line
 
 from __future__ import annotations
 
@@ -161,17 +163,23 @@ def type_of(row: Attr) -> str:
 
 
 def _attributes(name: str, what: str, tables: list[Rows]) -> str:
-    kinds: dict[str, str] = {}
+    fields: dict[str, tuple[str, str]] = {}
     for rows in tables:
-        fields = _first(rows)
-        kinds |= {field.removesuffix("_src"): "Tuple" for field in fields if field.endswith("_src")}
-        for field, row in fields.items():
-            kinds[attribute(field)] = type_of(row)
+        said = sentences(rows)
+        first = _first(rows)
+        for field in first:
+            if field.endswith("_src"):
+                part = field.removesuffix("_src")
+                fields[part] = ("Tuple", f"The tuple of the fields ``{part}_*``.")
+        for field, row in first.items():
+            unit = f" [{said[field].unit}]" if said[field].unit else ""
+            fields.setdefault(attribute(field), (type_of(row), f"{said[field]}{unit}"))
             if row.words is not None:
-                kinds[number_name(field, row)] = "int"
+                fields[number_name(field, row)] = ("int", f"The number of ``{field}``.")
     lines = [f'\n\nclass {name}:\n    """{what}"""\n\n    __slots__ = ()\n']
-    for field, kind in kinds.items():
-        lines.append(f"    @property\n    def {field}(self) -> {kind} | None: ...")
+    for field, (kind, sentence) in fields.items():
+        lines.append(f"    @property\n    def {field}(self) -> {kind} | None:")
+        lines.append(f'        """{sentence}"""')
     return "\n".join(lines) + "\n"
 
 

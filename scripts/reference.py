@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from pyconntrack.ctnetlink import vocabulary as vocab
+from pyconntrack.ctnetlink.field_names import number_name
 from pyconntrack.ctnetlink.kinds import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
 from pyconntrack.ctnetlink.schema import (
     CONNTRACK,
@@ -19,20 +20,9 @@ from pyconntrack.ctnetlink.schema import (
     names,
 )
 from pyconntrack.formats.json import OBJECT, SCHEMA
-from scripts.declarations import LITERALS
-
-NOTES = {
-    "status": "what the kernel noted about the connection",
-    "timeout": "seconds until the entry is forgotten, unless packets come",
-    "id": "tells an entry from a later one with the same tuple",
-    "use": "references that the kernel holds",
-    "mark": "set by rules and programs",
-    "zone": "the zone of both directions",
-    "labels": "numbers of the labels that are set",
-    "timestamp_start": "nanoseconds since 1970; needs nf_conntrack_timestamp=1",
-    "timestamp_stop": "nanoseconds since 1970; of entries that have ended",
-    "timestamp_event": "nanoseconds since 1970; on events of newer kernels",
-}
+from pyconntrack.model.fields import attribute
+from scripts.declarations import LITERALS, type_of
+from scripts.sentences import sentences
 
 
 def leaves(rows: Rows, prefix: str = "", path: str = "") -> list[tuple[str, Attr, str]]:
@@ -62,33 +52,35 @@ def json_name(name: str) -> str:
 # -- the field reference ----------------------------------------------------------------------
 
 
-def _kind(row: Attr) -> str:
-    if row.words in vocab.FLAGS:
-        return "flags"
-    if row.words is not None:
-        return "word"
-    if row.kind in (IPV4, IPV6):
-        return "address"
-    if row.kind is TEXT:
-        return "text"
-    if row.kind.number:
-        return f"number, {8 * row.kind.size} bits"
-    return "list of numbers" if row.kind is LABELS else "bytes"
+def _unit(row: Attr, unit: str) -> str:
+    """Return the unit of a field, or else the range of its numbers."""
+    if unit or row.words is not None or not row.kind.number:
+        return unit
+    return f"0 to {row.kind.limit:,}" if row.kind.size < 8 else "64 bits"
 
 
 def table(rows: Rows) -> str:
     """Return a table of fields; two rows of one name (IPv4 and IPv6) share a line."""
-    lines: dict[str, tuple[list[str], list[str]]] = {}
+    said = sentences(rows)
+    lines: dict[str, tuple[Attr, list[str]]] = {}
     for name, row, path in answers(rows):
-        kinds, paths = lines.setdefault(name, ([], []))
-        kinds += [_kind(row)] if _kind(row) not in kinds else []
-        paths.append(path)
-    text = "| Field | In JSON | Value | Attribute of the kernel |\n|---|---|---|---|\n"
-    for name, (kinds, paths) in lines.items():
-        note = f"; {NOTES[name]}" if name in NOTES and rows is CONNTRACK else ""
+        lines.setdefault(name, (row, []))[1].append(path)
+    text = "| Field | Type | Meaning | Unit or range | In JSON | Attribute of the kernel |\n"
+    text += "|---|---|---|---|---|---|\n"
+    for name, (row, paths) in lines.items():
+        number = f" The number: `{number_name(name, row)}`." if row.words is not None else ""
+        kind = type_of(row).replace("|", "\\|")
         names = "<br>".join(f"`{path}`" for path in paths)
-        text += f"| `{name}` | `{json_name(name)}` | {' or '.join(kinds)}{note} | {names} |\n"
+        text += f"| `{attribute(name)}` | `{kind}` | {said[name]}{number} "
+        text += f"| {_unit(row, said[name].unit)} | `{json_name(name)}` | {names} |\n"
     return text
+
+
+def counters(rows: Rows) -> str:
+    """Return a table of counters."""
+    said = sentences(rows)
+    lines = "".join(f"| `{row.name}` | {said[row.name]} |\n" for row in rows.values())
+    return f"| Counter | Meaning |\n|---|---|\n{lines}"
 
 
 def fields_page() -> str:
@@ -99,24 +91,25 @@ def fields_page() -> str:
         vocabulary += f"**`{LITERALS[name]}`**: {listed}\n\n"
     kinds = ", ".join(f"`{kind}`" for kind in vocab.EVENT_KINDS)
     vocabulary += f"**`EventKind`**, of an event: {kinds}\n\n"
-    counters = "".join(
-        f"**{title}**: " + ", ".join(f"`{row.name}`" for row in rows.values()) + "\n\n"
-        for title, rows in (("Of each CPU", STATS_CPU), ("Of expectations", STATS_EXP_CPU))
-    )
     return (
         "# Fields\n\n"
         "Every field that the kernel can report, generated from the schema. A field is an\n"
-        "attribute of `Flow` or `Expect` under its name, and `None` if the entry lacks it.\n"
-        "Which fields an entry has depends on its protocol and on the kernel's settings: counters\n"
-        "need `nf_conntrack_acct=1`, times `nf_conntrack_timestamp=1`. (`class` of an expectation\n"
-        "is `class_` in Python.)\n\n"
-        f"## Of a flow\n\n`family` is `ipv4` or `ipv6`.\n\n{table(CONNTRACK)}\n"
+        "attribute of `Flow` or `Expect` under its name, of the type listed here, or `None` if\n"
+        "the entry lacks it. Which fields an entry has depends on its protocol and on the\n"
+        "kernel's settings. A value that has words is its word, as in JSON, and its number has a\n"
+        "name of its own; flags are a `frozenset` in Python and a list in JSON.\n\n"
+        "## Of a flow\n\n"
+        "`family` is `FamilyName | Unknown`, its number `family_number` (2, 10, or 0 if there is\n"
+        "none). `orig`, `reply` and `master` are `Tuple`s: `flow.orig.sport` is\n"
+        "`flow.orig_sport`. `proto` is `orig_proto`, `state` that of TCP, SCTP or DCCP.\n\n"
+        f"{table(CONNTRACK)}\n"
         f"## Of an expectation\n\n{table(EXPECT)}\n"
         "## Words\n\n"
         "Each vocabulary is a type that `pyconntrack` exports, a `Literal`. A number without a\n"
         "word is an `Unknown(vocabulary, number)` in Python and a number in JSON.\n\n"
         f"{vocabulary}"
-        f"## Statistics\n\n{counters}"
+        f"## Statistics\n\n### Of each CPU\n\n{counters(STATS_CPU)}\n"
+        f"### Of expectations\n\n{counters(STATS_EXP_CPU)}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,20 @@ from pathlib import Path
 
 import pytest
 from scripts.generate import files
+from scripts.sentences import sentences
 
+from pyconntrack.ctnetlink.schema import (
+    CONNTRACK,
+    EXPECT,
+    REPORT,
+    STATS_CPU,
+    STATS_EXP_CPU,
+    STATS_GLOBAL,
+    TUPLE,
+    leaves,
+    names,
+)
+from pyconntrack.model import flatten
 from support import ROOT
 
 #: what a program does with a field that one row declares; it fails where the field is missing
@@ -66,7 +80,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = schema.read_text(encoding="utf-8")
     last = '    Attr(27, "CTA_TIMESTAMP_EVENT", "timestamp_event", U64, uses=REPORT),\n'
     assert last in text
-    row = '    Attr(99, "CTA_TEST", "test", U32),\n'
+    row = '    #: A field for tests [tests]\n    Attr(99, "CTA_TEST", "test", U32),\n'
     schema.write_text(text.replace(last, last + row), encoding="utf-8")
     run(tree, "-m", "scripts.generate")
     return tree
@@ -93,10 +107,13 @@ def test_a_new_row_is_read_written_filtered_and_printed(grown: Path) -> None:
 
 def test_a_new_row_is_declared_and_documented(grown: Path) -> None:
     declarations = (grown / "src/pyconntrack/model/declarations.pyi").read_text(encoding="utf-8")
-    assert "    @property\n    def test(self) -> int | None: ...\n" in declarations
+    assert (
+        '    def test(self) -> int | None:\n        """A field for tests. [tests]"""\n'
+        in declarations
+    )
     for kind in ('"test": int | None', '"test": Numbers'):
         assert kind in " ".join(declarations.split())
-    assert "| `test` | `test` | number, 32 bits | `CTA_TEST` |" in (
+    assert "| `test` | `int` | A field for tests. | tests | `test` | `CTA_TEST` |" in (
         grown / "docs/fields.md"
     ).read_text(encoding="utf-8")
     assert '"test": {' in (grown / "src/pyconntrack/schema.json").read_text(encoding="utf-8")
@@ -104,3 +121,27 @@ def test_a_new_row_is_declared_and_documented(grown: Path) -> None:
     program.write_text(TYPED, encoding="utf-8")
     cache = ROOT / ".mypy_cache/grown"
     run(grown, "-m", "mypy", "--config-file=", "--strict", f"--cache-dir={cache}", str(program))
+
+
+def test_every_row_has_a_sentence_of_its_own() -> None:
+    """And a new one without a sentence is refused."""
+    for rows in (CONNTRACK, EXPECT, TUPLE, STATS_CPU, STATS_EXP_CPU, STATS_GLOBAL):
+        said = {name: str(sentence) for name, sentence in sentences(rows).items()}
+        assert said.keys() == flatten(rows).keys()
+        assert len({*said.values()}) == len(said)
+        for sentence in said.values():
+            assert re.fullmatch(r"[A-Z].*[^.;,]\.", sentence), sentence
+    with pytest.raises(ValueError, match="CTA_IP_V6_SRC: "):
+        sentences({3: next(row for _, _, row in leaves(TUPLE) if row.cta == "CTA_IP_V6_SRC")})
+
+
+def test_every_field_of_the_page_has_type_and_sentence() -> None:
+    page = (ROOT / "docs/fields.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if re.match(r"\| `\w+` \| `\w", line)]
+    assert len(lines) == len(names(CONNTRACK, REPORT)) + len(names(EXPECT, REPORT))
+    for line in lines:
+        name, kind, sentence, _, json, path = [
+            each.strip() for each in re.split(r"(?<!\\)\|", line)[1:-1]
+        ]
+        assert all((name, kind, json, path))
+        assert sentence.endswith(".")
