@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import sys
 from typing import Any, get_args
 
@@ -20,6 +21,7 @@ from pyconntrack.ctnetlink.vocabulary import EVENT_KINDS, FLAGS, PROTO, STATUS, 
 from pyconntrack.ctnetlink.words import Table, flag_words, word
 from pyconntrack.formats.json import OBJECT
 from pyconntrack.model import flatten
+from support import ROOT
 from support.messages import messages
 
 #: vocabulary -> its type
@@ -204,3 +206,33 @@ def test_kinds_of_events_are_the_words_of_json_and_groups() -> None:
         event = Event(kind, Flow(UDP))
         assert event.kind == event.to_dict()["event"] == kind
         assert str(event).startswith(f"[{kind.upper()}] udp")
+
+
+def rows_of_changes() -> list[tuple[str, str, str]]:
+    """The rows of the table of what programs must change: old, what it is now, new."""
+    page = (ROOT / "docs/migration.md").read_text(encoding="utf-8")
+    return re.findall(r"^\| `(.+?)` \| (.+?) \| (`.+`) \|$", page, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(("old", "now", "new"), rows_of_changes())
+def test_the_table_of_changes_is_true(old: str, now: str, new: str) -> None:
+    tcp = Tuple("192.0.2.1", "192.0.2.2", "tcp", 1, 2)
+    flow = Flow(tcp, status=6, tcp_state=3)
+    names = {
+        "flow": flow, "odd": Flow(Tuple(proto=99)), "expect": Expect(tcp, flags=1),
+        "event": Event("new", flow), "Event": Event, "Filter": Filter, "Unknown": Unknown,
+    }  # fmt: skip
+    for code in re.findall("`(.+?)`", new):
+        assert eval(code, names), code
+    if now == "`False`":
+        assert eval(old, names) is False
+    elif now.startswith("`"):
+        with pytest.raises((AttributeError, TypeError, RequestError)) as error:
+            eval(old, names)
+        assert error.type.__name__ == now.strip("`")
+    else:
+        assert eval(old, names) == eval(new.strip("`"), names)
+
+
+def test_there_are_changes_to_check() -> None:
+    assert len(rows_of_changes()) > 10
