@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from pyconntrack.where import times
 from support.ctool import ours
 from support.entries import count, fill, shown
+from support.netns import sysctl
 
 pytestmark = pytest.mark.usefixtures("netns")
 
@@ -16,10 +20,43 @@ def test_where_selects_and_a_wrong_one_changes_nothing() -> None:
     assert shown.out.count("\n") == ours("-L", "-p", "udp", "--dport", "53").out.count("\n") > 0
     wrong = ours("-D", "--where", "proto == udp and dprot == 53")
     assert wrong.rc == 2
-    assert wrong.err.count("\n") == 1
-    assert "column 18" in wrong.err
+    first, text, caret = wrong.err.splitlines()
+    assert "--where: column 18: " in first
+    assert text == "proto == udp and dprot == 53"
+    assert text[caret.index("^") :].startswith("dprot")
     assert "`dport'" in wrong.err
     assert count() == 100
+
+
+def test_of_a_long_expression_the_part_about_the_error_is_shown() -> None:
+    text = " or ".join(["dport == 80"] * 40 + ["dport == 70000"] + ["dport == 81"] * 40)
+    _, shown, caret = ours("-L", "--where", text).err.splitlines()
+    assert len(shown) == 100
+    assert shown[caret.index("^") :].startswith("70000 or")
+
+
+def test_ages_and_starts_select_on_the_kernel() -> None:
+    fill(3)
+    unknown = ours("-L", "--where", "age >= 0")
+    assert unknown.out == ""
+    assert unknown.err.splitlines()[0] == (
+        "NOTICE: age, start and stop need net.netfilter.nf_conntrack_timestamp=1: "
+        "entries that begin while it is 0 have none."
+    )
+    assert ours("-L", "--where", "proto == udp").err.count("NOTICE") == 0
+    sysctl("nf_conntrack_timestamp", 1)
+    before = time.time_ns()
+    assert (
+        ours("-R", "-", stdin="-A -s 1.1.1.1 -d 2.2.2.2 -p udp --sport 1 --dport 2 -t 99\n").rc == 0
+    )
+    known = ours("-L", "--where", "age >= 0")
+    assert (known.out.count("\n"), known.err.count("NOTICE")) == (1, 0)
+    assert len(shown("--where", f"start >= {before}")) == 1
+    assert len(shown("--where", f"start < {times.iso(before)}")) == 0
+    assert len(shown("--where", "not age < 1h")) == 3
+    assert len(shown("--where", "age < 1h and start > 2026-01-01 and dport < http")) == 1
+    assert ours("-D", "--where", "age > 1w").rc == 1
+    assert count() == 4
 
 
 ZONES = ("-w 5", "--orig-zone 6", "--reply-zone 7", "-w 8 -m 3")

@@ -14,7 +14,19 @@ from pyconntrack.ctnetlink.constants import (
 )
 from pyconntrack.ctnetlink.encode import encode
 from pyconntrack.ctnetlink.kinds import BYTES, HOST32, LABELS, TEXT
-from pyconntrack.ctnetlink.predicates import And, Bits, Compare, In, Label, Net, Node, Not, Or, Text
+from pyconntrack.ctnetlink.predicates import (
+    Age,
+    And,
+    Bits,
+    Compare,
+    In,
+    Label,
+    Net,
+    Node,
+    Not,
+    Or,
+    Text,
+)
 from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr, Rows
 from pyconntrack.model import flatten
 from pyconntrack.netlink.messages import attr, message, nest
@@ -149,6 +161,7 @@ _LEAVES: st.SearchStrategy[Node] = st.one_of(
     ),
     st.builds(Text, st.sampled_from(["helper", "secctx"]), st.sampled_from(["", "ftp", "f"])),
     st.builds(Label, st.integers(0, 200)),
+    st.builds(lambda r: Age(*r), _RANGES),
 )  # fmt: skip
 NODES = st.recursive(
     _LEAVES,

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from pyconntrack.columnar import columns
 from pyconntrack.columnar.columns import Group, groups, starts
 from pyconntrack.columnar.predicates import mask
+from pyconntrack.ctnetlink import predicates
 from pyconntrack.ctnetlink.constants import (
     AF_INET,
     ct_msg,
 )
 from pyconntrack.ctnetlink.layout import find
-from pyconntrack.ctnetlink.predicates import bind
+from pyconntrack.ctnetlink.predicates import Node, bind
 from pyconntrack.errors import DecodeError
 from pyconntrack.netlink.messages import attr, message, nest
 from support.messages import BATCHES, NODES, SEQ, entry
@@ -81,6 +82,11 @@ class TestGroups:
         self, messages: list[bytes], data: st.DataObject
     ) -> None:
         node = data.draw(NODES)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(predicates, "now", lambda: 10**18)
+            self.decide(node, messages)
+
+    def decide(self, node: Node, messages: list[bytes]) -> None:
         for group in split(messages):
             test = bind(node, group.layout)
             got = mask(node, group)

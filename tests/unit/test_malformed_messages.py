@@ -30,6 +30,7 @@ from pyconntrack.columnar import columns, render
 from pyconntrack.columnar.flow_table import FlowTable
 from pyconntrack.columnar.predicates import mask
 from pyconntrack.columnar.render import Bulk
+from pyconntrack.ctnetlink import predicates
 from pyconntrack.ctnetlink.constants import (
     ct_msg,
     exp_msg,
@@ -259,13 +260,15 @@ def test_a_predicate(messages: list[bytes], data: st.DataObject) -> None:
     joined = padded(messages)
     if either(lambda: [find(joined[at : at + n]) for at, n, *_ in split(joined)]) is DecodeError:
         return
-    for group in columns.groups(joined, columns.starts(joined, len(joined))):
-        test = bind(node, group.layout)
-        answers = [
-            test if isinstance(test, bool) else bool(test(group.layout.unpack(message)))
-            for message in group.messages()
-        ]
-        assert mask(node, group).tolist() == answers
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predicates, "now", lambda: 10**18)
+        for group in columns.groups(joined, columns.starts(joined, len(joined))):
+            test = bind(node, group.layout)
+            answers = [
+                test if isinstance(test, bool) else bool(test(group.layout.unpack(message)))
+                for message in group.messages()
+            ]
+            assert mask(node, group).tolist() == answers
 
 
 # ---- answers ------------------------------------------------------------------------------------

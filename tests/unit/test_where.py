@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any
 
@@ -14,11 +16,13 @@ from hypothesis import strategies as st
 
 import pyconntrack.ctnetlink.layout
 from pyconntrack import errors, where
+from pyconntrack.ctnetlink import predicates
 from pyconntrack.ctnetlink.encode import encode
 from pyconntrack.ctnetlink.predicates import And, Bits, In, Net, bind
 from pyconntrack.ctnetlink.pushdown import push_down
 from pyconntrack.ctnetlink.schema import CONNTRACK
 from pyconntrack.netlink import messages
+from pyconntrack.where import times, values
 from support import ROOT
 
 NEW = 0x0100
@@ -127,6 +131,35 @@ CASES = [
     ("bytes >= 1100k and bytes < 2Mi", True, False),
     ("bytes in 1000k-1G", True, False),
     ("timeout == 5m", True, False),
+    ("timeout < 90s", False, True),
+    ("timeout >= 4m59s", True, False),
+    ("timeout < 1w", True, True),
+    ("bytes > 1MB and bytes < 2MiB", True, False),
+    ("bytes == 1100kB", True, False),
+    ("bytes >= 1100000b", True, False),
+    ("dport == https", True, False),
+    ("dport in {http, https, 8000-8100}", True, False),
+    ("dport != HTTPS", False, True),
+    ("dport > http", True, True),
+    ("sport == 'domain'", False, True),
+    ("src == '10.0.0.1'", True, False),
+    ('src in {"10.0.0.0/24", fe80::/10}', True, True),
+    ("src != '10.0.0.2'", True, True),
+    ("status == ASSURED", True, False),
+    ("status = assured", True, False),
+    ("status != ASSURED", False, True),
+    ("status == UNREPLIED", False, True),
+    ("status == HELPER", False, False),
+    ("status != 'DYING'", True, True),
+    ("status in {ASSURED, DYING}", True, False),
+    ("status not in {ASSURED, DYING}", False, True),
+    ("status in {ASSURED, 8}", True, True),
+    ("status == UNSET", False, True),
+    ("status != UNSET", True, False),
+    ("status & ASSURED == ASSURED", True, False),
+    ("age > 5m", False, False),
+    ("not age > 5m", True, True),
+    ("start > 2026-11-25T08:00", False, False),
     ("timeout < 30s", False, True),
     ("timeout in 10-1h", True, True),
     ("timeout <= 2h", True, True),
@@ -209,6 +242,90 @@ def test_state_is_any_protocols() -> None:
     assert not matches("state == open", SCTP)
 
 
+START = 1_764_057_600_000_000_000  # 2025-11-25T08:00:00Z
+LIVE = {"orig_proto": 6, "timestamp_start": START + 5}
+ENDED = {"orig_proto": 6, "timestamp_start": START, "timestamp_stop": START + 90 * 10**9 - 1}
+#: expression, whether it matches LIVE ten minutes after START, ENDED
+TIMES = [
+    ("start > 2025-11-25T08:00Z", True, False),
+    ("start >= 2025-11-25T08:00Z", True, True),
+    ("start > 2025-11-25T10:00", True, False),
+    ("start > '2025-11-25 10:00:00'", True, False),
+    ("start >= 2025-11-25", True, True),
+    ("start < 2025-11-26", True, True),
+    ("start < 2025-11-25T09:00:00+01:00", False, False),
+    ("start <= 2025-11-25T02:30-0530", False, True),
+    ("start == 2025-11-25T08:00:00.000000005Z", True, False),
+    ("start in 2025-11-25T08:00Z..2025-11-25T08:01Z", True, True),
+    ("start not in 2025-11-25T08:00Z .. 2025-11-25T08:01Z", False, False),
+    ("timestamp.start == 1764057600000000005", True, False),
+    ("timestamp_start >= 1764057600000000000", True, True),
+    ("stop > 2025-11-25T08:00Z", False, True),
+    ("not stop > 2025-11-25T08:00Z", True, False),
+    ("start < stop", False, True),
+    ("age > 5m", True, False),
+    ("age >= 599", True, False),
+    ("age == 9m59s", True, False),
+    ("age != 9m59s", False, True),
+    ("age < 90s", False, True),
+    ("age <= 89", False, True),
+    ("age in 1m-1h", True, True),
+    ("age > 1w", False, False),
+    ("not age > 1w", True, True),
+]
+
+
+@pytest.fixture
+def fixed_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time two hours ahead of UTC, and the clock ten minutes after START."""
+    monkeypatch.setattr(predicates, "now", lambda: START + 600 * 10**9)
+    monkeypatch.setenv("TZ", "EET-2")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("fixed_clock")
+@pytest.mark.parametrize(("text", "live", "ended"), TIMES, ids=[case[0] for case in TIMES])
+def test_times_and_ages(text: str, live: bool, ended: bool) -> None:
+    assert (matches(text, LIVE), matches(text, ENDED)) == (live, ended)
+    node = where.parse(text)
+    assert where.parse(where.show(node)) == node
+    assert matches(where.show(node), LIVE) is live
+
+
+def test_a_start_in_the_future_is_an_age_of_0() -> None:
+    later = {"orig_proto": 6, "timestamp_start": time.time_ns() + 10**12}
+    assert matches("age == 0", later)
+    assert not matches("age > 0", later)
+
+
+@given(st.integers(0, 2**64 - 1), st.sampled_from(["<", "<=", ">", ">=", "==", "!="]))
+def test_every_time_is_shown_and_read_back(nanoseconds: int, op: str) -> None:
+    assert times.instant(times.iso(nanoseconds)) == nanoseconds
+    edge = {"<": 0, ">": 2**64 - 1}.get(op)
+    if nanoseconds != edge:  # which nothing is below, or above
+        node = where.parse(f"start {op} {times.iso(nanoseconds)}")
+        assert where.parse(where.show(node)) == node
+
+
+def _port(ports: dict[str, int], protocol: str) -> int:
+    try:
+        return ports[protocol]
+    except KeyError:
+        raise OSError from None
+
+
+def test_a_service_with_two_ports_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = {"tcp": 512, "udp": 513}
+    monkeypatch.setattr(values, "getservbyname", lambda name, protocol: _port(ports, protocol))
+    with pytest.raises(where.WhereError, match="`x' is 512 of tcp, 513 of udp: write the number"):
+        where.parse("dport == x")
+    ports["udp"] = 512
+    assert where.parse("dport == x") == In("orig_dport", (512, 512))
+
+
 ERRORS = [
     ("", 1, "a field, a flag or `(' is expected, not the end"),
     ("   ", 4, "not the end"),
@@ -226,7 +343,29 @@ ERRORS = [
     ("dport == and", 10, "a value is expected"),
     ("dport == 70000", 10, "a number from 0 to 65535, not `70000'"),
     ("dport == -1", 10, "a number from 0 to 65535"),
-    ("dport == http", 10, "a number from 0 to 65535"),
+    ("dport == htpps", 10, "no service has the name `htpps': do you mean `https'?"),
+    ("start > 2026-13-01", 9, "start is a time, as in 2026-11-25T08:00 (local)"),
+    ("start > 1764057600", 9, "or nanoseconds, not `1764057600'"),
+    ("start > 5m", 9, "start is a time"),
+    ("start == 2026-11-25..2026-11-26", 10, "ranges need `in'"),
+    ("start > 2026-11-25T8:00", 9, "start is a time"),
+    ("start > 2026-11-25T08:00:00.0000000001", 9, "start is a time"),
+    ("start > 2026-11-25T08:00+25:00", 9, "start is a time"),
+    ("start > 1969-12-31T23:00Z", 9, "start is a time"),
+    ("age > 5x", 7, "a number from 0 to 18446744073, with or without a unit (s m h d w)"),
+    ("age > 5m1h", 7, "age is a number"),
+    ("age > 2026-11-25", 7, "age is a number"),
+    ("age & 1 == 1", 5, "age has no bits"),
+    ("age > timeout", 5, "age cannot be compared"),
+    (
+        "status == ASURED",
+        11,
+        "status is a word or a number from 0 to 4294967295, not `ASURED': do you mean `ASSURED'?",
+    ),
+    ("status > ASSURED", 10, "is a word without order"),
+    ("src == '10.0.0.x'", 8, "orig.src is an address"),
+    ("packets > 5MB", 11, "with or without a unit (k m"),
+    ("mark + 1 == 5", 6, "the character '+' means nothing here"),
     ("dport == '80'", 10, "a number from 0 to 65535"),
     ("dport == 10.0.0.1", 10, "a number from 0 to 65535"),
     ("dport == 080", 10, "begins with 0"),
@@ -248,7 +387,7 @@ ERRORS = [
     ("packets == orig.packets", 9, "packets cannot be compared"),
     ("src < reply.dst", 5, "orig.src has no order"),
     ("mark & 1 == zone", 13, "zone' is a field"),
-    ("dport != src", 10, "orig.dport is a number"),
+    ("dport != src", 10, "orig.dport is the name of a service or a number"),
     ("dport != packets", 10, "packets cannot be compared"),
     ("dport in sport", 10, "is a field"),
     ("src < 10.0.0.1", 5, "orig.src has no order, it is an address"),
@@ -281,7 +420,7 @@ ERRORS = [
     ("helper == ", 11, "a value is expected"),
     ("label == 128", 10, "0 to 127"),
     ("label > 5", 7, "has no order"),
-    ("timeout == 5x", 12, "with or without a unit (s m h d)"),
+    ("timeout == 5x", 12, "with or without a unit (s m h d w)"),
     ("bytes > 5q", 9, "with or without a unit (k m g t"),
     ("helper == 'ftp", 11, "never closed"),
     ("helper == 'a\0b'", 11, "printable"),

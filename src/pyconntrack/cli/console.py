@@ -32,6 +32,7 @@ class UsageError(Exception):
         self.code = code
         self.hint = code == 2 if hint is None else hint
         self.warnings: list[str] = []  # lines to print before the message
+        self.excerpt: list[str] = []  # lines to print after it, that show the place
 
 
 class Output:
@@ -108,6 +109,8 @@ def complain(text: str, *, hint: bool = False) -> None:
 def refuse(error: UsageError) -> int:
     """Report a wrong command line; return the exit code."""
     complain(error.message, hint=error.hint)
+    for line in error.excerpt:
+        warn(line)
     return error.code
 
 

@@ -128,7 +128,7 @@ class Lines:
             if name in command.opts:
                 option = name.replace("_", "-")
                 raise UsageError(f"`--{option}' belongs on the command line, not in the file")
-        node = predicate(command)
+        node = predicate(command, notices=False)
         if node is None:
             raise UsageError("a filter is expected: this would delete every entry")
         exact: dict[Key, Value] = {}

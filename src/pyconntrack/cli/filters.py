@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..ctnetlink.predicates import (
+    Age,
     And,
     Bits,
+    Compare,
     In,
     Label,
     Net,
@@ -14,11 +16,12 @@ from ..ctnetlink.predicates import (
     host,
     translated,
 )
-from .console import UsageError
+from .console import UsageError, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..ctnetlink.predicates import Node
+    from ..where import WhereError
     from .parser import Command
 
 _NUMBERS = (
@@ -27,11 +30,20 @@ _NUMBERS = (
     "dccp_role", "sctp_vtag_orig", "sctp_vtag_reply", "id", "zone", "orig_zone", "reply_zone",
 )  # fmt: skip
 _PORTS = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
+#: characters of an expression that are shown with an error in it
+_SHOWN = 100
+_NO_TIMES = (
+    "NOTICE: age, start and stop need net.netfilter.nf_conntrack_timestamp=1: "
+    "entries that begin while it is 0 have none.\n"
+)
 _ADDRESSES = ("orig_src", "orig_dst", "reply_src", "reply_dst")
 
 
-def predicate(command: Command) -> Node | None:
-    """Return the predicate of a command's filter options, or None if it has none."""
+def predicate(command: Command, *, notices: bool = True) -> Node | None:
+    """Return the predicate of a command's filter options, or None if it has none.
+
+    ``notices``: print what its user should know about the kernel's settings.
+    """
     opts = command.opts
     changes = command.verb == "update"
     nodes: list[Node] = []
@@ -68,7 +80,10 @@ def predicate(command: Command) -> Node | None:
     if "any_nat" in opts:
         nodes.append(Or(_nat(opts["any_nat"], near, far) for near, far in ends))
     if "where" in opts:
-        nodes += _where(opts["where"])
+        expression = _where(opts["where"])
+        nodes += expression
+        if notices and any(map(_is_timed, expression)) and _has_no_times():
+            say(_NO_TIMES)
     return And(nodes) if nodes else None
 
 
@@ -79,8 +94,36 @@ def _where(text: str) -> list[Node]:
     try:
         node = parse(text)
     except WhereError as error:
-        raise UsageError(f"--where: {error}", hint=False) from None
+        wrong = UsageError(f"--where: {error}", hint=False)
+        wrong.excerpt = _excerpt(error)
+        raise wrong from None
     return list(node.nodes) if isinstance(node, And) else [node]
+
+
+def _excerpt(error: WhereError) -> list[str]:
+    """Return the expression, of a long one the part about the error, and a caret under it."""
+    text, caret = error.caret().split("\n")
+    begin = max(0, len(caret) - _SHOWN // 2) if len(text) > _SHOWN else 0
+    return [text[begin : begin + _SHOWN], caret[begin:]]
+
+
+def _is_timed(node: Node) -> bool:
+    """Return whether ``node`` asks for a time of an entry."""
+    if isinstance(node, And | Or):
+        return any(map(_is_timed, node.nodes))
+    if isinstance(node, Not):
+        return _is_timed(node.node)
+    fields = (node.a, node.b) if isinstance(node, Compare) else getattr(node, "fields", ())
+    return isinstance(node, Age) or not {"timestamp_start", "timestamp_stop"}.isdisjoint(fields)
+
+
+def _has_no_times() -> bool:
+    """Return whether entries that begin now in this namespace get no times."""
+    try:
+        with open("/proc/sys/net/netfilter/nf_conntrack_timestamp", "rb") as file:
+            return file.read().strip() == b"0"
+    except OSError:
+        return False
 
 
 def _nat(target: tuple[bytes | None, int | None], near: str, far: str) -> Node:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..ctnetlink import predicates
 from ..ctnetlink.kinds import label_place
 from ..ctnetlink.predicates import (
     OPERATORS,
+    SECOND,
     UNORDERED,
+    Age,
     And,
     Bits,
     Compare,
@@ -69,6 +72,8 @@ def _decide(node: Node, group: Group) -> Bools | bool:
         return _bits(node, group)
     if isinstance(node, Compare):
         return _compare(node, group)
+    if isinstance(node, Age):
+        return _age(node, group)
     if isinstance(node, Text):
         if node.field not in slots:
             return False
@@ -138,6 +143,16 @@ def _net(node: Net, group: Group) -> Bools | bool:
             return True
         answer = inside if isinstance(answer, bool) else answer | inside
     return answer
+
+
+def _age(node: Age, group: Group) -> Bools | bool:
+    if "timestamp_start" not in group:
+        return False
+    start = group.column("timestamp_start")
+    end = group.column("timestamp_stop") if "timestamp_stop" in group else np.uint64(
+        predicates.now())  # fmt: skip
+    ages = np.where(end > start, end - start, np.uint64(0)) // np.uint64(SECOND)
+    return _inside(ages, node.ranges)
 
 
 def _bits(node: Bits, group: Group) -> Bools | bool:

@@ -11,6 +11,7 @@ because it is 0 is not lacking: see :func:`constant`.
 from __future__ import annotations
 
 from _operator import eq, ge, gt, le, lt, ne
+from time import time_ns
 
 from ..netlink.messages import c_string
 from . import constants as c
@@ -35,6 +36,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": ge,
 }
 UNORDERED = ("==", "!=")
+SECOND = 10**9  # in the nanoseconds of time stamps
 
 
 class Node:
@@ -167,6 +169,25 @@ class Label(Node):
         self.bit: int = bit
 
 
+class Age(Node):
+    """The age in whole seconds lies in one of ``ranges`` (low, high), both ends included.
+
+    It is the time from the start to the stop of an entry, or to now.  An entry without a start
+    (nf_conntrack_timestamp=0 when it began) has no age.
+    """
+
+    __slots__ = ("ranges",)
+    fields = ("age",)
+
+    def __init__(self, *ranges: tuple[int, int]) -> None:
+        self.ranges: tuple[tuple[int, int], ...] = ranges
+
+
+def now() -> int:
+    """Return the nanoseconds since 1970, the clock of CTA_TIMESTAMP_START (ktime_get_real_ns)."""
+    return time_ns()
+
+
 def equals(field: str, value: int) -> In:
     """Return the predicate that ``field`` equals ``value``."""
     return In(field, (value, value))
@@ -245,6 +266,8 @@ def bind(node: Node, layout: Layout) -> Test | bool:
         return _bind_bits(node, layout)
     if isinstance(node, Compare):
         return _bind_compare(node, layout)
+    if isinstance(node, Age):
+        return _bind_age(node, layout)
     names = layout.names
     if isinstance(node, Text):
         if node.field not in layout.slots:
@@ -320,6 +343,21 @@ def _reader(name: str, layout: Layout, op: str) -> Callable[[tuple[Any, ...]], A
         return None
     at = layout.names.index(name)
     return lambda raw: raw[at]
+
+
+def _bind_age(node: Age, layout: Layout) -> Test | bool:
+    if "timestamp_start" not in layout.slots:
+        return False
+    ranges = node.ranges
+    start = layout.names.index("timestamp_start")
+    stop = layout.names.index("timestamp_stop") if "timestamp_stop" in layout.slots else None
+
+    def holds(raw: tuple[Any, ...]) -> bool:
+        end = now() if stop is None else raw[stop]
+        age = max(end - raw[start], 0) // SECOND
+        return any(low <= age <= high for low, high in ranges)
+
+    return holds
 
 
 def _bind_net(node: Net, layout: Layout) -> Test | bool:

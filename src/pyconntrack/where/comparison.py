@@ -6,9 +6,9 @@ the field, so that ``mark != 5`` is not ``not mark == 5``.
 
 from __future__ import annotations
 
-from ..ctnetlink.predicates import And, Bits, Compare, In, Label, Net, Node, Not, Or, Text
+from ..ctnetlink.predicates import Age, And, Bits, Compare, In, Label, Net, Node, Not, Or, Text
 from . import values as read
-from .fields import ADDRESS, FAMILY, LABEL, NUMBER, STATE, STRING
+from .fields import ADDRESS, AGE, FAMILY, LABEL, NUMBER, STATE, STRING
 from .sets import ANY, rest, union
 
 TYPE_CHECKING = False
@@ -66,10 +66,12 @@ class Comparison:
         field, kind = self.field, self.field.kind
         if self.mask:
             return self.masked()
-        if self.ordered and kind != NUMBER:
+        if self.ordered and kind not in (NUMBER, AGE):
             raise self.words.error(
                 f"{field.name} has no order, it is {field.wanted}: compare with == or in", self.op
             )
+        if any(token.text.lower() in field.bits for token in self.values):
+            return self.flags()
         if not self.several and (other := read.named(self.values[0])):
             return self.compared(other)
         if kind == ADDRESS:
@@ -115,9 +117,25 @@ class Comparison:
                 f"no {field.name} can be that: it goes from 0 to {field.limit}", self.op
             )
         low, high = ranges[0]
-        if field.names[0] in ("mark", "status") and len(ranges) == 1 and low == high:
-            return Bits(field.names[0], field.limit, low)  # which the kernel can check
-        return In(field.names, *ranges)
+        if len(ranges) == 1 and low == high and field.kind == NUMBER:
+            return exactly(field, low)
+        return Age(*ranges) if field.kind == AGE else In(field.names, *ranges)
+
+    def flags(self) -> Node:
+        """Return the predicate of flags, each of which is set if it is named."""
+        field = self.field
+        nodes: list[Node] = []
+        for token in self.values:
+            flag = field.bits.get(token.text.lower())
+            if flag is None:
+                low, high = self.range(token)
+                nodes.append(exactly(field, low) if low == high else In(field.names, (low, high)))
+            elif self.ordered:
+                raise self.words.error(f"{token} is a word without order: compare with == or in",
+                                       token)  # fmt: skip
+            else:
+                nodes.append(flag)
+        return negation(either(nodes)) if self.negated else either(nodes)
 
     def masked(self) -> Node:
         """Return the predicate of masked bits of a field."""
@@ -175,6 +193,20 @@ class Comparison:
         if not found:
             raise self.words.error("no entry is neither ipv4 nor ipv6", self.values[0])
         return family_node(found)
+
+
+def exactly(field: Field, number: int) -> Node:
+    """Return the predicate that a number field is ``number``, as the kernel can check it."""
+    if field.names[0] in ("mark", "status"):
+        return Bits(field.names[0], field.limit, number)
+    return In(field.names, (number, number))
+
+
+def negation(node: Node) -> Node:
+    """Return the complement of ``node``: of one status bit as a bit, which the kernel can check."""
+    if isinstance(node, Bits) and node.field == "status" and not node.mask & node.mask - 1:
+        return Bits("status", node.mask, node.mask ^ node.want)
+    return node.node if isinstance(node, Not) else Not(node)
 
 
 def either(nodes: Sequence[Node]) -> Node:

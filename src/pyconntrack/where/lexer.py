@@ -65,7 +65,8 @@ def tokens(text: str) -> list[Token]:
         if char.isspace():
             at += 1
         elif char in _WORD:
-            while at < end and text[at] in _WORD:
+            # a plus only in the offset of a time: 2026-11-25T08:00+01:00
+            while at < end and (text[at] in _WORD or (text[at] == "+" and char.isdigit())):
                 at += 1
             found.append(Token("word", text[start:at], start + 1))
         elif char in "\"'":

@@ -6,10 +6,10 @@ them so that the kernel can check more.  docs/where.md describes the language.
 
 from __future__ import annotations
 
-from ..ctnetlink.predicates import And, Bits, In, Node, Not, Or, equals, terms
+from ..ctnetlink.predicates import And, Bits, In, Node, Or, equals, terms
 from ..ctnetlink.pushdown import push_down
 from ..escape import meant
-from .comparison import EQUAL, ORDER, Comparison, families_of, family_node
+from .comparison import EQUAL, ORDER, Comparison, families_of, family_node, negation
 from .fields import ADDRESS, FAMILY, FLAGS, LABEL, STATE, STRING, field_of, spellings
 from .lexer import Words
 from .unparse import show
@@ -105,13 +105,11 @@ class Parser(Words):
         if not odd:
             return part
         families, node = BOTH, part.node
-        if isinstance(node, Bits) and node.field == "status" and not node.mask & node.mask - 1:
-            node = Bits("status", node.mask, node.mask ^ node.want)  # the kernel can check this
-        elif isinstance(node, In) and node.fields == ("family",) and part.families != families:
+        if isinstance(node, In) and node.fields == ("family",) and part.families != families:
             families ^= part.families
             node = family_node(families)
         else:
-            node = node.node if isinstance(node, Not) else Not(node)
+            node = negation(node)
         return Part(node, families, column)
 
     def primary(self) -> Part:

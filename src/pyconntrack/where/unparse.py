@@ -5,10 +5,24 @@ from __future__ import annotations
 from _socket import inet_ntop
 
 from ..ctnetlink import constants as c
-from ..ctnetlink.predicates import And, Bits, Compare, In, Label, Net, Node, Not, Or, Text
+from ..ctnetlink.predicates import (
+    SECOND,
+    Age,
+    And,
+    Bits,
+    Compare,
+    In,
+    Label,
+    Net,
+    Node,
+    Not,
+    Or,
+    Text,
+)
 from ..ctnetlink.vocabulary import FAMILY
 from .fields import FIELDS, FLAGS, dotted
 from .sets import ANY, rest
+from .times import iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +45,7 @@ def show(node: Node, tight: int = 0) -> str:
     if isinstance(node, Bits):
         text = _show_bits(node)
         return f"({text})" if tight > 1 and " and " in text else text
-    if isinstance(node, In):
+    if isinstance(node, In | Age):
         return _show_in(node)
     if isinstance(node, Unlike):
         return show(node.net, 1).replace(" in ", " not in ", 1).replace(" == ", " != ", 1)
@@ -68,9 +82,9 @@ def whole(terms: Iterable[Node]) -> list[Node]:
     return found
 
 
-def _choice(values: list[str]) -> str:
+def _choice(values: list[str], *, ranges: bool = False) -> str:
     if len(values) == 1:
-        return f" {'in' if '/' in values[0] or '-' in values[0] else '=='} {values[0]}"
+        return f" {'in' if ranges or '/' in values[0] else '=='} {values[0]}"
     return f" in {{{', '.join(values)}}}"
 
 
@@ -102,29 +116,36 @@ def _show_bits(node: Bits) -> str:
     return f"{dotted(node.field)} & {node.mask:#x} == {node.want:#x}"
 
 
-def _show_in(node: In) -> str:
+def _show_in(node: In | Age) -> str:
     if node.fields == ("family",):
         return "family" + _choice([FAMILY.get(low, str(low)) for low, _ in node.ranges])
     field = next((f for f in FIELDS.values() if f.names == node.fields), None)
     name = field.name if field else " + ".join(dotted(name) for name in node.fields)
     limit = field.limit if field else -1
+    time = field is not None and field.time
+    value = iso if time else str
     ranges = list(node.ranges)
     if not ranges:
         return f"{name} in {{}}"
     if len(ranges) == 1 and ranges[0][0] < ranges[0][1]:
         low, high = ranges[0]
         if high == limit:
-            return f"{name} >= {low}"
+            if time and low and not (low - 1) % SECOND:
+                return f"{name} > {iso(low - 1)}"
+            return f"{name} >= {value(low)}"
         if low == 0:
-            return f"{name} <= {high}"
+            if time and not (high + 1) % SECOND:
+                return f"{name} < {iso(high + 1)}"
+            return f"{name} <= {value(high)}"
     negated = len(ranges) > 1 and ranges[0][0] == 0 and ranges[-1][1] == limit
     if negated:
         ranges = rest(ranges, limit)
     values = []
     for low, high in ranges:
         word = field.words.get(low) if field else None
-        values.append(f"{low}-{high}" if low < high else word or str(low))
-    text = _choice(values)
+        both = f"{value(low)}{'..' if time else '-'}{value(high)}"
+        values.append(both if low < high else word or value(low))
+    text = _choice(values, ranges=any(low < high for low, high in ranges))
     if negated:
         text = text.replace(" in ", " not in ", 1) if " in " in text else f" != {values[0]}"
     return name + text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from _socket import getprotobyname, inet_pton
+from _socket import getprotobyname, getservbyname, inet_pton
 
 from ..ctnetlink import constants as c
 from ..ctnetlink import vocabulary
 from ..escape import meant
-from .fields import field_of
+from .fields import TIME, field_of
+from .times import LETTERS, instant, scaled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def wrong(words: Words, field: Field, token: Token) -> WhereError:
     """Return the error of a value that ``field`` cannot have."""
     if named(token):
         return words.error(f"{token} is a field: compare two of them with == != < <= > >=", token)
-    hint = meant(token.text, field.words.values()) if field.words else ""
+    known = [*field.words.values(), *(word.upper() for word in field.bits)]
+    hint = meant(token.text, known) if known else ""
     return words.error(f"{field.name} is {field.wanted}, not {token}{hint}", token)
 
 
@@ -87,10 +89,13 @@ def numbers(
         if ordered:
             raise words.error(f"{token} is a word without order: compare with == or in", token)
         return known, known
-    if token.kind == "string":
+    if field.port and text[:1].isalpha() and not named(token):
+        service = _service(words, token)
+        return service, service
+    if token.kind == "string" and not field.time:
         raise wrong(words, field, token)
     low_text, dots, high_text = text.partition("..")
-    if not dots:
+    if not dots and not field.time:
         low_text, dots, high_text = text.partition("-")
     low = _of_digits(field, low_text)
     high = _of_digits(field, high_text) if dots else low
@@ -110,6 +115,8 @@ def numbers(
 
 def _of_word(field: Field, text: str) -> int | None:
     """Return the number of a word of the field's vocabulary, or None."""
+    if text.lower() in field.bits:
+        return field.bits[text.lower()].want or None
     if not field.words or text.isdigit():
         return None
     for number, word in field.words.items():
@@ -124,23 +131,48 @@ def _of_word(field: Field, text: str) -> int | None:
 
 
 def _of_digits(field: Field, text: str) -> int | None:
+    if field.time:
+        return instant(text)
     if not text.isascii():
         return None
-    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    unit = text[len(digits) :].lower()
     if text[:2] in ("0x", "0X"):
-        digits, unit = text[2:], ""
+        digits = text[2:]
         if not digits.isalnum() or len(digits) > 20:
             return None
         try:
             return int(digits, 16)
         except ValueError:
             return None
-    if not digits.isdigit() or len(digits) > 20 or (len(digits) > 1 and digits[0] == "0"):
+    if field.units is not TIME and not text.rstrip(LETTERS).isdigit():
         return None
-    if unit and unit not in field.units:
-        return None
-    return int(digits) * field.units.get(unit, 1)
+    return scaled(text, field.units)
+
+
+def _service(words: Words, token: Token) -> int:
+    """Return the port of a service, where all protocols that have it agree."""
+    ports: dict[int, str] = {}
+    for protocol in ("tcp", "udp", "sctp", "dccp"):
+        try:
+            ports.setdefault(getservbyname(token.text.lower(), protocol), protocol)
+        except (OSError, ValueError):
+            pass
+    if not ports:
+        hint = meant(token.text, names) if (names := _services()) else ""
+        raise words.error(f"no service has the name {token}{hint}", token)
+    if len(ports) > 1:
+        known = ", ".join(f"{port} of {protocol}" for port, protocol in ports.items())
+        raise words.error(f"{token} is {known}: write the number", token)
+    return next(iter(ports))
+
+
+def _services() -> list[str]:
+    """Return the names of services, to suggest."""
+    try:
+        with open("/etc/services", encoding="utf-8", errors="replace") as file:
+            rows = [line.partition("#")[0].split() for line in file]
+    except OSError:
+        return []
+    return [name for row in rows if row for name in (row[0], *row[2:])]
 
 
 # -- addresses ----------------------------------------------------------------------------------
@@ -159,7 +191,7 @@ def packed(text: str) -> bytes | None:
 def network(words: Words, field: Field, token: Token, *, nets: bool) -> tuple[bytes, bytes]:
     """Return (address, mask) of an address or, with ``nets``, a network."""
     text, slash, length = token.text.partition("/")
-    address = packed(text) if token.kind == "word" else None
+    address = packed(text)
     if address is None:
         left = token.text.partition("-" if "-" in token.text else "..")[0]
         if token.kind == "word" and packed(left):

@@ -14,7 +14,7 @@ from ...formats.registry import Writer
 from ...formats.segments import shown
 from ...netlink.messages import text
 from ...thresholds import LISTING, PRINTED
-from ...where.fields import ADDRESS, FAMILY, LABEL, NUMBER, STATE, STRING, field_of, spellings
+from ...where.fields import ADDRESS, AGE, FAMILY, LABEL, NUMBER, STATE, STRING, field_of, spellings
 from ..console import UsageError
 from ..filters import predicate
 from ..selection import Document, Formatter, Messages, of_messages, selections, writer_of
@@ -65,6 +65,8 @@ def _field(name: str, option: str) -> Field:
     if field is None:
         raise UsageError(f"{option}: there is no field `{name}'{meant(name, spellings())}",
                          hint=False)  # fmt: skip
+    if field.kind == AGE:
+        raise UsageError(f"{option}: an age is not kept, take `start'", hint=False)
     return field
 
 
