@@ -32,7 +32,6 @@ UPWARD = {
 }
 #: the modules that may have more than 400 lines, each with its reason
 LONG = {
-    "columnar/columns.py": "splitting, proving and reading of batches, to be read as one",
     "columnar/flow_table.py": "a table's columns and its methods",
     "formats/templates.py": "a shape, its trial and its encoder are one argument",
 }

@@ -173,6 +173,11 @@ class Progress:
         self._last = float("inf")
 
 
+def of_system(error: OSError) -> str:
+    """Return the message for a system call that failed: the file, if it has one, and the reason."""
+    return f"{error.filename or 'system'}: {error.strerror}"
+
+
 #: the message for each errno, as scripts expect it
 _WORDS = {
     errno.EPERM: "sorry, you must be root or get CAP_NET_ADMIN capability to do this",

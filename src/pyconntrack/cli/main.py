@@ -21,6 +21,7 @@ from .console import (
     UsageError,
     complain,
     failure,
+    of_system,
     program,
     refuse,
     version_line,
@@ -178,7 +179,7 @@ def _guarded(runner: Runner, command: Command) -> int:
         elif isinstance(error, KeyboardInterrupt):
             complain("interrupted")
         elif isinstance(error, OSError):
-            complain(f"{error.filename or 'system'}: {error.strerror}")
+            complain(of_system(error))
         else:
             raise
         return 1
@@ -215,7 +216,7 @@ def _report(error: BaseException, debug: bool) -> None:
         error.__traceback__ = error.__context__ = None  # frees the memory of the work
         complain("not enough memory")
     elif isinstance(error, OSError):
-        complain(f"{error.filename or 'system'}: {error.strerror}")
+        complain(of_system(error))
     else:
         what = f"{type(error).__name__}: {error}"
         complain(f"internal error: {what} (please report it; PYCONNTRACK_DEBUG=1 shows where)")
