@@ -9,8 +9,8 @@ and NDJSON alike.  The result is accepted if it predicts the messages of other m
 numbers different, all the same, the smallest, the largest.
 
 Large files are encoded by :mod:`pyconntrack.columnar.restore`, which uses these shapes and
-encoders.  The module has more than 400 lines, as a shape, its trial and its encoder are one
-argument: why the bytes that it predicts are those that the reader would make.
+encoders.  A shape, its trial and its encoder stand together, as they are one argument: why the
+bytes that are predicted are those that the reader would make.
 """
 
 from __future__ import annotations
