@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .client.blocking import Events as Events
     from .client.load import LoadError as LoadError
     from .columnar.flow_table import FlowTable as FlowTable
+    from .columnar.value_columns import AddressColumn as AddressColumn
+    from .columnar.value_columns import FlagColumn as FlagColumn
+    from .columnar.value_columns import WordColumn as WordColumn
     from .ctnetlink.literals import DccpRole as DccpRole
     from .ctnetlink.literals import DccpState as DccpState
     from .ctnetlink.literals import EventKind as EventKind
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from .where import WhereError as WhereError
 
 __all__ = [
+    "AddressColumn",
     "AsyncConntrack",
     "AsyncDump",
     "AsyncEvents",
@@ -74,6 +78,7 @@ __all__ = [
     "ExpectFlag",
     "FamilyName",
     "Filter",
+    "FlagColumn",
     "Flow",
     "FlowTable",
     "KernelError",
@@ -91,10 +96,12 @@ __all__ = [
     "Tuple",
     "Unknown",
     "WhereError",
+    "WordColumn",
     "__version__",
 ]
 
 _HOMES = {
+    "AddressColumn": "columnar.value_columns",
     "AsyncConntrack": "client.asynchronous",
     "AsyncDump": "client.asynchronous",
     "AsyncEvents": "client.asynchronous",
@@ -115,6 +122,7 @@ _HOMES = {
     "ExpectFlag": "ctnetlink.literals",
     "FamilyName": "ctnetlink.literals",
     "Filter": "filters",
+    "FlagColumn": "columnar.value_columns",
     "Flow": "model",
     "FlowTable": "columnar.flow_table",
     "KernelError": "errors",
@@ -132,6 +140,7 @@ _HOMES = {
     "Tuple": "model",
     "Unknown": "ctnetlink.words",
     "WhereError": "where",
+    "WordColumn": "columnar.value_columns",
 }
 
 

@@ -24,7 +24,7 @@ from pyconntrack import (
 )  # fmt: skip
 from pyconntrack.client.asynchronous import AsyncDump, AsyncEvents
 from pyconntrack.client.blocking import Dump, Events
-from pyconntrack.columnar.flow_table import Builder
+from pyconntrack.columnar.table_builder import Builder
 from pyconntrack.testing import (  # fmt: skip
     ENOBUFS,
     ScriptedKernel,

@@ -46,6 +46,7 @@ def look(ct: Conntrack, wanted: Filter, flow: Flow, one: Tuple) -> None:
     assert_type(ct.dump(wanted & ~Filter.where("mark == 1") | wanted), Dump)
     assert_type(ct.table(), FlowTable)
     assert_type(ct.table(wanted, on_interrupt="accept"), FlowTable)
+    assert_type(ct.table(columns=["orig_src", "orig_bytes"]), FlowTable)
     ct.dump("proto == tcp")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ct.dump(table="expect")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ct.dump(on_interrupt="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars
 
-from pyconntrack import FlowTable
+from pyconntrack import AddressColumn, FlagColumn, FlowTable, Unknown, WordColumn
 
 
 def look(table: FlowTable) -> None:
@@ -17,7 +17,15 @@ def look(table: FlowTable) -> None:
     assert_type("mark" in table, bool)
     assert_type(table["orig_bytes"], npt.NDArray[Any])
     assert_type(table.mask("mark"), npt.NDArray[np.bool_])
-    assert_type(table.addresses("orig_src"), npt.NDArray[np.object_])
+    assert_type(table["orig_proto"], WordColumn)
+    assert_type(table["orig_proto"] == "tcp", npt.NDArray[np.bool_])
+    assert_type(table["orig_proto"][0], str | Unknown | None)
+    assert_type(table["orig_proto_number"], npt.NDArray[Any])
+    assert_type(table["status"], FlagColumn)
+    assert_type(table["status"].has("ASSURED"), npt.NDArray[np.bool_])
+    assert_type(table["orig_src"], AddressColumn)
+    assert_type(table["orig_src"].tolist(), list[str | None])
+    assert_type(table.select("orig_src", "orig_bytes"), FlowTable)
     assert_type(table.to_dicts(), list[dict[str, Any]])
     assert_type(table.rows("mark", "zone"), Iterator[tuple[Any, ...]])
     assert table.mark  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
@@ -40,4 +48,5 @@ def arrange(table: FlowTable) -> None:
 
 def leave(table: FlowTable) -> None:
     assert_type(table.to_polars(), polars.DataFrame)
+    print(table.to_arrow())
     print(table.to_pandas())

@@ -238,7 +238,9 @@ def test_every_value(messages: list[bytes], expect: bool) -> None:
 def test_a_table(messages: list[bytes]) -> None:
     data = padded(messages)
     table = either(lambda: FlowTable.from_batches([(data, len(data))]))
-    alone = either(lambda: [find(data[at : at + size]) for at, size, *_ in split(data)])
+    alone = either(
+        lambda: [Flow.from_message(data[at : at + size]) for at, size, *_ in split(data)]
+    )
     if table is DecodeError or alone is DecodeError:
         assert table is alone
         return
@@ -249,8 +251,7 @@ def test_a_table(messages: list[bytes]) -> None:
         assert len(table[name]) == len(table)
         assert len(table.sort(name)) == len(table)
         table.group_sum(name)
-        if name.endswith(("src", "dst")):
-            table.addresses(name)
+        assert len(list(table[name])) == len(table)
 
 
 @pytest.mark.usefixtures("few")

@@ -20,13 +20,13 @@ from pyconntrack.ctnetlink import literals
 from support import ROOT
 
 SURFACE = [
-    "AsyncConntrack", "AsyncDump", "AsyncEvents", "Conntrack", "ConntrackError", "CpuStats",
-    "DccpRole", "DccpState", "DecodeError", "Dump", "DumpInterruptedError", "Event",
-    "EventKind", "Events", "EventsLost", "ExistsError", "Expect", "ExpectFlag", "FamilyName",
-    "Filter", "Flow", "FlowTable", "KernelError", "LoadError", "NotFoundError",
-    "NotSupportedError", "PermissionDeniedError", "ProtoName", "RequestError", "SctpState",
-    "Stats", "StatusName", "TableFullError", "TcpState", "Tuple", "Unknown", "WhereError",
-    "__version__",
+    "AddressColumn", "AsyncConntrack", "AsyncDump", "AsyncEvents", "Conntrack",
+    "ConntrackError", "CpuStats", "DccpRole", "DccpState", "DecodeError", "Dump",
+    "DumpInterruptedError", "Event", "EventKind", "Events", "EventsLost", "ExistsError",
+    "Expect", "ExpectFlag", "FamilyName", "Filter", "FlagColumn", "Flow", "FlowTable",
+    "KernelError", "LoadError", "NotFoundError", "NotSupportedError", "PermissionDeniedError",
+    "ProtoName", "RequestError", "SctpState", "Stats", "StatusName", "TableFullError",
+    "TcpState", "Tuple", "Unknown", "WhereError", "WordColumn", "__version__",
 ]  # fmt: skip
 KINDS = {name for name in vars(literals) if name in SURFACE}
 NAMES = [

@@ -194,17 +194,23 @@ class AsyncConntrack(Client, _Closing):
         return AsyncDump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     async def table(
-        self, filter: Filter | None = None, *, on_interrupt: OnInterrupt = "raise"
+        self,
+        filter: Filter | None = None,
+        *,
+        columns: Iterable[str] | None = None,
+        on_interrupt: OnInterrupt = "raise",
     ) -> FlowTable:
         """Return the matching flows as columns: see :meth:`pyconntrack.Conntrack.table`."""
         from ..columnar.flow_table import FlowTable
+        from ..columnar.table_columns import chosen
 
+        wanted = chosen(columns)
         listing = operations.Listing(filter, "conntrack", on_interrupt)
-        builder = listing.builder(await self.count() if listing.node is None else 0)
+        builder = listing.builder(wanted, await self.count() if listing.node is None else 0)
         async with aclosing(self._windows(listing.conversation, LISTING.window)) as windows:
             async for window in windows:
                 builder.add(window.data, window.end)
-        return builder.table(FlowTable)
+        return FlowTable.from_builder(builder)
 
     async def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """Return the flow as the kernel has it now: see :meth:`pyconntrack.Conntrack.get`."""

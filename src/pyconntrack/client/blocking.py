@@ -178,16 +178,27 @@ class Conntrack(Client, _Closing):
         return Dump(self._entries(Flow, listing.conversation, listing.node), listing)
 
     def table(
-        self, filter: Filter | None = None, *, on_interrupt: OnInterrupt = "raise"
+        self,
+        filter: Filter | None = None,
+        *,
+        columns: Iterable[str] | None = None,
+        on_interrupt: OnInterrupt = "raise",
     ) -> FlowTable:
-        """Return the flows that match ``filter`` as numpy columns."""
-        from ..columnar.flow_table import FlowTable
+        """Return the flows that match ``filter`` as columns.
 
+        ``columns``: names of the columns of the table, in their order; without it, all those of
+        ``conntrack -o csv``.  Either way a table has the same columns whatever the flows have.
+        Raises :class:`~pyconntrack.RequestError` for a name that is no column.
+        """
+        from ..columnar.flow_table import FlowTable
+        from ..columnar.table_columns import chosen
+
+        wanted = chosen(columns)
         listing = operations.Listing(filter, "conntrack", on_interrupt)
-        builder = listing.builder(self.count() if listing.node is None else 0)
+        builder = listing.builder(wanted, self.count() if listing.node is None else 0)
         for batch in gather(self._emitted(listing.conversation, LISTING.ahead), LISTING.window):
             builder.add(batch.data, batch.end)
-        return builder.table(FlowTable)
+        return FlowTable.from_builder(builder)
 
     def get(self, flow: Flow | Tuple, *, zone: int | None = None) -> Flow:
         """Return the flow as the kernel has it now, found by a tuple, zone and (if known) id.

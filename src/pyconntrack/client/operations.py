@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Literal, TypeVar
 
-    from ..columnar.flow_table import Builder
+    from ..columnar.table_builder import Builder
+    from ..columnar.table_columns import TableColumn
     from ..ctnetlink.predicates import Node
     from ..ctnetlink.requests import Request
     from ..filters import Filter
@@ -83,15 +84,15 @@ class Listing:
                 return
         raise DumpInterruptedError(f"{operation}: the table changed meanwhile, {RETRIES} times")
 
-    def builder(self, expect: int) -> Builder:
+    def builder(self, columns: Mapping[str, TableColumn], expect: int) -> Builder:
         """Return a builder of a FlowTable of about ``expect`` flows (0: unknown)."""
         from functools import partial
 
-        from ..columnar.flow_table import Builder
         from ..columnar.predicates import mask
+        from ..columnar.table_builder import Builder
 
         select = None if self.node is None else partial(mask, self.node)
-        return Builder(select=select, expect=expect)
+        return Builder(columns, select, expect)
 
 
 # -- one entry -----------------------------------------------------------------------------------
