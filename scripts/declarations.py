@@ -52,6 +52,7 @@ Network = AddressLike | IPv4Network | IPv6Network
 Networks = Network | Iterable[Network] | None
 Numbers = int | Iterable[int | range] | None
 Coded = Word | Iterable[Word | range] | None
+States = str | Unknown | Iterable[str | Unknown] | None
 Texts = str | Iterable[str] | None
 '''
 #: vocabulary -> the name of the type of its words
@@ -86,7 +87,7 @@ def text() -> str:
     given = family | dict.fromkeys(NAT, "AddressLike | None") | _outside_tuples(CONNTRACK)
     expected = _outside_tuples(EXPECT) | {"nat_tuple": "Tuple | None"}
     wanted = family | {
-        "label": "int | Iterable[int] | None", "proto": "Coded", "state": "Coded",
+        "label": "int | Iterable[int] | None", "proto": "Coded", "state": "States",
     } | {
         name: kind
         for name, row in (_first(EXPECT) | _first(CONNTRACK)).items()

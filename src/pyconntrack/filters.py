@@ -16,7 +16,8 @@ from .ctnetlink.predicates import (
     equals,
 )
 from .ctnetlink.schema import CONNTRACK, EXPECT
-from .ctnetlink.vocabulary import FAMILY, FLAGS, UNSET
+from .ctnetlink.vocabulary import FAMILY, FLAGS, STATES, UNSET
+from .ctnetlink.words import Unknown
 from .errors import RequestError
 from .model import FIELDS, meets, packed, to_raw
 from .model.entry import Entry
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 #: words that stand for a bit not set
 _CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}
 #: shorter names
-_ALIASES = {"proto": "orig_proto", "state": "tcp_state"}
+_ALIASES = {"proto": "orig_proto"}
 _NAMES = {**FIELDS[id(EXPECT)], **FIELDS[id(CONNTRACK)]}
 
 #: the predicates that always and never hold
@@ -41,8 +42,9 @@ EVERYTHING, NOTHING = And(()), Or(())
 class Filter:
     """A condition on entries, from keywords, all of which must hold.
 
-    A keyword is the schema name of a field, or ``proto`` (of the original tuple), ``state`` (of
-    TCP), ``family`` (2, 10, ``"ipv4"``, ``"ipv6"``), ``label`` (the number of a label that is set).
+    A keyword is the schema name of a field, or ``proto`` (of the original tuple), ``state`` (a
+    word of TCP, SCTP or DCCP), ``family`` (2, 10, ``"ipv4"``, ``"ipv6"``), ``label`` (the number of
+    a label that is set).
 
     - An address is text, optionally with a prefix (``"10.0.0.0/8"``), or an ``ipaddress`` value.
     - A number is an int, its word or :class:`~pyconntrack.Unknown` where it has one, or
@@ -200,6 +202,8 @@ def _node(keyword: str, value: Any) -> Node:
             if value in (number, word) and not isinstance(value, bool):
                 return equals("family", number)
         raise RequestError(f"family: {value!r} is none of 2 (ipv4), 10 (ipv6)")
+    if name == "state":
+        return _state(_items(value))
     if name == "label":
         return _any([_label(each) for each in _items(value)])
     if name not in _NAMES:
@@ -215,8 +219,7 @@ def _node(keyword: str, value: Any) -> Node:
         raise RequestError(f"{keyword}: no filter for this field" + (
             "; label=NUMBER is one" if row.kind is LABELS else ""))  # fmt: skip
     # ("icmp", "udp") are two words, not the number 1 under the mask 17
-    words = row.words is not None and not all(isinstance(each, int) for each in _items(value))
-    if isinstance(value, tuple) and not words:
+    if isinstance(value, tuple) and (row.words is None or all(isinstance(n, int) for n in value)):
         if len(value) != 2:
             raise RequestError(f"{keyword}: (value, mask) is wanted, not {value!r}")
         want, mask = (to_raw(_NAMES[name], keyword, each) for each in value)
@@ -251,6 +254,28 @@ def _number(name: str, keyword: str, value: Any) -> Node:
     if name == "mark" and not isinstance(value, range):
         return Bits(name, rows[0].kind.limit, low)
     return In(name, (low, high))
+
+
+def _state(words: list[Any]) -> Node:
+    """Return the predicate of a state in any protocol that has it, as ``Flow.state`` is."""
+    numbers: dict[str, list[int]] = {name: [] for name in STATES}
+    for word in words:
+        known = False
+        for name, vocabulary in STATES.items():
+            own = isinstance(word, Unknown) and word.vocabulary == name
+            if own or (isinstance(word, str) and word.upper() in vocabulary.values()):
+                numbers[name].append(to_raw(_NAMES[name], "state", word))
+                known = True
+        if not known:
+            raise RequestError(
+                f"state: a word is wanted, not {word!r}; tcp_state=, sctp_state= and dccp_state= "
+                "take numbers, too"
+                if isinstance(word, int)
+                else f"state: no protocol has a state {word!r}"
+            )
+    return _any(
+        [In(name, *((n, n) for n in sorted({*each}))) for name, each in numbers.items() if each]
+    )
 
 
 def _label(value: Any) -> Node:

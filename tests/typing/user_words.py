@@ -48,8 +48,9 @@ def given(flow: Flow, name: str, expect: Expect) -> None:
     Flow(proto.orig if (proto := flow) else None, status=flow.status, tcp_state=flow.tcp_state)
     flow.replace(status={"ASSURED", 1 << 20, Unknown("status", 1 << 21)})
     Expect(flags=expect.flags)
-    Filter(proto=["tcp", 17, Unknown("proto", 99)], state=flow.tcp_state, status=flow.status)
+    Filter(proto=["tcp", 17, Unknown("proto", 99)], state=flow.state, status=flow.status)
     Filter(family=flow.family)
+    Filter(state=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def mistakes(flow: Flow, one: Tuple, event: Event) -> None:

@@ -218,7 +218,7 @@ def test_the_types_of_keywords_follow_the_schema() -> None:
         return d.Numbers if row.words is None else d.Coded
 
     wanted: dict[str, object] = {"family": d.Word | None, "label": int | Iterable[int] | None,
-                                 "proto": d.Coded, "state": d.Coded}  # fmt: skip
+                                 "proto": d.Coded, "state": d.States}  # fmt: skip
     for name, (row, *_) in {**flatten(EXPECT), **flatten(CONNTRACK)}.items():
         if row.kind not in (BYTES, HOST32, LABELS) and name != "class":  # no name in Python
             wanted[name] = type_of(row)

@@ -201,6 +201,39 @@ def test_several_words_in_a_tuple_are_no_mask() -> None:
     assert Filter(proto=(1, 17)).matches(Flow(Tuple(proto=45)))
 
 
+def test_words_may_come_from_any_iterable() -> None:
+    for words in (["tcp", "udp"], ("tcp", "udp"), {"tcp", "udp"}, iter(["tcp", "udp"])):
+        assert Filter(proto=words).matches(Flow(UDP))
+
+
+@given(st.data())
+def test_a_filter_by_state_is_that_of_any_protocol(data: Any) -> None:
+    flow = Flow.from_message(data.draw(messages(CONNTRACK, ct_msg(0))))
+    fields = {"tcp_state", "sctp_state", "dccp_state"} & flow.to_dict().keys()
+    if flow.state is None:
+        assert not fields
+        assert not Filter(state=["NONE", "ESTABLISHED", "CLOSED", "OPEN"]).matches(flow)
+    elif len(fields) == 1:
+        assert Filter(state=flow.state).matches(flow)
+        if isinstance(flow.state, str):
+            assert Filter.where(f"state == {flow.state}").matches(flow)
+
+
+def test_a_state_is_a_word() -> None:
+    sctp = Flow(Tuple(proto="sctp"), sctp_state="ESTABLISHED")
+    assert Filter(state="established").matches(sctp)
+    assert Filter(state="ESTABLISHED") == Filter.where("state == ESTABLISHED")
+    loose: Any = Filter
+    for value, words in (
+        (3, "state: a word is wanted, not 3; tcp_state="), ("ESTAB", "no protocol has a state"),
+        (Unknown("proto", 99), "no protocol has a state"),
+    ):  # fmt: skip
+        with pytest.raises(RequestError, match=words):
+            loose(state=value)
+    with pytest.raises(RequestError, match="family: 7 is none of 2"):
+        Flow(family=Unknown("family", 7))
+
+
 def test_kinds_of_events_are_the_words_of_json_and_groups() -> None:
     for kind in EVENT_KINDS:
         event = Event(kind, Flow(UDP))

@@ -154,7 +154,7 @@ def family_number(value: Any) -> int:
     if value is None:
         return 0
     if isinstance(value, Unknown):
-        return _number_of_words(vocabulary.FAMILY, "family", value)
+        value = _number_of_words(vocabulary.FAMILY, "family", value)
     if isinstance(value, str):
         for number, word in vocabulary.FAMILY.items():
             if value.lower() == word:

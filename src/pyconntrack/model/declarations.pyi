@@ -31,6 +31,7 @@ Network = AddressLike | IPv4Network | IPv6Network
 Networks = Network | Iterable[Network] | None
 Numbers = int | Iterable[int | range] | None
 Coded = Word | Iterable[Word | range] | None
+States = str | Unknown | Iterable[str | Unknown] | None
 Texts = str | Iterable[str] | None
 
 
@@ -648,7 +649,7 @@ _Expected = TypedDict("_Expected", {  # noqa: UP013 - a line for several
 
 
 _Wanted = TypedDict("_Wanted", {  # noqa: UP013 - a line for several
-    "family": Word | None, "label": int | Iterable[int] | None, "proto": Coded, "state": Coded,
+    "family": Word | None, "label": int | Iterable[int] | None, "proto": Coded, "state": States,
     "master_src": Networks, "master_dst": Networks, "master_proto": Coded, "master_sport": Numbers,
     "master_dport": Numbers, "master_srckey": Numbers, "master_dstkey": Numbers,
     "master_icmp_id": Numbers, "master_icmp_type": Numbers, "master_icmp_code": Numbers,

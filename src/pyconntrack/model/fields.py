@@ -23,7 +23,7 @@ from ..ctnetlink.kinds import (
 )
 from ..ctnetlink.layout import find
 from ..ctnetlink.vocabulary import FAMILY
-from ..ctnetlink.words import TABLES, word
+from ..ctnetlink.words import TABLES, Unknown
 from ..netlink.messages import text
 
 TYPE_CHECKING = False
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from ..ctnetlink.layout import Layout
     from ..ctnetlink.literals import FamilyName
     from ..ctnetlink.schema import Rows
-    from ..ctnetlink.words import Unknown
+
+
+_FAMILIES: dict[int, Any] = {0: None, **FAMILY}
 
 
 class Value:
@@ -63,8 +65,8 @@ class Value:
     @property
     def family(self) -> FamilyName | Unknown | None:
         """Return the layer 3 family: ``"ipv4"``, ``"ipv6"``, or None if there is none."""
-        family: Any = self._layout.family
-        return word(FAMILY, family) if family else None  # type: ignore[return-value]
+        number = self._layout.family
+        return _FAMILIES[number] if number in _FAMILIES else Unknown("family", number)
 
     @property
     def family_number(self) -> int:
