@@ -58,5 +58,23 @@ FEW = 12
 MANY_LENGTHS = 12
 #: layouts of one length that are proven as matrices before the rest is found one by one
 MANY_SHAPES = 32
-#: lines of -R with one number of pieces, or of one shape, below which columns do not pay
+
+#: bytes of a file for -R that are read at once; a file of a whole block is encoded as columns.
+#: With numpy's import they take 0.23, 0.25 and 0.31 s for 1, 2 and 4 MiB of the save format (6,044
+#: to 24,203 lines), and one by one the lines take 0.12, 0.19 and 0.31 s; of NDJSON 0.26, 0.21 and
+#: 0.29 s, and 0.10, 0.15 and 0.29 s.  It is decided below where both are equal, as the length of a
+#: pipe is not known and each line of a longer one costs 7 us more by itself
+RESTORED_BLOCK = 1 << 20
+#: bytes of such a file that are encoded line by line first, which gives the shapes of the rest:
+#: about as many lines as trials for a few shapes read
+RESTORED_FIRST = 32 << 10
+#: lines with one number of pieces, or of one shape, below which columns of a block do not pay: they
+#: cost some 30 calls of numpy, and a line by itself 10 us
 ENCODED = 24
+#: bytes of a file for -R from which a second process pays where a core is free: a tenth of a
+#: second's work.  Of 1,000,000 lines of the save format, whose creation takes 4.9 s, one process
+#: checks all in 2.6 s, two in 1.8; of NDJSON in 6.8 and 4.3 s.  Where no core is free they are as
+#: fast as one
+HALVED_BYTES = 8 << 20
+#: lines of a known shape with new constants before trials pay, which read a few lines a value
+TRIED = 4

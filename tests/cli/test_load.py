@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyconntrack import thresholds
 from pyconntrack.cli import restore_file as module
 from pyconntrack.cli.attributes import flow_values
 from pyconntrack.cli.console import UsageError
@@ -64,8 +65,8 @@ def by_reader(data: bytes) -> Steps:
 
 def by_load(data: bytes, block: int) -> Steps:
     """The same by the module; checks the frame of each batch on the way."""
-    before = module._BLOCK, module._BEGINNING
-    module._BLOCK, module._BEGINNING = block, min(block, 4000)
+    before = thresholds.RESTORED_BLOCK, thresholds.RESTORED_FIRST
+    thresholds.RESTORED_BLOCK, thresholds.RESTORED_FIRST = block, min(block, 4000)
     try:
         with CheckedFile() as checked:
             checked.read(io.BytesIO(data))
@@ -73,7 +74,7 @@ def by_load(data: bytes, block: int) -> Steps:
     except BadLine as bad:
         return [(bad.number, b"bad")]
     finally:
-        module._BLOCK, module._BEGINNING = before
+        thresholds.RESTORED_BLOCK, thresholds.RESTORED_FIRST = before
 
 
 def kept(checked: CheckedFile) -> Steps:
@@ -332,7 +333,7 @@ def test_error_names_its_line(block: int) -> None:
     lines = plain_lines(300)
     lines[222] = "-A -s nonsense"
     with pytest.MonkeyPatch.context() as patch, CheckedFile() as checked:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(thresholds, "RESTORED_BLOCK", block)
         with pytest.raises(BadLine) as caught:
             checked.read(io.BytesIO("\n".join(lines).encode()))
     assert caught.value.number == 223

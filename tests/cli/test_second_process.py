@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pyconntrack.cli import second_process
+from pyconntrack import thresholds
 from pyconntrack.cli.restore_file import BadLine, CheckedFile
 from pyconntrack.cli.second_process import check
 from support.ctool import normalise, ours
@@ -21,7 +21,7 @@ from test_load import Steps, kept
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(second_process, "WORTH", 1)
+    monkeypatch.setattr(thresholds, "HALVED_BYTES", 1)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_large_file_is_loaded(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     lines = plain_lines(30_000)
     lines[14_000] = lines[13_999].replace("-A", "-I", 1)
     lines[29_000] = lines[28_999].replace("-A", "-I", 1)
-    padding = "#" + " " * (second_process.WORTH // len(lines)) + "\n"
+    padding = "#" + " " * (thresholds.HALVED_BYTES // len(lines)) + "\n"
     file.write_text(padding.join(line + "\n" for line in lines))
     tables = []
     for more, stdin in ((str(file), ""), ("-", file.read_text())):

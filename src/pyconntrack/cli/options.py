@@ -86,7 +86,6 @@ EVENTS: Final = {
 FAMILIES: Final = {word: number for number, word in vocabulary.FAMILY.items()}
 #: the words of -o that -C and -S take
 COUNTED: Final = ("json", "ndjson")
-DOCUMENTS: Final = ("xml", "save", *COUNTED, "csv")
 #: the words of conntrack(8), which may be abbreviated to an unambiguous prefix
 CLASSIC_OUTPUT: Final = (
     "extended", "id", "labels", "timestamp", "ktimestamp", "userspace", "xml", "save",

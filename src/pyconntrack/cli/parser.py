@@ -6,6 +6,7 @@ operands between them.
 
 from __future__ import annotations
 
+from ..formats import DOCUMENTS
 from . import option_values, options
 from .console import UsageError
 from .options import CONNTRACK, EXPECT, Option, Verb
@@ -298,7 +299,7 @@ class _Reader:
             raise UsageError(
                 "cannot combine save output with any other output type, use -o save only", 1
             )
-        documents = [word for word in chosen if word in options.DOCUMENTS]
+        documents = [word for word in chosen if word in DOCUMENTS]
         if len(documents) > 1:
             raise UsageError(
                 f"cannot combine output formats `{documents[0]}' and `{documents[1]}': choose one"

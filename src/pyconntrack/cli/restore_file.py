@@ -12,6 +12,7 @@ import sys
 from io import BytesIO
 from struct import Struct
 
+from .. import thresholds
 from ..columnar.availability import available
 from ..ctnetlink import requests as ask
 from ..errors import ConntrackError
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
 
 #: bytes of encoded messages kept in memory before they spill to a temporary file
 _SPOOL = 16 << 20
-#: bytes read at once; importing numpy pays for larger files
-_BLOCK = 1 << 20
-#: bytes of a large file that are encoded line by line first
-_BEGINNING = 32 << 10
 #: bytes of a line at most
 _LONGEST = 1 << 20
 #: header of a batch or command in the spool: its size, its last or only line, how many creations
@@ -123,8 +120,8 @@ class CheckedFile:
         """
         number, rest = 1, b""
         blocks = None
-        while data := file.read(_BLOCK):
-            if number == 1 and not rest and len(data) == _BLOCK:
+        while data := file.read(thresholds.RESTORED_BLOCK):
+            if number == 1 and not rest and len(data) == thresholds.RESTORED_BLOCK:
                 blocks = self._blocks()
             whole, newline, tail = data.rpartition(b"\n")
             if len(rest) + (data.find(b"\n") if newline else len(data)) > _LONGEST:
@@ -154,8 +151,9 @@ class CheckedFile:
             data = data.replace(b"\r\n", b"\n")  # from other systems
         count = data.count(b"\n")
         if blocks is None or number == 1:
-            # the first lines of a large file give the shapes of the rest
-            begin = len(data) if blocks is None else data.find(b"\n", _BEGINNING) + 1 or len(data)
+            begin = len(data)
+            if blocks is not None:  # the first lines of a large file give the shapes of the rest
+                begin = data.find(b"\n", thresholds.RESTORED_FIRST) + 1 or begin
             lines = data.count(b"\n", 0, begin)
             self._keep(self._steps(number, data[:begin], [None] * lines))
             number += lines

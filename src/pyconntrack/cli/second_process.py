@@ -3,10 +3,6 @@
 The second half's batches wait in a temporary file that both have open, a summary (how many
 creations, which warnings) in shared memory.  If the second process does not finish, because of a
 wrong line or lack of space, the first one does its work again, and reports.
-
-Worth it where a core is free: of 1,000,000 lines of ``-o save``, whose creation takes 4.9 s, one
-process checks all in 2.6 s, two in 1.8; of as many of NDJSON in 6.8 and 4.3 s.  Where no core is
-free they are as fast as one.
 """
 
 from __future__ import annotations
@@ -16,14 +12,13 @@ import marshal
 import os
 import stat
 
+from .. import thresholds
 from .restore_file import BadLine, CheckedFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
-#: bytes from which a second process pays: a tenth of a second's work
-WORTH = 8 << 20
 #: bytes that are searched for the end of a line, and of the summary
 _LOOK = 64 << 10
 
@@ -54,7 +49,7 @@ def _division(fd: int) -> tuple[int, int]:
     """Return the offsets where the second half begins (0: it does not pay) and ends."""
     info = os.fstat(fd)
     regular = stat.S_ISREG(info.st_mode)
-    if not regular or os.lseek(fd, 0, os.SEEK_CUR) or info.st_size < WORTH:
+    if not regular or os.lseek(fd, 0, os.SEEK_CUR) or info.st_size < thresholds.HALVED_BYTES:
         return 0, 0
     from ..netlink.driver import worth_it  # not needed for short files
 

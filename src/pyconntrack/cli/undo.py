@@ -12,6 +12,7 @@ import os
 
 from ..ctnetlink import requests as ask
 from ..ctnetlink.layout import find
+from ..ctnetlink.schema import TUPLE, leaves
 from ..formats import json
 from ..netlink.conversation import dump
 from ..netlink.driver import stream
@@ -143,9 +144,10 @@ def deleted() -> Formatter:
 
 def updated(names: Collection[str]) -> Formatter:
     """Return the formatter of lines that restore the fields ``names`` of entries."""
+    identity = {"zone", *(name for name, _, _ in leaves(TUPLE, "orig_"))}
 
     def pieces(layout: Layout) -> list[Piece]:
-        wanted = {name for name in layout.slots if name in names or name in _NAMES}
+        wanted = {name for name in layout.slots if name in names or name in identity}
         inner = json.flow(_Part(layout, wanted))[1:-1]  # type: ignore[arg-type]
         # fields that the entry lacked: an absent mark is 0, absent labels are none
         tail = ',"mark":0' if "mark" in names and "mark" not in layout.slots else ""
@@ -154,13 +156,6 @@ def updated(names: Collection[str]) -> Formatter:
         return ['{"event":"update",', *inner, tail + "}"]
 
     return Formatter(pieces)
-
-
-#: the fields that identify an entry
-_NAMES = {
-    "zone", "orig_zone", "orig_src", "orig_dst", "orig_proto", "orig_sport", "orig_dport",
-    "orig_srckey", "orig_dstkey", "orig_icmp_type", "orig_icmp_code", "orig_icmp_id",
-}  # fmt: skip
 
 
 class _Part:

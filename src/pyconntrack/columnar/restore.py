@@ -70,7 +70,8 @@ class Columns:
                 begin = end + 1
         if len({place[0] for place, _, _ in spans}) < len(spans):
             raise ValueError("two values in one piece")
-        self._numbers = [np.array(column, np.int64) for column in zip(*numbers, strict=True)]
+        #: a row of a table for each number, so that a column of values is contiguous
+        self._numbers = [np.array(some, np.int64)[:, None] for some in zip(*numbers, strict=True)]
         self._runs = _runs(line + "\n", spans)
 
     def match(self, words: Words, cuts: Ints, heads: Ints) -> NDArray[np.bool_]:
@@ -95,10 +96,10 @@ class Columns:
         plain = np.ones(len(heads), bool)
         if self._numbers:
             pieces, before, behind = self._numbers
-            where = heads[:, None] + pieces
+            where = heads + pieces
             ends = cuts[where + 1] - behind
             numbers, good = _decimal(words, ends, ends - cuts[where] - 1 - before)
-            plain &= np.logical_and.reduce(good, axis=1)
+            plain &= np.logical_and.reduce(good)
         out: list[Any] = []
         column = 0
         six = iter(self._six)
@@ -108,13 +109,13 @@ class Columns:
                 begins = cuts[heads + piece] + 1 + ahead
                 out.append(_six(text, begins, cuts[heads + piece + 1] - after, plain))
             elif kind == NUMBER:
-                out.append(numbers[:, column])
+                out.append(numbers[column])
                 column += 1
             else:
-                parts = numbers[:, column : column + 4]
-                plain &= parts.max(axis=1, initial=0) <= 255
-                high = parts[:, 0] << _U(8) | parts[:, 1]
-                out.append((high << _U(8) | parts[:, 2]) << _U(8) | parts[:, 3])
+                parts = numbers[column : column + 4]
+                plain &= np.logical_and.reduce(parts <= 255)
+                high = parts[0] << _U(8) | parts[1]
+                out.append((high << _U(8) | parts[2]) << _U(8) | parts[3])
                 column += 4
         return plain, out
 
@@ -138,9 +139,9 @@ class Columns:
                 good &= column <= _U(value.high)
                 if value.low:
                     good &= column >= _U(value.low)
-            form = "V16" if value.kind == SIX else f">u{value.size}"
-            for offset in value.places:
-                rows[:, offset : offset + value.size].view(form)[:, 0] = column
+            for slot in value.slots:
+                form = "V16" if value.kind == SIX else f">u{slot.size}"
+                rows[:, slot.offset : slot.offset + slot.size].view(form)[:, 0] = column
         return (lines, rows) if good.all() else (lines[good], rows[good])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import text
+from . import DOCUMENTS, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from ..ctnetlink.layout import Layout
     from .segments import Piece
 
-#: the words of -o that select a document format; at most one at a time
-DOCUMENTS = ("xml", "save", "json", "ndjson", "csv")
 _SAVE_COMMANDS = {"": "-A", "new": "-A", "update": "-U", "destroy": "-D"}
 
 

@@ -1,8 +1,8 @@
 """Encode lines of ``-R`` by shape: a line like one encoded before is not parsed again.
 
-The lines of a shape are the same bytes except for numbers and addresses.  Where these go is found
-by trial: a number of a sample is replaced, the reader encodes the line again, and the bytes of the
-message that change with the number are its places.  A number that changes none (a counter) is only
+The lines of a shape are the same bytes except for numbers and addresses.  Into which fields these
+go is found by trial: the reader encodes the line with other values, and the fields of its message's
+layout that change with a value are its own.  A number that changes none (a counter) is only
 checked to be a number; one that changes the message in another way (an ICMP type, flags) is a
 constant of the message.  So this module knows no option and no field, and serves the save format
 and NDJSON alike.  The result is accepted if it predicts the messages of other made-up lines: all
@@ -17,14 +17,18 @@ from __future__ import annotations
 
 from _operator import itemgetter
 from _socket import AF_INET, AF_INET6, inet_pton
+from itertools import permutations
 
-from ..ctnetlink.layout import struct_of
+from ..ctnetlink.layout import find, struct_of
 from ..ctnetlink.moulds import Mould
+from ..thresholds import TRIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
     from typing import Any
+
+    from ..ctnetlink.layout import Slot
 
     #: parses and encodes one line: its message, or None if it has none
     Reader = Callable[[str], bytes | None]
@@ -34,23 +38,17 @@ NUMBER, FOUR, SIX = "%d", "%s", "%s "
 _AROUND = bytes.maketrans(b'{}[],"', b"      ")
 #: lines of a shape differ in these at most: the rest is a quick key to the shape
 _VARYING = b"0123456789abcdef.:"
-#: the largest values tried of a number, with the bytes of its place.  One byte may decide how
-#: others are read (a protocol, a type), so it varies only in the range that is tried completely
-_HIGHS = {2**32 - 1: 4, 2**16 - 1: 2, 2**31 - 1: 4, 15: 1, 14: 1}
+#: the largest values tried of a number.  One byte may decide how others are read (a protocol, a
+#: type), so it varies only in the range that is tried completely
+_HIGHS = 2**32 - 1, 2**16 - 1, 2**31 - 1, 15, 14
 _SMALL = 15
 #: the largest value of a number that is ignored: any with 19 digits
 _IGNORED = 10**19 - 1
-_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
 #: bytes before a value that identify it
 _BEFORE = 10
-#: most values tried at once, and most of one byte among them: each gets distinct bytes
-_TOGETHER, _BYTES = 0x38, 5
 _FAMILY = {FOUR: AF_INET, SIX: AF_INET6}
-_ADDRESS = {FOUR: 4, SIX: 16}
 #: most shapes, and messages of a shape; lines beyond these limits are read one by one
 _LIMIT, _MESSAGES = 1024, 256
-#: lines with new constants, in a known shape, before trials pay
-_FURTHER = 4
 #: most shapes with the same quick key
 _ALIKE = 8
 
@@ -97,29 +95,14 @@ def _kind(word: str) -> str:
 
 
 class Varying:
-    """A varying value: its index in the line, its limits, and its places in the message.
+    """A varying value: its index in the line, its limits, and the ``slots`` of the message that it
+    fills; none if it is ignored."""
 
-    ``places``: offsets, each of ``size`` bytes in network byte order; empty if it is ignored.
-    """
+    __slots__ = ("at", "high", "kind", "low", "slots")
 
-    __slots__ = ("at", "high", "kind", "low", "places", "size")
-
-    def __init__(self, at: int, kind: str, high: int = 0) -> None:
+    def __init__(self, at: int, kind: str, high: int, slots: Sequence[Slot] = ()) -> None:
         self.at, self.kind, self.low, self.high = at, kind, 0, high
-        self.size = _HIGHS.get(high, 8) if kind == NUMBER else _ADDRESS[kind]
-        self.places: list[int] = []
-
-    def copy(self) -> Varying:
-        """Return a copy for other messages, with a fresh lower limit."""
-        found = Varying(self.at, self.kind, self.high)
-        found.places = self.places
-        return found
-
-    def uniform(self, byte: int) -> int | str:
-        """Return a value whose bytes all equal ``byte``."""
-        if self.kind == NUMBER:
-            return int.from_bytes([byte] * self.size)
-        return ".".join([str(byte)] * 4) if self.kind == FOUR else ":".join([f"{byte:x}" * 2] * 8)
+        self.slots = [*slots]
 
 
 class Encoder:
@@ -129,22 +112,22 @@ class Encoder:
 
     def __init__(self, whole: bytes, varying: list[Varying]) -> None:
         self.whole, self.varying = whole, varying
-        #: equal for messages that differ in constants only
-        self.layout = len(whole), *[(v.at, v.low, v.high, tuple(v.places)) for v in varying]
         # the sequence number, in host byte order, follows the values
         fields = [(8, "4s", -1)]
         for value in varying:
-            code = _CODES[value.size] if value.kind == NUMBER else f"{value.size}s"
-            fields += [(offset, code, value.at) for offset in value.places]
+            fields += [(s.offset, s.kind.code or f"{s.size}s", value.at) for s in value.slots]
         fields.sort()
         packer = struct_of([(offset, code) for offset, code, _ in fields], len(whole))
         self._mould = Mould(whole, packer, [at for _, _, at in fields])
+        #: equal for messages that differ in constants only
+        self.layout = len(whole), *fields, *[(v.at, v.low, v.high) for v in varying]
         self._addresses = [(v.at, _FAMILY[v.kind]) for v in varying if v.kind != NUMBER]
         # limits that struct does not check
         self._bounds = [
             (v.at, v.low, v.high)
             for v in varying
-            if v.kind == NUMBER and (v.low or not v.places or v.high + 1 != 256**v.size)
+            if v.kind == NUMBER
+            and (v.low or not v.slots or any(v.high + 1 != 256**s.size for s in v.slots))
         ]
 
     def encode(self, values: list[Any], seq: bytes) -> bytes | None:
@@ -208,7 +191,7 @@ class Shape:
         if len(self._seen) >= _MESSAGES:
             return False
         # trials take the time of a few lines for each value, and less for a further message
-        seen = self._seen.setdefault(key, [0, _FURTHER if self.encoders else len(self.tokens)])
+        seen = self._seen.setdefault(key, [0, TRIED if self.encoders else len(self.tokens)])
         seen[0] += 1
         if seen[0] < seen[1]:
             return False
@@ -226,7 +209,7 @@ class Shape:
             trial = _Trial(self, values, whole, reader)
             near = next(filter(None, self.encoders.values()), None)
             if near is not None:
-                same = [value.copy() for value in near.varying]
+                same = [Varying(v.at, v.kind, v.high, v.slots) for v in near.varying]
                 found = trial.proven(same, highs, further=True)
             # limits from other shapes may not hold here
             found = found or trial.encoder(highs) or trial.encoder({})
@@ -245,10 +228,11 @@ class Shape:
 class _Trial:
     """Trials of one line: its message, and its messages with other values."""
 
-    __slots__ = ("_base", "_reader", "_shape", "_whole")
+    __slots__ = ("_base", "_layout", "_reader", "_shape", "_whole")
 
     def __init__(self, shape: Shape, base: list[Any], whole: bytes, reader: Reader) -> None:
         self._shape, self._base, self._whole, self._reader = shape, base, whole, reader
+        self._layout = find(whole)
 
     def _message(self, values: Sequence[Any]) -> bytes | None:
         return self._reader(self._shape.text % tuple(values))
@@ -282,41 +266,35 @@ class _Trial:
         return 0
 
     def _with(self, changes: dict[int, Any]) -> bytes | None:
-        """Return the message with other values, or None if its length changes."""
+        """Return the message with other values, or None if its layout changes."""
         message = self._message([changes.get(at, value) for at, value in enumerate(self._base)])
-        return message if message is not None and len(message) == len(self._whole) else None
+        return message if message is not None and find(message) is self._layout else None
 
     def _placed(self, values: list[Varying]) -> bool:
-        """Find the places of values that are changed at once; return False if the message changes
-        in any other way."""
-        owners: dict[tuple[int, int], Varying] = {}
-        small = 0
-        for number, value in enumerate(values):
-            value.places = []
-            if value.size > 1:
-                owners[0x10 + number, 0x48 + number] = value
-            else:
-                owners[2 + small, 10 + small] = value
-                small += 1
-        if small > _BYTES or len(values) > _TOGETHER:
+        """Find the slots of values that are changed at once; return False if the message changes in
+        any other way."""
+        owners: dict[tuple[Any, ...], Varying] = {}
+        changes: tuple[dict[int, Any], dict[int, Any]] = {}, {}
+        # small numbers, which all fields can hold: two for each value, a pair that no other has
+        for value, pair in zip(values, permutations(range(1, _SMALL), 2), strict=False):
+            value.slots = []
+            words: Sequence[Any] = pair
+            raws: tuple[Any, ...] = pair
+            if value.kind != NUMBER:
+                words = [_address(value.kind, number) for number in pair]
+                raws = (*[inet_pton(_FAMILY[value.kind], word) for word in words],)
+            owners[raws] = value
+            for change, word in zip(changes, words, strict=True):
+                change[value.at] = word
+        one, other = map(self._with, changes)
+        if one is None or other is None or len(owners) < len(values):
             return False
-        one = self._with({v.at: v.uniform(byte) for (byte, _), v in owners.items()})
-        other = self._with({v.at: v.uniform(byte) for (_, byte), v in owners.items()})
-        if one is None or other is None:
-            return False
-        at = 0
-        while at < len(one):
-            if one[at] == other[at]:
-                at += 1
-                continue
-            found = owners.get((one[at], other[at]))
-            if found is None or any(
-                message[at : at + found.size] != message[at : at + 1] * found.size
-                for message in (one, other)
-            ):
+        raw = zip(self._layout.unpack(one), self._layout.unpack(other), strict=True)
+        for name, raws in zip(self._layout.names, raw, strict=True):
+            if raws in owners:
+                owners[raws].slots.append(self._layout.slot(name))
+            elif raws[0] != raws[1]:
                 return False
-            found.places.append(at)
-            at += found.size
         return True
 
     def proven(
@@ -378,11 +356,12 @@ def _samples(numbers: list[Varying], further: bool) -> Iterator[dict[int, int]]:
     and small, those with a single non-zero byte; ``further``: only a few of them."""
     yield {value.at: value.high for value in numbers}
     yield {v.at: (v.high // 3 + 11 * n) % (v.high + 1) for n, v in enumerate(numbers)}
-    small = not further and any(value.size == 1 for value in numbers)
+    small = not further and any(value.high <= _SMALL for value in numbers)
     for same in range(1, _SMALL + 1 if small else 2):
         yield {value.at: same for value in numbers}
     for byte in range(1, 1 if further else 4):
-        yield {value.at: 0x5A << 8 * (byte % value.size) for value in numbers}
+        sizes = [(value.high.bit_length() + 7) // 8 for value in numbers]
+        yield {v.at: 0x5A << 8 * (byte % size) for v, size in zip(numbers, sizes, strict=True)}
 
 
 def _address(kind: str, number: int) -> str:

@@ -308,12 +308,13 @@ def sends(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, int]]:
 
     The last message of a send is made to ask for an acknowledgement.
     """
-    from itertools import accumulate, takewhile  # a listing does without
-
     begin = 0
     while parts := [*messages[begin : begin + BATCH_MESSAGES]]:
-        below = takewhile(BATCH_BYTES.__gt__, accumulate(map(len, parts)))
-        del parts[len(list(below)) + 1 :]  # the message that reaches the limit is the last
+        if sum(map(len, parts)) > BATCH_BYTES:  # seldom
+            from itertools import accumulate, takewhile
+
+            below = takewhile(BATCH_BYTES.__gt__, accumulate(map(len, parts)))
+            del parts[len(list(below)) + 1 :]  # the message that reaches the limit is the last
         begin += len(parts)
         yield _acknowledged(parts)
 
