@@ -12,7 +12,7 @@ from _socket import AF_INET6, inet_pton
 
 import numpy as np
 
-from ..formats.templates import NUMBER, SIX
+from ..formats.tokens import NUMBER, SIX
 from ..thresholds import ENCODED
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 
 The first message with certain fields is written attribute by attribute.  It is then the mould of
 all messages with the same fields and sizes: their values are packed at once, and all other bytes
-are the mould's.  The places of the values come from its layout, or from trials for lines of
-``-R``.
+are the mould's.  The places of the values are those of its layout; which value goes to which is
+known by its name, or from trials for lines of ``-R`` (:mod:`pyconntrack.formats.templates`).
 
 The values are checked before (:mod:`.convert`, or the command's parser).
 """

@@ -22,6 +22,7 @@ from itertools import permutations
 from ..ctnetlink.layout import find, struct_of
 from ..ctnetlink.moulds import Mould
 from ..thresholds import TRIED
+from .tokens import FOUR, NUMBER, SIX, Token, spaced, tokens_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     #: parses and encodes one line: its message, or None if it has none
     Reader = Callable[[str], bytes | None]
 
-NUMBER, FOUR, SIX = "%d", "%s", "%s "
-#: the characters around a value; the quote and colon after a JSON name are removed before
-_AROUND = bytes.maketrans(b'{}[],"', b"      ")
 #: lines of a shape differ in these at most: the rest is a quick key to the shape
 _VARYING = b"0123456789abcdef.:"
 #: the largest values tried of a number.  One byte may decide how others are read (a protocol, a
@@ -51,47 +49,6 @@ _FAMILY = {FOUR: AF_INET, SIX: AF_INET6}
 _LIMIT, _MESSAGES = 1024, 256
 #: most shapes with the same quick key
 _ALIKE = 8
-
-
-class Token:
-    """A number or an address of a line: its ``kind``, and its place in the text."""
-
-    __slots__ = ("begin", "end", "kind", "word")
-
-    def __init__(self, kind: str, begin: int, end: int, word: int) -> None:
-        self.kind, self.begin, self.end, self.word = kind, begin, end, word
-
-
-def _spaced(line: str) -> str:
-    """Return an ASCII line with blanks for the characters around its values."""
-    if '"' not in line:
-        return line
-    return line.encode().replace(b'":', b'" ').translate(_AROUND).decode("ascii")
-
-
-def _tokens(line: str) -> Iterator[Token]:
-    """Yield the numbers and addresses of a line that are in canonical form."""
-    text = _spaced(line)
-    end = 0
-    for number, word in enumerate(text.split()):
-        begin = text.index(word, end)
-        end = begin + len(word)
-        kind = _kind(word)
-        if kind:
-            yield Token(kind, begin, end, number)
-
-
-def _kind(word: str) -> str:
-    if word.isdigit():
-        return NUMBER if word == "0" or (word[0] != "0" and len(word) < 20) else ""
-    for kind, family, mark, other in ((FOUR, AF_INET, ".", ":"), (SIX, AF_INET6, ":", ".")):
-        if mark in word and other not in word:
-            try:
-                inet_pton(family, word)
-            except (OSError, ValueError):
-                return ""
-            return kind
-    return ""
 
 
 class Varying:
@@ -385,7 +342,7 @@ class Shapes:
     def encode(self, line: str, seq: bytes) -> bytes | None:
         """Return the message of a line, or None if it is left to the reader."""
         known = self._shapes.get(_likeness(line), ())
-        words = _spaced(line).split() if known else []
+        words = spaced(line).split() if known else []
         for shape in known:
             try:
                 values = shape.values(words, line)
@@ -407,7 +364,7 @@ class Shapes:
     def find(self, line: str) -> Shape | None:
         """Return the shape of a line, known or new; None if there are too many, or nothing of the
         line varies."""
-        tokens = list(_tokens(line))
+        tokens = list(tokens_of(line))
         if len(tokens) < 2:
             return None
         found = Shape(line, tokens)
