@@ -67,12 +67,15 @@ def session(path: Path) -> list[Step]:
 
 
 _VARYING = [
-    (re.compile(r"\[\d+\.\d+\s*\]"), "[TIME]"),
-    (re.compile(r"\b(packets|bytes|found|insert|seq)=\d+"), r"\1=N"),
+    (re.compile(r"^\[\d+\.\d+\s*\]\s*"), "[TIME] "),
+    (re.compile(r"(?<=^\[TIME\] )(\[[A-Z]+\] \S+\s+\d+ )\d+"), r"\1T"),
+    (re.compile(r"\b(packets|bytes|found|insert|expect_\w+|seq|portid)=\d+"), r"\1=N"),
     (re.compile(r'"(id|bytes|packets|time|timestamp_\w+)":\d+'), r'"\1":N'),
     (re.compile(r"\b\d+(\.\d+)? ms\b"), "N ms"),
     (re.compile(r"time=\S+|mdev = \S+"), "T"),
     (re.compile(r"(?<=type=[08] code=0 )id=\d+"), "id=N"),
+    (re.compile(r" progname=\S+"), ""),  # only while the program still runs
+    (re.compile(r"(?<=^-A )-t \d+"), "-t N"),
     (re.compile(r"[ \t]+"), " "),
 ]
 
@@ -139,7 +142,7 @@ class Shell:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(f"{command}\nprintf '\\n{self._END}\\n'\n".encode())
+        stdin.write(f"{command}\nrc=$?; printf '\\n{self._END}\\n'; (exit $rc)\n".encode())
         stdin.flush()
         printed = b""
         end = f"\n{self._END}\n".encode()

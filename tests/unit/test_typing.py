@@ -1,13 +1,15 @@
-"""What a user's type checker sees: sample programs, and whether what is public has a type.
+"""What a user's type checker sees: programs, and whether what is public has a type.
 
 The programs in tests/typing are never run.  ``assert_type`` in them says what a user gets, and
 an ignored error what a user must not do; an ignore that is not needed is an error as well.
+Those of the documentation, files and blocks of pages, are checked with them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -17,7 +19,7 @@ import pytest
 
 import pyconntrack
 from pyconntrack import AsyncConntrack, Conntrack
-from support import ROOT
+from support import ROOT, pages
 from support.netns import unavailable
 
 PROGRAMS = ROOT / "tests/typing"
@@ -29,7 +31,19 @@ INTERNAL = {
 }  # fmt: skip
 
 
-def checked(tool: str, *words: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copies all programs into one directory; a block is named after its page and line."""
+    directory = tmp_path_factory.mktemp("programs")
+    shutil.copytree(PROGRAMS, directory, dirs_exist_ok=True)
+    shutil.copytree(pages.PROGRAMS, directory, dirs_exist_ok=True)
+    for page in pages.PAGES:
+        for line, code in pages.blocks(page, "python"):
+            (directory / f"{page.stem}_{line}.py".replace("-", "_")).write_text(code)
+    return directory
+
+
+def checked(tool: str, where: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The run of a type checker over the programs, as a user has it: the package installed."""
     if find_spec(tool) is None:
         unavailable(f"{tool} is not installed")
@@ -37,23 +51,25 @@ def checked(tool: str, *words: str) -> subprocess.CompletedProcess[str]:
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     env["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"  # it would ask the network for a newer version
     return subprocess.run(
-        [sys.executable, "-m", tool, *words], cwd=PROGRAMS, env=env, capture_output=True, text=True
+        [sys.executable, "-m", tool, *words], cwd=where, env=env, capture_output=True, text=True
     )
 
 
-def test_mypy() -> None:
+def test_mypy(programs: Path) -> None:
     cache = ROOT / ".mypy_cache/users"
-    done = checked("mypy", "--config-file=", "--strict", f"--cache-dir={cache}", ".")
+    done = checked("mypy", programs, "--config-file=", "--strict", f"--cache-dir={cache}", ".")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pyright() -> None:
-    done = checked("pyright", "--pythonpath", sys.executable)
+def test_pyright(programs: Path) -> None:
+    done = checked("pyright", programs, "--pythonpath", sys.executable)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_all_that_is_public_has_a_type() -> None:
-    done = checked("pyright", "--verifytypes", "pyconntrack", "--ignoreexternal", "--outputjson")
+    done = checked(
+        "pyright", PROGRAMS, "--verifytypes", "pyconntrack", "--ignoreexternal", "--outputjson"
+    )
     symbols = json.loads(done.stdout)["typeCompleteness"]["symbols"]
     assert len(symbols) > 1000, done.stdout
     untyped = [

@@ -177,7 +177,7 @@ class Age(Node):
     """
 
     __slots__ = ("ranges",)
-    fields = ("age",)
+    fields: tuple[str, ...] = ("age",)
 
     def __init__(self, *ranges: tuple[int, int]) -> None:
         self.ranges: tuple[tuple[int, int], ...] = ranges
