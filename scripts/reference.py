@@ -52,6 +52,15 @@ def json_name(name: str) -> str:
 # -- the field reference ----------------------------------------------------------------------
 
 
+def _kind(row: Attr) -> str:
+    """Return the type of a field, without the ``|`` that would end a cell of the table."""
+    kind = type_of(row).removeprefix("frozenset[").removesuffix(" | Unknown]")
+    words = f"`{kind.removesuffix(' | Unknown')}` or `Unknown`"
+    if row.words is None:
+        return f"`{kind}`"
+    return f"`frozenset` of {words}" if row.words in vocab.FLAGS else words
+
+
 def _unit(row: Attr, unit: str) -> str:
     """Return the unit of a field, or else the range of its numbers."""
     if unit or row.words is not None or not row.kind.number:
@@ -69,9 +78,8 @@ def table(rows: Rows) -> str:
     text += "|---|---|---|---|---|---|\n"
     for name, (row, paths) in lines.items():
         number = f" The number: `{number_name(name, row)}`." if row.words is not None else ""
-        kind = type_of(row).replace("|", "\\|")
         names = "<br>".join(f"`{path}`" for path in paths)
-        text += f"| `{attribute(name)}` | `{kind}` | {said[name]}{number} "
+        text += f"| `{attribute(name)}` | {_kind(row)} | {said[name]}{number} "
         text += f"| {_unit(row, said[name].unit)} | `{json_name(name)}` | {names} |\n"
     return text
 

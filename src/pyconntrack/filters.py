@@ -19,6 +19,7 @@ from .ctnetlink.schema import CONNTRACK, EXPECT
 from .ctnetlink.vocabulary import FAMILY, FLAGS, STATES, UNSET
 from .ctnetlink.words import Unknown
 from .errors import RequestError
+from .escape import meant
 from .model import FIELDS, meets, packed, to_raw
 from .model.entry import Entry
 
@@ -256,6 +257,11 @@ def _number(name: str, keyword: str, value: Any) -> Node:
     return In(name, (low, high))
 
 
+def _meant_state(word: object) -> str:
+    words = (known for vocabulary in STATES.values() for known in vocabulary.values())
+    return meant(word, words) if isinstance(word, str) else ""
+
+
 def _state(words: list[Any]) -> Node:
     """Return the predicate of a state in any protocol that has it, as ``Flow.state`` is."""
     numbers: dict[str, list[int]] = {name: [] for name in STATES}
@@ -271,7 +277,7 @@ def _state(words: list[Any]) -> Node:
                 f"state: a word is wanted, not {word!r}; tcp_state=, sctp_state= and dccp_state= "
                 "take numbers, too"
                 if isinstance(word, int)
-                else f"state: no protocol has a state {word!r}"
+                else f"state: no protocol has a state {word!r}{_meant_state(word)}"
             )
     return _any(
         [In(name, *((n, n) for n in sorted({*each}))) for name, each in numbers.items() if each]

@@ -225,7 +225,8 @@ def test_a_state_is_a_word() -> None:
     assert Filter(state="ESTABLISHED") == Filter.where("state == ESTABLISHED")
     loose: Any = Filter
     for value, words in (
-        (3, "state: a word is wanted, not 3; tcp_state="), ("ESTAB", "no protocol has a state"),
+        (3, "state: a word is wanted, not 3; tcp_state="),
+        ("ESTAB", "no protocol has a state 'ESTAB': do you mean `ESTABLISHED'"),
         (Unknown("proto", 99), "no protocol has a state"),
     ):  # fmt: skip
         with pytest.raises(RequestError, match=words):

@@ -65,8 +65,11 @@ class Value:
     @property
     def family(self) -> FamilyName | Unknown | None:
         """Return the layer 3 family: ``"ipv4"``, ``"ipv6"``, or None if there is none."""
-        number = self._layout.family
-        return _FAMILIES[number] if number in _FAMILIES else Unknown("family", number)
+        try:
+            family: FamilyName | None = _FAMILIES[self._layout.family]
+        except KeyError:
+            return Unknown("family", self._layout.family)
+        return family
 
     @property
     def family_number(self) -> int:
