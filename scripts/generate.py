@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts import declarations, differences, reference
+from scripts import columns, declarations, differences, reference
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +20,7 @@ def files() -> dict[Path, str]:
         ROOT / "src/pyconntrack/ctnetlink/literals.py": declarations.literals(),
         ROOT / "src/pyconntrack/schema.json": reference.json_text(),
         ROOT / "docs/fields.md": reference.fields_page(),
+        ROOT / "docs/columns.md": columns.page(),
         page: differences.written(page.read_text(encoding="utf-8")),
     }
 
