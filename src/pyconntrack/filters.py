@@ -91,6 +91,16 @@ class Filter:
             raise RequestError(f"entry: a Flow or an Expect is wanted, not {entry!r}")
         return meets(self._node, entry._layout, entry.message)
 
+    def explain(self) -> list[str]:
+        """Return lines that explain what the kernel checks of this in a dump, and why not the rest.
+
+        It is the same for a table of any size.
+        """
+        from .ctnetlink.pushdown import push_down
+        from .where.explanation import KEYWORDS, explain
+
+        return explain(self._node, [push_down(self._node)], KEYWORDS)
+
     def __and__(self, other: Filter) -> Filter:
         if not isinstance(other, Filter):
             return NotImplemented

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pyconntrack.ctnetlink.layout
-from pyconntrack import errors, where
+from pyconntrack import Filter, errors, where
 from pyconntrack.ctnetlink import predicates
 from pyconntrack.ctnetlink.encode import encode
 from pyconntrack.ctnetlink.predicates import And, Bits, In, Net, bind
@@ -23,6 +23,7 @@ from pyconntrack.ctnetlink.pushdown import push_down
 from pyconntrack.ctnetlink.schema import CONNTRACK
 from pyconntrack.netlink import messages
 from pyconntrack.where import times, values
+from pyconntrack.where.explanation import AGAIN
 from support import ROOT
 
 NEW = 0x0100
@@ -541,24 +542,30 @@ EXPLAINED = [
     ("src == fe80::1 and dport == 80", [
         "kernel: family == ipv6 (that of the addresses)",
         "user space: orig.src == fe80::1 (some kernels invert the test of an IPv6 address)",
-        "user space: orig.dport == 80 (tuples are only asked for in IPv4: some kernels invert "
-        "IPv6 tests)",
+        "user space: orig.dport == 80 (the kernel compares ports only of tcp and udp: add "
+        "`orig.proto == tcp')",
     ]),
     ("dport == 80", [
         "kernel: returns the whole table",
-        "user space: orig.dport == 80 (the kernel compares tuples only with the family set: "
-        "add `family == ipv4')",
+        "user space: orig.dport == 80 (the kernel compares ports only of tcp and udp, and tuples "
+        "only with the family set: add `orig.proto == tcp' and `family == ipv4')",
+    ]),
+    ("proto == tcp and reply.dport == 80", [
+        "kernel: returns the whole table",
+        "user space: orig.proto == tcp (the kernel compares tuples only with the family set: add "
+        "`family == ipv4')",
+        "user space: reply.dport == 80 (the kernel compares ports only of tcp and udp, and tuples "
+        "only with the family set: add `reply.proto == tcp' and `family == ipv4')",
     ]),
     ("family == ipv4 and dport == 80", [
         "kernel: family == ipv4",
-        "user space: orig.dport == 80 (the kernel compares ports only with orig.proto == tcp "
-        "or udp)",
+        "user space: orig.dport == 80 (the kernel compares ports only of tcp and udp: add "
+        "`orig.proto == tcp')",
     ]),
     ("family == ipv4 and dport == 80 and proto == sctp and sport in 1-9", [
         "kernel: family == ipv4",
         "kernel: orig.proto == sctp",
-        "user space: orig.dport == 80 (the kernel compares ports only with orig.proto == tcp "
-        "or udp)",
+        "user space: orig.dport == 80 (the kernel compares ports only of tcp and udp)",
         "user space: orig.sport in 1-9 (the kernel compares with one value, not with ranges or "
         "sets)",
     ]),
@@ -592,7 +599,16 @@ EXPLAINED = [
 
 @pytest.mark.parametrize(("text", "lines"), EXPLAINED, ids=[case[0] for case in EXPLAINED])
 def test_explain(text: str, lines: list[str]) -> None:
-    assert where.explain(where.parse(text))[:-1] == lines
+    explained = where.explain(where.parse(text))
+    pushed = any(line.startswith("kernel: ") and "whole" not in line for line in lines)
+    assert explained == [*lines, *([AGAIN] if pushed else [])]
+
+
+def test_explain_of_a_filter_speaks_its_language() -> None:
+    (_, line) = Filter(orig_dport=80).explain()
+    assert line.endswith('add `proto="tcp"\' and `family="ipv4"\')')
+    assert Filter().explain() == [
+        "kernel: returns the whole table", "user space: nothing more"]  # fmt: skip
 
 
 def test_explain_of_no_predicate() -> None:

@@ -16,6 +16,7 @@ from ..thresholds import (
     MANY,
     MANY_BYTES,
     MANY_CHANGED,
+    SMALL,
 )
 
 TYPE_CHECKING = False
@@ -55,17 +56,17 @@ def dumps(
         few, least, worth = FEW_CHANGED, MANY_CHANGED, CHANGED_BYTES
     else:
         few, least, worth = FEW_LISTED, MANY, MANY_BYTES
-    flows = command.table == "conntrack"
-    zero = "zero" in command.opts  # clears what it returns, so the request must not be narrowed
+    wanted = plan(runner, command, node)
     early, runner.early = runner.early, None
-    if flows and not zero and early is not None:
+    if wanted.early and early is not None:
         yield early, worth
         return
-    size = table_size() if flows and not zero else 0
-    for down in _narrowed(node if flows and not zero else None, size):
+    zero, size = "zero" in command.opts, wanted.size
+    filters: list[PushDown | None] = [*wanted.dumps]
+    for down in filters or [None]:
         family = down.family if down else 0
         payload = down.payload if down else b""
-        request = ask.dump(command.table, family or command.family, payload, zero=zero)
+        request = ask.dump(command.table, family, payload, zero=zero)
         # the kernel ignores the id in an update, so its entries must be fresh: columns at once
         many = size >= least and (not payload or command.verb == "update")
         if many and use is CHANGE:
@@ -85,13 +86,52 @@ def _columns() -> bool:
     return True
 
 
-def _narrowed(node: Node | None, size: int) -> list[PushDown] | list[None]:
+class Plan:
+    """The dumps that a command requests.
+
+    ``dumps``: their filters, none for the whole table; ``reason``: why they are not narrowed, or
+    why there are several; ``early``: whether the request for the whole table has already been sent;
+    ``size``: of the table, 0 where it does not matter.
+    """
+
+    __slots__ = ("dumps", "early", "reason", "size")
+
+    def __init__(
+        self, dumps: list[PushDown], reason: str = "", size: int = 0, *, early: bool = False
+    ) -> None:
+        self.dumps, self.reason, self.size, self.early = dumps, reason, size, early
+
+
+def plan(runner: Runner, command: Command, node: Node | None) -> Plan:
+    """Return the dumps that together hold all entries that meet ``node``."""
+    if command.table != "conntrack":
+        return _of_family(command, "the kernel has no other filter for this table")
+    if "zero" in command.opts:  # clears what it returns, so the request must not be narrowed
+        return _of_family(command, "with -z it resets the counters of all that it returns")
+    if runner.early is not None:
+        reason = f"fewer than {SMALL} entries, asked for before the command line is read"
+        return Plan([], reason, early=True)
+    size = table_size()
     if node is None:
-        return [None]  # without an import
+        return Plan([], size=size)  # without an import
     from ..ctnetlink.pushdown import push_down, push_downs
 
     # a second dump costs a walk through the kernel's hash table: it does not pay for a small one
-    return push_downs(node) if size >= MANY else [push_down(node)]
+    if size < MANY:
+        return Plan([push_down(node)], size=size)
+    dumps = push_downs(node)
+    several = f"two dumps, as it has {MANY} entries or more" if len(dumps) > 1 else ""
+    return Plan(dumps, several, size)
+
+
+def _of_family(command: Command, reason: str) -> Plan:
+    """Return the plan of a table that is read whole, or all of the command's family."""
+    if not command.family:
+        return Plan([], reason)
+    from ..ctnetlink.predicates import equals
+    from ..ctnetlink.pushdown import push_down
+
+    return Plan([push_down(equals("family", command.family))], reason)
 
 
 class Entries:

@@ -77,8 +77,10 @@ def push_down(node: Node | None) -> PushDown:
                 down.values[term.field] = term.want
                 down.values[term.field + "_mask"] = term.mask
                 down.terms.append(term)
-        elif isinstance(term, In) and term.fields == ("zone",) and term.value is not None:
-            down.values.setdefault("zone", term.value)
+        elif (
+            isinstance(term, In) and term.fields == ("zone",) and term.value is not None
+            and down.values.setdefault("zone", term.value) == term.value
+        ):  # fmt: skip
             down.terms.append(term)
     if down.family in (c.AF_INET, c.AF_INET6):
         for direction in ("orig", "reply"):

@@ -33,7 +33,11 @@ def show(node: Node) -> str:
 
 
 def explain(node: Node | None) -> list[str]:
-    """Return lines that explain what of ``node`` the kernel filters, what user space, and why."""
+    """Return lines that explain what of ``node`` the kernel filters, what user space, and why.
+
+    They are about a dump of the library, which is the same for a table of any size.
+    """
+    from ..ctnetlink.pushdown import push_down
     from .explanation import explain
 
-    return explain(node)
+    return explain(node, [push_down(node)])
