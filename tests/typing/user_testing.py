@@ -6,6 +6,7 @@ from typing import assert_type
 from pyconntrack import AsyncConntrack, Conntrack, Flow
 from pyconntrack.testing import (
     ENOBUFS,
+    Kernel,
     ScriptedKernel,
     Step,
     ack,
@@ -23,6 +24,19 @@ netns = netns_fixture()
 def test_in_a_namespace(netns: str) -> None:
     with Conntrack(netns=netns) as ct:
         assert_type(ct.count(), int)
+
+
+def test_in_memory(flow: Flow) -> None:
+    with Kernel(events=1, max_entries=5, accounting=True) as kernel, kernel.connect() as ct:
+        assert_type(ct, Conntrack)
+        assert_type(kernel.connect_async(), AsyncConntrack)
+        assert_type(kernel, Kernel)
+        assert_type(kernel.now, float)
+        assert_type(kernel.max_entries, int)
+        kernel.advance(0.5)
+        kernel.track(flow)
+    Kernel(events=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    kernel.track("flow")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def test_with_a_script(flow: Flow) -> None:

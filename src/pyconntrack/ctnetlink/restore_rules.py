@@ -39,7 +39,7 @@ _OFFLOADED = c.IPS_OFFLOAD | c.IPS_HW_OFFLOAD
 #: field of a tuple -> the field with its value in the inverse tuple
 OPPOSITE = TURNED | {name: name for name in ("icmp_id", "icmp_type", "icmp_code")}
 #: ICMP type -> the type of its answer (invmap in nf_conntrack_proto_icmp.c and _icmpv6.c)
-_ICMP_ANSWERS = {
+ICMP_ANSWERS = {
     c.IPPROTO_ICMP: {8: 0, 0: 8, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17},
     c.IPPROTO_ICMPV6: {128: 129, 129: 128, 139: 140, 140: 139},
 }
@@ -97,7 +97,7 @@ def inverse(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _icmp_answer(proto: Any, icmp_type: int) -> int:
-    return _ICMP_ANSWERS.get(proto, {}).get(icmp_type, icmp_type)
+    return ICMP_ANSWERS.get(proto, {}).get(icmp_type, icmp_type)
 
 
 def complete(values: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ def complete(values: dict[str, Any]) -> None:
     proto = values.get("orig_proto", values.get("reply_proto"))
     for side in ("orig", "reply"):
         values.setdefault(f"{side}_proto", proto)
-        if proto in _ICMP_ANSWERS and f"{side}_icmp_type" in values:
+        if proto in ICMP_ANSWERS and f"{side}_icmp_type" in values:
             values.setdefault(f"{side}_icmp_id", 0)
     for name, opposite in _MIRRORED:
         if name not in values and (value := values.get(opposite)) is not None:

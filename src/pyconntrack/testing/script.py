@@ -1,4 +1,4 @@
-"""Tools for tests: a scripted kernel, messages for its scripts, and a fresh network namespace.
+"""A scripted kernel, and the messages for its scripts.
 
 ``Conntrack(transport=ScriptedKernel([...]))`` uses a script instead of a socket: each
 :class:`Step` holds the answers to one request.
@@ -15,20 +15,19 @@ import errno as _errno
 import os
 import sys
 
-from .ctnetlink import constants as c
-from .ctnetlink.layout import find
-from .errors import KernelError
-from .netlink import constants as nl
-from .netlink.messages import NLMSGHDR, attr
+from ..ctnetlink import constants as c
+from ..ctnetlink.layout import find
+from ..errors import KernelError
+from ..netlink import constants as nl
+from ..netlink.messages import NLMSGHDR, attr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from .ctnetlink.literals import EventKind
-    from .model import Expect, Flow
+    from ..ctnetlink.literals import EventKind
+    from ..model import Expect, Flow
 
     #: an answer of a step: a datagram, "ENOBUFS", "TRUNCATED", or a function of the request's bytes
     Answer = bytes | str | Callable[[bytes], bytes]
@@ -215,7 +214,7 @@ def with_header(part: bytes, kind: int, flags: int, seq: int = 0, portid: int = 
 
 def event_message(kind: EventKind, entry: Flow | Expect) -> bytes:
     """Return the datagram of an event: ``kind`` is "new", "update" or "destroy"."""
-    from .model import Flow
+    from ..model import Flow
 
     make = c.ct_msg if isinstance(entry, Flow) else c.exp_msg
     flags = nl.NLM_F_CREATE | nl.NLM_F_EXCL if kind == "new" else 0
@@ -285,82 +284,3 @@ def ack(
         return NLMSGHDR.pack(16 + len(body), nl.NLMSG_ERROR, flags, seq, 0) + body
 
     return answer
-
-
-# -- a fresh namespace --------------------------------------------------------------------------
-
-
-class NetnsUnavailable(OSError):
-    """This process cannot create a network namespace (CAP_SYS_ADMIN is needed)."""
-
-
-def fresh_netns() -> AbstractContextManager[str]:
-    """Return a context manager: a new network namespace for the calling thread, left at its end.
-
-    It yields the namespace's path, for ``Conntrack(netns=path)`` in other threads.  ``lo`` is up.
-    Raises :class:`NetnsUnavailable` without CAP_SYS_ADMIN.  As a pytest fixture::
-
-        @pytest.fixture
-        def netns():
-            with pyconntrack.testing.fresh_netns() as path:
-                yield path
-    """
-    from contextlib import contextmanager
-
-    return contextmanager(_fresh_netns)()
-
-
-def _fresh_netns() -> Iterator[str]:
-    import ctypes
-    import fcntl
-    import socket
-    import struct
-
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def call(name: str, *args: int) -> None:
-        if getattr(libc, name)(*args):
-            code = ctypes.get_errno()
-            raise NetnsUnavailable(code, f"{name}: {os.strerror(code)}")
-
-    new_net = 0x40000000
-    own = "/proc/thread-self/ns/net"
-    before = os.open(own, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        call("unshare", new_net)
-        try:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-                request = struct.pack("16sH14x", b"lo", 0)
-                (flags,) = struct.unpack_from("H", fcntl.ioctl(sock, 0x8913, request), 16)
-                fcntl.ioctl(sock, 0x8914, struct.pack("16sH14x", b"lo", flags | 1))
-            inside = os.open(own, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                yield f"/proc/{os.getpid()}/fd/{inside}"
-            finally:
-                os.close(inside)
-        finally:
-            call("setns", before, new_net)
-    finally:
-        os.close(before)
-
-
-def netns_fixture() -> Callable[[], Generator[str, None, None]]:
-    """Return a pytest fixture of :func:`fresh_netns` that skips the test without CAP_SYS_ADMIN.
-
-    ``netns = pyconntrack.testing.netns_fixture()``
-    """
-    from contextlib import ExitStack
-
-    import pytest
-
-    @pytest.fixture
-    def netns() -> Generator[str, None, None]:
-        with ExitStack() as stack:
-            try:
-                path = stack.enter_context(fresh_netns())
-            except NetnsUnavailable as error:
-                pytest.skip(str(error))
-            yield path
-
-    found: Any = netns
-    return found  # type: ignore[no-any-return]
