@@ -1,4 +1,4 @@
-"""Count the flows of each destination port: with polars, and with SQL in DuckDB."""
+"""Count the flows of each destination port: with polars, with SQL in DuckDB, and in pandas."""
 
 import duckdb
 import polars as pl
@@ -13,9 +13,12 @@ def by_port(frame: pl.DataFrame) -> pl.DataFrame:
 
 if __name__ == "__main__":
     with Conntrack() as ct:
-        frame = pl.DataFrame(ct.table())
+        table = ct.table(columns=["orig_src", "orig_dst", "orig_proto", "orig_dport"])
+    frame = pl.DataFrame(table)
     print(by_port(frame))
     answer = duckdb.sql(
         "select orig_dport, count(*) as flows from frame group by all order by flows desc"
     )
     print(answer)
+    print(table.to_pandas().head())
+    print(table.to_arrow().schema)

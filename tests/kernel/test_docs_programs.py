@@ -134,6 +134,22 @@ def test_frames(flows: Flows) -> None:
     text = "\n".join(printed("frames"))
     rows = re.findall(r"[│┆] *(53|443) *[│┆] *(\d+) *│", text)
     assert rows == [("53", "3"), ("443", "1")] * 2  # of polars, and of DuckDB
+    assert re.search(rf"\d +{flows.here4} +{flows.peer4} +udp +53\n", text)  # of pandas
+    assert "orig_dport: uint16" in text  # of pyarrow
+
+
+def test_the_archive_of_tables(flows: Flows, tmp_path: Path) -> None:
+    flows_of_each_file = program("archive").flows_of_each_file
+    printed("archive", str(tmp_path))  # of no flow at all
+    flows.udp(4)
+    flows.udp(6)
+    printed("archive", str(tmp_path))
+    flows.tcp(4)
+    printed("archive", str(tmp_path))
+    _, second, third = sorted(str(path) for path in tmp_path.iterdir())
+    assert sorted(flows_of_each_file(tmp_path).rows()) == [
+        (second, "udp", 2), (third, "tcp", 1), (third, "udp", 2),
+    ]  # fmt: skip
 
 
 # -- listen ----------------------------------------------------------------------------------------
