@@ -103,6 +103,9 @@ def text() -> str:
         _dictionary("_Others", {name: kind for name, kind in given.items() if name not in changes}),
         _dictionary("_Expected", expected),
         _dictionary("_Wanted", wanted),
+        _dictionary("_OfTuple", {name: _given(row) for name, row in _first(TUPLE).items()
+                                 if name not in ("src", "dst", "proto", "sport", "dport")}),
+        _named("TupleFields", "_OfTuple", "The fields of a tuple that have no place of their own."),
         _named("Changes", "_Changes",
                "The fields of a flow that exists which the kernel lets a program change."),
         _named("FlowFields", "_Changes, _Others", "The fields that a program may give a flow."),

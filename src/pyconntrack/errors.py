@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno as _errno
 
-from .escape import printable
+from .escape import meant, printable, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from .model import Expect, Flow
@@ -196,4 +197,36 @@ def reason(ext_ack: str, attribute: str | None) -> str:
 def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
     """Raise :class:`RequestError` if the argument ``name`` has a value outside ``words``."""
     if value not in words:
-        raise RequestError(f"{name}: {value!r} is none of {', '.join(words)}")
+        raise none_of(name, value, words)
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise :class:`RequestError` if the argument ``name`` is neither True nor False."""
+    if not isinstance(value, bool):
+        raise RequestError(f"{name}: True or False is wanted, not {shown(value)}")
+
+
+def check_object(data: object, where: str = "") -> None:
+    """Raise :class:`RequestError` if ``data`` is no JSON object, which a dict is."""
+    if not isinstance(data, dict):
+        raise RequestError(f"{where}an object is wanted, not {shown(data)}")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise :class:`RequestError` if the argument ``name`` is neither None nor a number >= 0."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is not None and not (number and value >= 0):  # type: ignore[operator]
+        raise RequestError(f"{name}: seconds or None are wanted, not {shown(value)}")
+
+
+def none_of(name: str, value: object, words: Iterable[str]) -> RequestError:
+    """Return the error of the argument ``name``, whose ``value`` is none of ``words``."""
+    known = [*words]
+    hint = meant(value, known) if isinstance(value, str) else ""
+    return RequestError(f"{name}: {shown(value)} is none of {', '.join(known)}{hint}")
+
+
+def no_such(what: str, name: object, known: Iterable[str]) -> RequestError:
+    """Return the error of an unknown ``name`` of a ``what`` ("field"), one of ``known``."""
+    text = str(name)
+    return RequestError(f"no such {what}: {text[:60]}{meant(text, known)}")

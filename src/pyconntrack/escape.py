@@ -41,7 +41,8 @@ def message(text: str) -> str:
 def meant(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return ``: do you mean `X'?`` with the nearest of ``known``, or "" if none is near.
 
-    ``cutoff``: the least similarity, from 0 to 1 (difflib).
+    ``cutoff``: the least similarity, from 0 to 1 (difflib); a name that ends with the whole word,
+    as ``orig_dport`` does with ``dport``, has at least 0.7.
     """
     from difflib import SequenceMatcher
 
@@ -49,8 +50,16 @@ def meant(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
     def likeness(name: str) -> tuple[float, bool]:
         ratio = SequenceMatcher(None, name.lower(), word).ratio()
+        if word and name.lower().endswith((f"_{word}", f".{word}")):
+            ratio = max(ratio, 0.7)
         return ratio, name[:1].lower() == word[:1]
 
     ranked = {name: likeness(name) for name in known}
-    best = max(ranked, key=lambda name: ranked[name])
-    return f": do you mean `{best}'?" if ranked[best][0] >= cutoff else ""
+    best = max(ranked, key=lambda name: ranked[name], default="")
+    return f": do you mean `{best}'?" if best and ranked[best][0] >= cutoff else ""
+
+
+def shown(value: object) -> str:
+    """Return ``value`` as text for an error message, cut if it is long."""
+    text = repr(value) if not isinstance(value, (str, bytes)) else repr(value[:60])
+    return text if len(text) <= 60 else text[:60] + "..."

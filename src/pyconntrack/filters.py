@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .ctnetlink.convert import family_number
 from .ctnetlink.kinds import IPV4, IPV6, LABEL_BYTES, LABELS, TEXT
 from .ctnetlink.predicates import (
     And,
@@ -18,8 +19,8 @@ from .ctnetlink.predicates import (
 from .ctnetlink.schema import CONNTRACK, EXPECT
 from .ctnetlink.vocabulary import FAMILY, FLAGS, STATES, UNSET
 from .ctnetlink.words import Unknown
-from .errors import RequestError
-from .escape import meant
+from .errors import RequestError, no_such, none_of
+from .escape import meant, shown
 from .model import FIELDS, meets, packed, to_raw
 from .model.entry import Entry
 
@@ -82,13 +83,13 @@ class Filter:
         from . import where
 
         if not isinstance(text, str):
-            raise RequestError(f"text: an expression is wanted, not {text!r}")
+            raise RequestError(f"text: an expression is wanted, not {shown(text)}")
         return _of(where.parse(text))
 
     def matches(self, entry: Flow | Expect) -> bool:
         """Return whether ``entry`` matches, decided by its fields as a dump decides it."""
         if not isinstance(entry, Entry):
-            raise RequestError(f"entry: a Flow or an Expect is wanted, not {entry!r}")
+            raise RequestError(f"entry: a Flow or an Expect is wanted, not {shown(entry)}")
         return meets(self._node, entry._layout, entry.message)
 
     def explain(self) -> list[str]:
@@ -179,7 +180,7 @@ def node_of(filter: object) -> Node | None:
     if isinstance(filter, Filter):
         return filter._node
     hint = ": Filter.where(text) reads an expression" if isinstance(filter, str) else ""
-    raise RequestError(f"filter: a Filter is wanted, not {filter!r}{hint}")
+    raise RequestError(f"filter: a Filter is wanted, not {shown(filter)}{hint}")
 
 
 def _simple(node: Node) -> Node:
@@ -209,16 +210,17 @@ def _simple(node: Node) -> Node:
 def _node(keyword: str, value: Any) -> Node:
     name = _ALIASES.get(keyword, keyword)
     if name == "family":
-        for number, word in FAMILY.items():
-            if value in (number, word) and not isinstance(value, bool):
-                return equals("family", number)
-        raise RequestError(f"family: {value!r} is none of 2 (ipv4), 10 (ipv6)")
+        number = family_number(value)
+        if not number:
+            raise none_of(name, value, FAMILY.values())
+        return equals(name, number)
     if name == "state":
         return _state(_items(value))
     if name == "label":
         return _any([_label(each) for each in _items(value)])
     if name not in _NAMES:
-        raise RequestError(f"no such field: {keyword}")
+        own = (*_ALIASES, "state", "family", "label", *FIELDS[id(CONNTRACK)])
+        raise no_such("field", keyword, dict.fromkeys((*own, *_NAMES)))
     row = _NAMES[name][0]
     if row.words in FLAGS:
         return _flags(name, value)
@@ -232,7 +234,7 @@ def _node(keyword: str, value: Any) -> Node:
     # ("icmp", "udp") are two words, not the number 1 under the mask 17
     if isinstance(value, tuple) and (row.words is None or all(isinstance(n, int) for n in value)):
         if len(value) != 2:
-            raise RequestError(f"{keyword}: (value, mask) is wanted, not {value!r}")
+            raise RequestError(f"{keyword}: (value, mask) is wanted, not {shown(value)}")
         want, mask = (to_raw(_NAMES[name], keyword, each) for each in value)
         _check_mask(keyword, want, mask)
         return Bits(name, mask, want)

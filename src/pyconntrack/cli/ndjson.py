@@ -9,10 +9,10 @@ from __future__ import annotations
 from ..ctnetlink import constants as c
 from ..ctnetlink import requests as ask
 from ..ctnetlink import restore_rules
-from ..ctnetlink.convert import shown
 from ..ctnetlink.json_form import read
 from ..ctnetlink.schema import CONNTRACK
 from ..errors import RequestError
+from ..escape import shown
 from ..netlink.netns import sysctl
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ import asyncio
 from contextlib import aclosing
 
 from ..ctnetlink.event_stream import FLOW_GROUPS
-from ..errors import DecodeError
+from ..errors import DecodeError, check_seconds
 from ..model import Expect, Flow, Tuple, decode
 from ..netlink.conversation import Window
 from ..thresholds import FEW_CHANGED, LISTING
@@ -123,6 +123,7 @@ class AsyncEvents(Listener, _Closing):
 
     async def read(self, timeout: float | None = None) -> Event | EventsLost | None:
         """Return the next item; None if none comes within ``timeout`` seconds (None: no limit)."""
+        check_seconds("timeout", timeout)
         try:
             return await asyncio.wait_for(self.__anext__(), timeout)
         except (TimeoutError, StopAsyncIteration):

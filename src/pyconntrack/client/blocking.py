@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from ..ctnetlink.event_stream import FLOW_GROUPS
-from ..errors import DecodeError
+from ..errors import DecodeError, check_seconds
 from ..model import Expect, Flow, Tuple, decode
 from ..netlink.conversation import gather
 from ..netlink.driver import Receiver, call, stream
@@ -95,6 +95,7 @@ class Events(Listener, _Closing):
 
     def read(self, timeout: float | None = None) -> Event | EventsLost | None:
         """Return the next item; None if none comes within ``timeout`` seconds (None: no limit)."""
+        check_seconds("timeout", timeout)
         try:
             return self._next(None if timeout is None else time.monotonic() + timeout)
         except StopIteration:

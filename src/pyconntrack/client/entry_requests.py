@@ -12,6 +12,7 @@ from ..ctnetlink import constants as c
 from ..ctnetlink import requests, restore_rules
 from ..ctnetlink.layout import find
 from ..errors import RequestError, kernel_error
+from ..escape import meant, shown
 from ..model import TUPLE_NAMES, Expect, Flow, Tuple
 from ..netlink.netns import sysctl
 
@@ -36,7 +37,7 @@ def entry_of(cls: type[E], target: object, zone: int | None) -> E:
     entry = cls(target) if isinstance(target, Tuple) else target
     if not isinstance(entry, cls):
         kind = "flow: a Flow" if cls is Flow else "expect: an Expect"
-        raise RequestError(f"{kind} or a Tuple is wanted, not {target!r}")
+        raise RequestError(f"{kind} or a Tuple is wanted, not {shown(target)}")
     return entry if zone is None else entry.replace(zone=zone)
 
 
@@ -88,7 +89,7 @@ def creation_values(flow: object) -> dict[str, Any]:
     A flow that the kernel reported is created as it was, as far as a request can express it.
     """
     if not isinstance(flow, Flow):
-        raise RequestError(f"flow: a Flow is wanted, not {flow!r}")
+        raise RequestError(f"flow: a Flow is wanted, not {shown(flow)}")
     layout = flow._layout
     values = restore_rules.creation(layout.raw(flow.message), sysctl)
     if creation_values not in layout.writers:
@@ -122,7 +123,8 @@ def update(flow: Flow, changes: Mapping[str, Any]) -> Request:
     changeable = restore_rules.CHANGEABLE
     for name in changes:
         if name not in changeable:
-            raise RequestError(f"{name}: the kernel changes only {', '.join(changeable)}")
+            hint = meant(name, changeable)
+            raise RequestError(f"{name}: the kernel changes only {', '.join(changeable)}{hint}")
     if changes:
         values = Flow(family=flow.family_number, **changes)._values()
     else:
@@ -164,7 +166,7 @@ def expect_deletion(expect: Expect) -> Request:
 def expect_creation(expect: object) -> Request:
     """Return the request that creates ``expect``, whose master connection must exist."""
     if not isinstance(expect, Expect):
-        raise RequestError(f"expect: an Expect is wanted, not {expect!r}")
+        raise RequestError(f"expect: an Expect is wanted, not {shown(expect)}")
     values = expect._values()
     for prefix in ("tuple_", "mask_", "master_"):
         _check_tuple(values, prefix)

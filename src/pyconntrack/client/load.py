@@ -7,6 +7,7 @@ from itertools import islice
 from ..ctnetlink import restore_rules
 from ..ctnetlink.restoration import Restoration
 from ..errors import KernelError, RequestError, check_word
+from ..escape import shown
 from ..model import Flow
 from ..netlink import conversation
 from ..netlink.constants import NLM_F_APPEND
@@ -59,6 +60,8 @@ def load(flows: Iterable[Flow], existing: str) -> Stream[LoadError, None]:
     number of flows that were created without the master that they name.
     """
     check_word("existing", existing, ("error", "update"))
+    if not hasattr(flows, "__iter__"):
+        raise RequestError(f"flows: an iterable of Flow is wanted, not {shown(flows)}")
     flags = NLM_F_APPEND if existing == "update" else 0
     if isinstance(flows, (list, tuple)):
         for number, flow in enumerate(flows):

@@ -19,7 +19,8 @@ from ..ctnetlink.event_stream import FLOW_GROUPS, GROUPS, EventStream, messages
 from ..ctnetlink.layout import find
 from ..ctnetlink.pushdown import push_down
 from ..ctnetlink.requests import dump
-from ..errors import RequestError
+from ..errors import RequestError, check_flag, none_of
+from ..escape import shown
 from ..model import Event, Expect, Flow, decode, meets
 from ..netlink.conversation import Answer
 
@@ -57,14 +58,19 @@ class Plan:
         self, groups: str | Iterable[str], node: Node | None, resync: bool,
         rcvbuf: int, max_rcvbuf: int,
     ) -> None:  # fmt: skip
+        if not hasattr(groups, "__iter__"):
+            raise RequestError(f"groups: words are wanted, not {shown(groups)}")
         words = groups.replace(",", " ").split() if isinstance(groups, str) else list(groups)
-        wrong = [word for word in words if word not in GROUPS]
-        if wrong or not words:
-            what = f"{wrong[0]!r} is none of" if wrong else "at least one is wanted of"
-            raise RequestError(f"groups: {what} {', '.join(GROUPS)}")
+        for word in words:
+            if not isinstance(word, str) or word not in GROUPS:
+                raise none_of("groups", word, GROUPS)
+        if not words:
+            raise RequestError(f"groups: at least one is wanted of {', '.join(GROUPS)}")
+        check_flag("resync", resync)
         for name, size in (("rcvbuf", rcvbuf), ("max_rcvbuf", max_rcvbuf)):
             if not isinstance(size, int) or isinstance(size, bool) or not 0 < size < 1 << 30:
-                raise RequestError(f"{name}: a number of bytes below 2**30 is wanted, not {size!r}")
+                raise RequestError(f"{name}: a number of bytes below 2**30 is wanted, "
+                                   f"not {shown(size)}")  # fmt: skip
         if resync and not set(FLOW_GROUPS) <= set(words):
             raise RequestError(f"groups: resync needs all of {', '.join(FLOW_GROUPS)}")
         self.groups = [GROUPS[word] for word in words]

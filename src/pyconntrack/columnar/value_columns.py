@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..ctnetlink.convert import packed, shown
+from ..ctnetlink.convert import packed
 from ..ctnetlink.kinds import bits_of
 from ..ctnetlink.vocabulary import FLAGS, VOCABULARIES
 from ..ctnetlink.words import Unknown, flag_words, word
 from ..errors import RequestError
-from ..escape import meant
+from ..escape import meant, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_pton
 
-from ..errors import RequestError
+from ..errors import RequestError, none_of
+from ..escape import shown
 from ..netlink.messages import text
 from . import vocabulary
 from .field_names import FIELDS
@@ -44,12 +45,6 @@ _NUMBERS = {
     for row in rows
     if row.words is not None
 }
-
-
-def shown(value: object) -> str:
-    """Return ``value`` as text for an error message, cut if it is long."""
-    text = repr(value) if not isinstance(value, (str, bytes)) else repr(value[:60])
-    return text if len(text) <= 60 else text[:60] + "..."
 
 
 # -- to the wire --------------------------------------------------------------------------------
@@ -101,7 +96,7 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
         number = _NUMBERS[id(words)].get(value.upper())
         if number is not None:
             return number
-        raise RequestError(f"{name}: {shown(value)} is none of {', '.join(words.values())}")
+        raise none_of(name, value, words.values())
     if isinstance(value, Unknown):
         if vocabulary.VOCABULARIES[value.vocabulary] is words:
             return value.number
@@ -116,7 +111,7 @@ def _number_of_words(words: Mapping[int, str], name: str, value: Any) -> int:
         elif isinstance(word, (str, Unknown)):
             total |= _number_of_words(words, name, word)
         else:
-            raise RequestError(f"{name}: {shown(word)} is none of {', '.join(words.values())}")
+            raise none_of(name, word, words.values())
     return total
 
 
@@ -159,9 +154,7 @@ def family_number(value: Any) -> int:
         for number, word in vocabulary.FAMILY.items():
             if value.lower() == word:
                 return number
-        raise RequestError(
-            f"family: {shown(value)} is none of {', '.join(vocabulary.FAMILY.values())}"
-        )
+        raise none_of("family", value, vocabulary.FAMILY.values())
     if (
         not isinstance(value, int)
         or isinstance(value, bool)

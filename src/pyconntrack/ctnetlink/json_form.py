@@ -8,8 +8,8 @@ members under their schema names; absent fields are left out.
 
 from __future__ import annotations
 
-from ..errors import RequestError
-from ..escape import meant
+from ..errors import RequestError, check_object
+from ..escape import meant, shown
 from ..netlink.constants import (
     NLA_TYPE_MASK,
 )
@@ -17,7 +17,7 @@ from .constants import (
     AF_INET,
     AF_INET6,
 )
-from .convert import family_number, json_converter, shown, to_raw
+from .convert import family_number, json_converter, to_raw
 from .field_names import FIELDS, GROUPS, OBJECTS
 from .kinds import IPV4, IPV6
 from .vocabulary import FAMILY
@@ -81,23 +81,21 @@ class Reading:
         self.ignored: list[str] = []
 
 
-def read(data: object, rows: Rows) -> Reading:
+def read(data: Any, rows: Rows) -> Reading:
     """Return the entry with the schema ``rows`` whose JSON form is ``data``.
 
     Words may be in any case, or numbers; a flag field may be a word, a number, or a list of both;
     null counts as absent.  Raises RequestError for a value that does not fit and for a member that
     resembles a known one; other unknown members are ignored.
     """
-    if not isinstance(data, dict):
-        raise RequestError(f"an object is wanted, not {shown(data)}")
+    check_object(data)
     reading = Reading(family_number(data.get("family")))
     known, objects = FIELDS[id(rows)], OBJECTS[id(rows)]
     for key, value in data.items():
         if key in objects:
             if value is None:
                 continue
-            if not isinstance(value, dict):
-                raise RequestError(f"{key}: an object is wanted, not {shown(value)}")
+            check_object(value, f"{key}: ")
             for inner, each in value.items():
                 _take(reading, known.get(f"{key}_{inner}"), key, inner, each, rows)
         elif key == "unknown":

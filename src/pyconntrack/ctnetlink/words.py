@@ -6,7 +6,7 @@ looked up by its bytes, so that reading one costs no more than reading a number.
 
 from __future__ import annotations
 
-from ..errors import RequestError
+from ..errors import RequestError, none_of
 from .kinds import bits_of
 from .vocabulary import FLAGS, VOCABULARIES
 
@@ -51,7 +51,7 @@ class Unknown:
             return known
         words = VOCABULARIES.get(vocabulary)
         if words is None:
-            raise RequestError(f"vocabulary: {vocabulary!r} is none of {', '.join(VOCABULARIES)}")
+            raise none_of("vocabulary", vocabulary, VOCABULARIES)
         if number.__class__ is not int or not 0 <= number < _LIMITS[vocabulary]:
             raise RequestError(
                 f"number: a whole number 0..{_LIMITS[vocabulary] - 1} is wanted, not {number!r}"

@@ -688,6 +688,16 @@ _Wanted = TypedDict("_Wanted", {  # noqa: UP013 - a line for several
 }, total=False)
 
 
+_OfTuple = TypedDict("_OfTuple", {  # noqa: UP013 - a line for several
+    "srckey": int | None, "dstkey": int | None, "icmp_id": int | None, "icmp_type": int | None,
+    "icmp_code": int | None, "zone": int | None,
+}, total=False)
+
+
+class TupleFields(_OfTuple, total=False):
+    """The fields of a tuple that have no place of their own."""
+
+
 class Changes(_Changes, total=False):
     """The fields of a flow that exists which the kernel lets a program change."""
 

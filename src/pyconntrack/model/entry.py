@@ -9,8 +9,8 @@ from ..ctnetlink.field_names import FIELDS, TUPLE_NAMES
 from ..ctnetlink.json_form import plain, read
 from ..ctnetlink.layout import find, rows_of
 from ..ctnetlink.moulds import make
-from ..errors import DecodeError, RequestError
-from ..escape import printable
+from ..errors import DecodeError, RequestError, no_such
+from ..escape import printable, shown
 from ..netlink.messages import attr, nest
 from ..netlink.messages import message as frame
 from .fields import Value, attach, attribute
@@ -62,9 +62,9 @@ class Entry(Value):
             elif name == "family":
                 family = family_number(value)
             elif f"{name}_src" not in known:
-                raise RequestError(f"no such field: {name}")
+                raise no_such("field", name, self._names())
             elif not isinstance(value, Tuple):
-                raise RequestError(f"{name}: a Tuple is wanted, not {value!r}")
+                raise RequestError(f"{name}: a Tuple is wanted, not {shown(value)}")
             else:
                 raw.update(value._values(name + "_"))
         self._message, self._layout = make(self._kind, raw, family)
@@ -74,6 +74,12 @@ class Entry(Value):
                 part = nest(number, part)
             self._message = frame(self._kind, 0, 0, self._layout.family, self._message[20:] + part)
             self._layout = find(self._message)
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        """Return the names of the fields and tuples that an entry may be given."""
+        tuples = [name.removesuffix("_src") for name in cls._fields if name.endswith("_src")]
+        return ["family", *tuples, *cls._fields]
 
     @classmethod
     def from_message(cls, message: bytes) -> Self:

@@ -6,7 +6,8 @@ import sys
 from time import time_ns
 
 from ..ctnetlink.vocabulary import EVENT_KINDS
-from ..errors import RequestError
+from ..errors import RequestError, check_flag, check_object, none_of
+from ..escape import shown
 from .expect import Expect
 from .flow import Flow
 
@@ -43,7 +44,12 @@ class Event:
         time: int | None = None,
     ) -> None:
         if kind not in EVENT_KINDS:
-            raise RequestError(f"kind: {kind!r} is none of {', '.join(EVENT_KINDS)}")
+            raise none_of("kind", kind, EVENT_KINDS)
+        if not isinstance(entry, (Flow, Expect)):
+            raise RequestError(f"entry: a Flow or an Expect is wanted, not {shown(entry)}")
+        check_flag("synthetic", synthetic)
+        if time is not None and time.__class__ is not int:
+            raise RequestError(f"time: a whole number is wanted, not {shown(time)}")
         self._kind, self._entry, self._synthetic = kind, entry, synthetic
         self._time = time_ns() if time is None else time
 
@@ -101,14 +107,13 @@ class Event:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Event:
         """Return the event of a JSON form; raise :class:`~pyconntrack.RequestError` if wrong."""
+        check_object(data)
         rest = dict(data)
         word, time = rest.pop("event", None), rest.pop("time", None)
-        synthetic = bool(rest.pop("synthetic", False))
+        synthetic = rest.pop("synthetic", False)
         kind: Any = word.lower() if isinstance(word, str) else None
         if kind not in EVENT_KINDS:
-            raise RequestError(f"event: {word!r} is none of {', '.join(EVENT_KINDS)}")
-        if time is not None and (not isinstance(time, int) or isinstance(time, bool)):
-            raise RequestError(f"time: a whole number is wanted, not {time!r}")
+            raise none_of("event", word, EVENT_KINDS)
         entry: type[Flow | Expect] = Expect if "tuple" in rest else Flow
         return cls(kind, entry.from_dict(rest), synthetic=synthetic, time=time)
 

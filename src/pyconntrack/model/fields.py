@@ -24,6 +24,8 @@ from ..ctnetlink.kinds import (
 from ..ctnetlink.layout import find
 from ..ctnetlink.vocabulary import FAMILY
 from ..ctnetlink.words import TABLES, Unknown
+from ..errors import RequestError
+from ..escape import shown
 from ..netlink.messages import text
 
 TYPE_CHECKING = False
@@ -52,6 +54,8 @@ class Value:
     @classmethod
     def from_message(cls, message: bytes) -> Self:
         """Return the value of a netlink message, from its nlmsghdr on; DecodeError if malformed."""
+        if message.__class__ is not bytes:
+            raise RequestError(f"message: bytes are wanted, not {shown(message)}")
         self = cls.__new__(cls)
         self._layout = find(message)
         self._message = message

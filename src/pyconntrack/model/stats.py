@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ctnetlink.schema import STATS_CPU, STATS_EXP_CPU
-from ..errors import RequestError
+from ..errors import no_such
 from .fields import Value, attach
 
 TYPE_CHECKING = False
@@ -86,8 +86,9 @@ class Stats:
 
     def total(self, name: str) -> int:
         """Return the sum of a counter over all CPUs; raise RequestError for an unknown name."""
-        if name not in {row.name for row in STATS_CPU.values()}:
-            raise RequestError(f"no such counter: {name}")
+        names = [row.name for row in STATS_CPU.values()]
+        if name not in names:
+            raise no_such("counter", name, names)
         return sum(getattr(cpu, name) or 0 for cpu in self._cpus)
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,22 +9,21 @@ from ..ctnetlink.layout import find
 from ..ctnetlink.moulds import make
 from ..ctnetlink.restore_rules import inverse
 from ..ctnetlink.schema import TUPLE
-from ..errors import RequestError
+from ..errors import check_object, no_such
 from .fields import Value, attach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, Unpack
 
     from ..ctnetlink.layout import Layout
-    from .declarations import AddressLike, TupleAttributes, Word
+    from .declarations import AddressLike, TupleAttributes, TupleFields, Word
 else:
     TupleAttributes = object
 
 _GET = c.ct_msg(c.IPCTNL_MSG_CT_GET)
 _FIELDS = FIELDS[id(TUPLE)]
-_ITEMS = tuple(_FIELDS.items())
 
 
 class Tuple(Value, TupleAttributes):
@@ -33,7 +32,8 @@ class Tuple(Value, TupleAttributes):
     ``src``, ``dst``: text, packed bytes or ``ipaddress`` values; ``proto``: a word such as
     ``"tcp"``, a number or an :class:`~pyconntrack.Unknown`; ``sport``, ``dport``: 0..65535, of
     protocols with ports; ``srckey``, ``dstkey``: the keys of GRE; ``icmp_id``, ``icmp_type``,
-    ``icmp_code``; ``zone``: of this direction only.
+    ``icmp_code``; ``zone``: of this direction only.  Wrong names and values raise
+    :class:`~pyconntrack.RequestError`.
     Source: CTA_TUPLE_*.
     """
 
@@ -46,22 +46,17 @@ class Tuple(Value, TupleAttributes):
         proto: Word | None = None,
         sport: int | None = None,
         dport: int | None = None,
-        *,
-        srckey: int | None = None,
-        dstkey: int | None = None,
-        icmp_id: int | None = None,
-        icmp_type: int | None = None,
-        icmp_code: int | None = None,
-        zone: int | None = None,
+        **fields: Unpack[TupleFields],
     ) -> None:
-        given = (
-            src, dst, proto, sport, dport, srckey, dstkey, icmp_id, icmp_type, icmp_code, zone
-        )  # fmt: skip
-        raw = {
-            name: to_raw(rows, name, value)
-            for (name, rows), value in zip(_ITEMS, given, strict=True)
-            if value is not None
-        }
+        given = {
+            "src": src, "dst": dst, "proto": proto, "sport": sport, "dport": dport, **fields
+        }  # fmt: skip
+        raw = {}
+        for name, value in given.items():
+            if name not in _FIELDS:
+                raise no_such("field", name, TUPLE_NAMES)
+            if value is not None:
+                raw[name] = to_raw(_FIELDS[name], name, value)
         self._message, self._layout = make(_GET, raw, 0, "orig_")
         self._prefix = "orig_"
 
@@ -109,10 +104,8 @@ class Tuple(Value, TupleAttributes):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tuple:
         """Return the tuple of a JSON form; raise :class:`~pyconntrack.RequestError` if wrong."""
-        wrong = set(data) - set(_FIELDS)
-        if wrong:
-            raise RequestError(f"no such field: {', '.join(sorted(wrong))}")
-        return cls(**data)
+        check_object(data)
+        return cls(**{str(name): value for name, value in data.items()})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tuple):
