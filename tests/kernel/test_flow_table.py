@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripts.reference import json_schema
 
 from pyconntrack import Flow
 from pyconntrack.columnar import columns
@@ -24,6 +25,7 @@ from pyconntrack.ctnetlink.kinds import address
 from pyconntrack.ctnetlink.predicates import In
 from pyconntrack.errors import DecodeError, RequestError
 from pyconntrack.formats import csv
+from pyconntrack.formats.json import OBJECT
 from pyconntrack.netlink.messages import attr, message, nest
 from support.messages import SEQ, batch
 
@@ -155,6 +157,18 @@ def test_a_column_without_values_is_there_and_takes_no_memory(table: FlowTable) 
 def test_the_default_columns_are_those_of_csv() -> None:
     head = csv.head(expect=False, event=False).decode().strip()
     assert FlowTable.from_batches([]).columns == tuple(head.split(","))
+
+
+def test_names_are_those_of_json_and_of_flow() -> None:
+    members = {(OBJECT.get(name, ""), name) for name in DEFAULT}
+    flow = json_schema()["$defs"]["flow"]["properties"]
+    named = {("", name) for name, member in flow.items() if "properties" not in member}
+    for group, member in flow.items():
+        named |= {(group, f"{group}_{name}") for name in member.get("properties", ())}
+    assert members == named - {("", "unknown")}
+    assert [name for name in COLUMNS if not hasattr(Flow, name)] == [
+        name for name in COLUMNS if name.endswith("_packed")
+    ]
 
 
 def test_columns_are_those_asked_for_in_their_order(table: FlowTable) -> None:

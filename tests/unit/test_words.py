@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pyconntrack
-from pyconntrack import Event, Expect, Filter, Flow, RequestError, Tuple, Unknown
+from pyconntrack import Event, Expect, Filter, Flow, FlowTable, RequestError, Tuple, Unknown
 from pyconntrack.ctnetlink.constants import ct_msg, exp_msg
 from pyconntrack.ctnetlink.field_names import number_name
 from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT, Attr, Rows
@@ -255,6 +255,7 @@ def test_the_table_of_changes_is_true(old: str, now: str, new: str) -> None:
     names = {
         "flow": flow, "odd": Flow(Tuple(proto=99)), "expect": Expect(tcp, flags=1),
         "event": Event("new", flow), "Event": Event, "Filter": Filter, "Unknown": Unknown,
+        "table": FlowTable.from_batches([(flow.message, len(flow.message))]),
     }  # fmt: skip
     for code in re.findall("`(.+?)`", new):
         assert eval(code, names), code

@@ -7,6 +7,7 @@ Arrow C data interface allows.  Numbers are handed over without a copy.
 from __future__ import annotations
 
 import ctypes
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from .value_columns import AddressColumn, FlagColumn, WordColumn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas
 
     from .columns import Column
     from .flow_table import FlowTable
@@ -118,13 +121,18 @@ def _texts(words: Sequence[str]) -> Values:
     return Values(len(parts), 0, [None, offsets, b"".join(parts)])
 
 
-def stream(table: FlowTable) -> object:
-    """Return ``table`` as a capsule of an ArrowArrayStream; raise ImportError without nanoarrow."""
+def imported(name: str, use: str, extra: str) -> Any:
+    """Return the module ``name``; the ImportError without it names the extra for ``use``."""
     try:
-        import nanoarrow
-        from nanoarrow.c_array_stream import CArrayStream
+        return import_module(name)
     except ImportError as error:
-        raise ImportError("Arrow needs nanoarrow: pip install 'pyconntrack[arrow]'") from error
+        raise ImportError(f"{use} needs {name}: pip install 'pyconntrack[{extra}]'") from error
+
+
+def stream(table: FlowTable) -> object:
+    """Return ``table`` as a capsule of an ArrowArrayStream."""
+    nanoarrow = imported("nanoarrow", "Arrow", "arrow")
+    from nanoarrow.c_array_stream import CArrayStream
 
     def schema(kind: Type) -> Any:
         made = getattr(nanoarrow, kind.name)(
@@ -156,6 +164,21 @@ def stream(table: FlowTable) -> object:
     made: object = CArrayStream.from_c_arrays(
         batches, nanoarrow.c_schema(whole)
     ).__arrow_c_stream__(None)
+    return made
+
+
+def frame(table: FlowTable) -> pandas.DataFrame:
+    """Return ``table`` as a pandas.DataFrame."""
+    library = imported("pandas", "to_pandas()", "pandas")
+    pyarrow = imported("pyarrow", "to_pandas()", "pandas")
+    types = {
+        pyarrow.from_numpy_dtype(kind.numpy_dtype): kind
+        for kind in (
+            library.UInt8Dtype(), library.UInt16Dtype(), library.UInt32Dtype(),
+            library.UInt64Dtype(),
+        )
+    }  # fmt: skip
+    made: pandas.DataFrame = pyarrow.table(table).to_pandas(types_mapper=types.get)
     return made
 
 

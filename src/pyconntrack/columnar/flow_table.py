@@ -3,8 +3,6 @@
 Built from batches of a dump without an object for each flow, at 200 to 300 ns an entry.  Which
 fields a row has is a property of its message's shape, so it costs four bytes a row for all fields
 together, and a column without values costs nothing.
-
-Arrow, pandas and polars are imported only when needed.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import RequestError
+from .arrangement import group_sums, order, sort_keys
 from .table_builder import Builder
 from .table_columns import (
     ADDRESS,
@@ -33,23 +32,13 @@ from .value_columns import AddressColumn, FlagColumn, ValueColumn, WordColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Literal
 
     import pandas
     import polars
 
     from .columns import Bools, Buffer, Column, Group
     from .table_builder import Shape
-
-    #: the columns of a table that hold words, sets of words, and addresses
-    Word = Literal[
-        "family", "orig_proto", "reply_proto", "master_proto", "tcp_state", "sctp_state",
-        "dccp_state", "dccp_role",
-    ]  # fmt: skip
-    Flags = Literal["status"]
-    Address = Literal[
-        "orig_src", "orig_dst", "reply_src", "reply_dst", "master_src", "master_dst"
-    ]  # fmt: skip
+    from .table_columns import Address, Flags, Word
 
 
 class FlowTable:
@@ -73,9 +62,9 @@ class FlowTable:
     ``helper_info``       (n,) object             bytes or None
     ====================  ======================  ==================================================
 
-    A number that a row lacks reads as 0; :meth:`mask` distinguishes it from a real 0.  The names of
-    numbers and bytes that stand beside words and addresses can be read of every table that has the
-    field; they are columns of their own only if asked for.
+    A number that a row lacks reads as 0; :meth:`mask` distinguishes it from a real 0.  The numbers
+    beside words and the bytes of addresses can be read of every table that has the field; they are
+    columns only if asked for.
 
     Select rows with a slice, a boolean mask or row numbers::
 
@@ -320,21 +309,16 @@ class FlowTable:
             if column.form == PACKED:
                 sizes = np.where(self._family() == 10, 16, 4).tolist()
                 values[:] = [row.tobytes()[:size] for row, size in zip(shown, sizes, strict=True)]
-            elif column.form == TIME:
-                values[:] = list(shown)  # tolist() would make them ints
-            else:
-                values[:] = shown.tolist()
+            else:  # tolist() would make times ints
+                values[:] = list(shown) if column.form == TIME else shown.tolist()
             values[~self._present(column)] = None
             lists.append(values.tolist())
         return lists
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return for each row a dict of the columns in which it has a value."""
-        names = self.columns
-        return [
-            {name: value for name, value in zip(names, row, strict=True) if value is not None}
-            for row in self.rows()
-        ]
+        pairs = (zip(self.columns, row, strict=True) for row in self.rows())
+        return [{name: value for name, value in row if value is not None} for row in pairs]
 
     def rows(self, *names: str) -> Iterator[tuple[Any, ...]]:
         """Yield named tuples of the columns ``names`` (default: all), None where a row lacks one.
@@ -352,23 +336,6 @@ class FlowTable:
 
     # ---- arranging ------------------------------------------------------------------------------
 
-    def _keys(self, column: TableColumn, *, descending: bool = False) -> list[Column]:
-        """Return sort keys for a column, least significant first; rows without it come last."""
-        array = self._array(column)
-        keys: list[Column]
-        if array.ndim == 2:
-            halves = np.ascontiguousarray(array).view(">u8").astype(np.uint64)
-            keys = [halves[:, 1], halves[:, 0], self._family()]
-        elif array.dtype == object:
-            distinct = sorted({value for value in array.tolist() if value is not None})
-            number = {value: at for at, value in enumerate(distinct)}
-            keys = [np.array([number.get(value, 0) for value in array.tolist()], np.uint32)]
-        else:
-            keys = [array.view(np.int64) if column.form == TIME else array]
-        if descending:
-            keys = [~key for key in keys]
-        return [*keys, ~self._present(column)]
-
     def sort(self, by: str | Sequence[str], descending: bool = False) -> FlowTable:
         """Return the rows sorted by one or several columns, most significant first.
 
@@ -376,10 +343,7 @@ class FlowTable:
         last in both directions.
         """
         names = (by,) if isinstance(by, str) else tuple(by)
-        keys: list[Column] = []
-        for name in reversed(names):
-            keys += self._keys(self._column(name), descending=descending)
-        return self[np.lexsort(keys)] if keys else self
+        return self[order(sort_keys(self, names, descending=descending), len(self))]
 
     def group_sum(self, keys: str | Sequence[str], values: str | Sequence[str] = ()) -> FlowTable:
         """Return sums by group: a row for each distinct combination of ``keys``, in their order.
@@ -390,25 +354,8 @@ class FlowTable:
         """
         names = [keys] if isinstance(keys, str) else list(keys)
         sums = [values] if isinstance(values, str) else list(values)
-        order_by: list[Column] = []
-        for name in reversed(names):
-            order_by += self._keys(self._column(name))
-        count = len(self)
-        order = np.lexsort(order_by) if order_by else np.arange(count)
-        new = np.zeros(count, np.bool_)
-        new[:1] = True
-        for key in order_by:
-            ordered = key[order]
-            new[1:] |= ordered[1:] != ordered[:-1]
-        edges = np.flatnonzero(new)
-        groups = self.select(*names)[order[edges]]
-        added = {"flows": np.diff(edges, append=count).astype(np.uint64)}
-        for name in sums:
-            column = self._column(name)
-            if column.form != NUMBER:
-                raise TypeError(f"{name} is not a number")
-            wide = self._array(column)[order].astype(np.uint64)
-            added[name] = np.add.reduceat(wide, edges) if count else wide
+        first, added = group_sums(self, names, sums)
+        groups = self.select(*names)[first]
         return self._of(
             {**groups._columns, **{name: plain(name, np.uint64) for name in added}},
             {**groups._fields, **added},
@@ -430,11 +377,9 @@ class FlowTable:
 
     def to_arrow(self) -> Any:  # pyarrow has no types
         """Return a pyarrow.Table; needs the extra ``pyconntrack[arrow]``."""
-        try:
-            import pyarrow
-        except ImportError as error:
-            raise ImportError("to_arrow() needs pip install 'pyconntrack[arrow]'") from error
-        return pyarrow.table(self)
+        from .arrow import imported
+
+        return imported("pyarrow", "to_arrow()", "arrow").table(self)
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a pandas.DataFrame with the same types whatever its rows have.
@@ -442,24 +387,13 @@ class FlowTable:
         Numbers have the nullable types (UInt32...), words are categories, absent values <NA>, NaN
         or NaT.  Needs the extra ``pyconntrack[pandas]``.
         """
-        try:
-            import pandas
-            import pyarrow
-        except ImportError as error:
-            raise ImportError("to_pandas() needs pip install 'pyconntrack[pandas]'") from error
-        types = {
-            pyarrow.from_numpy_dtype(kind.numpy_dtype): kind
-            for kind in (
-                pandas.UInt8Dtype(), pandas.UInt16Dtype(), pandas.UInt32Dtype(),
-                pandas.UInt64Dtype(),
-            )
-        }  # fmt: skip
-        return self.to_arrow().to_pandas(types_mapper=types.get)
+        from .arrow import frame
+
+        return frame(self)
 
     def to_polars(self) -> polars.DataFrame:
         """Return a polars.DataFrame; needs the extra ``pyconntrack[polars]``."""
-        try:
-            import polars
-        except ImportError as error:
-            raise ImportError("to_polars() needs pip install 'pyconntrack[polars]'") from error
-        return polars.DataFrame(self)
+        from .arrow import imported
+
+        frame: polars.DataFrame = imported("polars", "to_polars()", "polars").DataFrame(self)
+        return frame

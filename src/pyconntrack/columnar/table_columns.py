@@ -21,10 +21,21 @@ from ..formats import csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Literal
 
     import numpy.typing as npt
 
     from .columns import Column
+
+    #: the columns of a table that hold words, sets of words, and addresses
+    Word = Literal[
+        "family", "orig_proto", "reply_proto", "master_proto", "tcp_state", "sctp_state",
+        "dccp_state", "dccp_role",
+    ]  # fmt: skip
+    Flags = Literal["status"]
+    Address = Literal[
+        "orig_src", "orig_dst", "reply_src", "reply_dst", "master_src", "master_dst"
+    ]  # fmt: skip
 
 NUMBER, WORD, FLAG, TIME, ADDRESS, PACKED, TEXTS, OCTETS, NUMBERS = range(9)
 
