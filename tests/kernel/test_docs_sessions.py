@@ -8,7 +8,7 @@ import pytest
 
 from support import ROOT
 from support.pages import PAGES, Shell, fits, page_id, session
-from support.traffic import Flows
+from support.traffic import Flows, tool
 
 WITH_SESSIONS = [path for path in PAGES if session(path)]
 
@@ -31,6 +31,8 @@ def test_an_output_of_another_shape_does_not_fit() -> None:
 
 @pytest.mark.parametrize("path", WITH_SESSIONS, ids=page_id)
 def test_a_page_shows_what_its_commands_print(path: Path, flows: Flows, tmp_path: Path) -> None:
+    for name in ("ip", "nft", "ping", "socat", "ss"):
+        tool(name)  # or skip
     with Shell(tmp_path) as shell:
         for step in session(path):
             printed = shell.run(step.command)

@@ -75,6 +75,7 @@ _VARYING = [
     (re.compile(r"time=\S+|mdev = \S+"), "T"),
     (re.compile(r"(?<=type=[08] code=0 )id=\d+"), "id=N"),
     (re.compile(r" progname=\S+"), ""),  # only while the program still runs
+    (re.compile(r"\b43[12]\d{3}\b"), "T"),  # the timeout of an established TCP connection
     (re.compile(r"(?<=^-A )-t \d+"), "-t N"),
     (re.compile(r"[ \t]+"), " "),
 ]
