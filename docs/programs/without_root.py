@@ -12,7 +12,7 @@ def enforce(ct: Conntrack, limit: int) -> list[Flow]:
     for flow in ct.dump(Filter(proto="udp")):
         if flow.orig_src is not None:
             clients[flow.orig_src].append(flow)
-    deleted = []
+    deleted: list[Flow] = []
     for flows in clients.values():
         flows.sort(key=lambda flow: flow.timeout or 0)
         for flow in flows[: max(0, len(flows) - limit)]:
