@@ -1,4 +1,4 @@
-"""The documentation tells the truth: recipes run, examples parse, the map holds."""
+"""What the pages and the man page say of commands, links, fields and JSON is true."""
 
 from __future__ import annotations
 
@@ -20,15 +20,11 @@ from pyconntrack.ctnetlink.schema import CONNTRACK, EXPECT
 from support import ROOT, ctool
 from support.ctool import ours
 from support.netns import sysctl
+from support.pages import PAGES, blocks, page_id
 from support.traffic import Flows
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MAN = ROOT / "share/man/man8/conntrack.8"
 PACKAGE = ROOT / "src/pyconntrack"
-
-
-def page_id(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 # -- pages ------------------------------------------------------------------------------------
@@ -127,6 +123,13 @@ def test_the_json_schema_refuses_what_is_wrong(valid: Callable[..., Any]) -> Non
     for wrong in mistakes:
         with pytest.raises(jsonschema.ValidationError):
             valid(json.dumps(wrong))
+
+
+def test_the_json_of_the_pages_meets_the_json_schema(valid: Callable[..., Any]) -> None:
+    texts = [text for path in PAGES for text in blocks(path, "json")]
+    assert len(texts) > 1
+    for _, text in texts:
+        valid(text, "" if "schema" in json.loads(text) else "line")
 
 
 def test_real_output_meets_the_json_schema(flows: Flows, valid: Callable[..., Any]) -> None:
