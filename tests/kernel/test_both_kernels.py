@@ -13,7 +13,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from pyconntrack import Conntrack, Event, Expect, Filter, Flow, KernelError, Tuple
+from pyconntrack import Conntrack, Event, Expect, Filter, Flow, KernelError, RequestError, Tuple
 from pyconntrack.testing import Kernel
 from support.netns import Namespace
 from support.traffic import nft
@@ -216,6 +216,8 @@ def answers(conntrack: Conntrack, steps: list[Operation]) -> Iterator[Any]:
                 result = plain(step(conntrack))
             except KernelError as error:
                 result = error.errno
+            except RequestError as error:
+                result = str(error)
             news = []
             while (event := events.read(0)) is not None:
                 news.append(plain(event))

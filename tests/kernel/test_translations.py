@@ -249,3 +249,19 @@ def test_a_target_that_contradicts_the_reply_is_refused(target: str, words: str)
             conntrack.create(flow, src_nat=target)
         with pytest.raises(RequestError, match=f"flow 0: {words}"):
             conntrack.load([flow.replace(src_nat=target)])
+
+
+@pytest.mark.parametrize(
+    ("orig", "words"),
+    [
+        (Tuple("10.0.0.1", "10.0.0.2", 253), "src_nat: a port is given, but the protocol has none"),
+        (Tuple("10.0.0.1", "10.0.0.2", "gre", srckey=1, dstkey=2), "src_nat: a port is given"),
+        (Tuple("2001:db8::1", "2001:db8::2", "tcp", 1, 2), "192.0.2.3 is not an ipv6 address"),
+    ],
+)
+def test_a_target_that_the_protocol_cannot_have_is_refused(orig: Tuple, words: str) -> None:
+    for opposite in (None, orig.inverted()):
+        flow = Flow(orig, opposite, timeout=100)
+        refused = pytest.raises(RequestError, match=words)
+        with Conntrack(transport=ScriptedKernel()) as conntrack, refused:
+            conntrack.create(flow, src_nat="192.0.2.3:4000")

@@ -11,6 +11,7 @@ from errno import EADDRNOTAVAIL
 from ..ctnetlink import constants as c
 from ..ctnetlink import requests, restore_rules
 from ..ctnetlink.layout import find
+from ..ctnetlink.vocabulary import PROTO
 from ..errors import RequestError, kernel_error
 from ..escape import meant, shown
 from ..model import TUPLE_NAMES, Expect, Flow, Tuple
@@ -57,6 +58,21 @@ def _check_tuple(values: Mapping[str, Any], prefix: str) -> None:
         for name in ("icmp_type", "icmp_code", "icmp_id"):
             if prefix + name not in values:
                 raise RequestError(f"{prefix}{name}: a number is wanted for this protocol")
+        icmp_type, known = values[prefix + "icmp_type"], restore_rules.ICMP_ANSWERS[proto]
+        if icmp_type not in known:
+            words = ", ".join(map(str, sorted(known)))
+            raise RequestError(f"{prefix}icmp_type: {icmp_type} is none of {words}, the types that "
+                               "the kernel tracks")  # fmt: skip
+
+
+def _check_directions(values: Mapping[str, Any]) -> None:
+    """Check what the two directions of a flow must have in common."""
+    mine, other = (PROTO.get(values[name], values[name]) for name in ("orig_proto", "reply_proto"))
+    if mine != other:
+        raise RequestError(f"reply_proto: {other} is not the protocol of orig, {mine}")
+    zones = [name for name in ("zone", "orig_zone", "reply_zone") if values.get(name)]
+    if len(zones) > 1:
+        raise RequestError(f"{', '.join(zones)}: at most one of them may differ from 0")
 
 
 # -- flows --------------------------------------------------------------------------------------
@@ -95,7 +111,9 @@ def creation_values(flow: object) -> dict[str, Any]:
     if creation_values not in layout.writers:
         for prefix in ("orig_", "reply_"):
             _check_tuple(values, prefix)
-        layout.writers[creation_values] = True
+        if values["orig_proto"] not in _ICMP:  # its type may be wrong
+            layout.writers[creation_values] = True
+    _check_directions(values)
     if "timeout" not in values:
         raise RequestError("timeout: seconds are wanted to create a flow")
     return values

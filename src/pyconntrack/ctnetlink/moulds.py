@@ -15,9 +15,11 @@ from struct import error as StructError
 
 from ..errors import RequestError
 from ..netlink.messages import message as frame
+from ..netlink.messages import nest
 from .encode import encode
 from .kinds import address
 from .layout import find, rows_of
+from .schema import Nest
 from .vocabulary import FAMILY
 
 TYPE_CHECKING = False
@@ -90,8 +92,14 @@ def _message(
     kind: int, values: dict[str, Any], family: int, prefix: str
 ) -> tuple[bytes, Layout]:  # fmt: skip
     family = _family(values, family)
-    named = {prefix + name: value for name, value in values.items()}
-    message = frame(kind, 0, 0, family, encode(rows_of(kind), named, family))
+    rows = rows_of(kind)
+    if prefix:  # an error names the field without it
+        outer = next(row for row in rows.values()
+                     if isinstance(row, Nest) and f"{row.name}_" == prefix)  # fmt: skip
+        payload = nest(outer.number, encode(outer.rows, values, family)) if values else b""
+    else:
+        payload = encode(rows, values, family)
+    message = frame(kind, 0, 0, family, payload)
     return message, find(message)
 
 

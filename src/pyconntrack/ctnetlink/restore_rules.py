@@ -179,10 +179,13 @@ def _request_translations(values: dict[str, Any], bits: int, *, known: bool) -> 
             raise RequestError("reply_srckey, reply_dstkey: the kernel changes no key of GRE "
                                "without an address")  # fmt: skip
     for _, nat, near, far in pending:
-        if f"orig_{near}" not in values or f"reply_{far}" not in values:
-            continue
         places = [("addr", near)]
         places += [("port", name) for name in _NAT_PORTS[near] if f"orig_{name}" in values]
+        port = values.get(f"{nat}_min_port")
+        if port is not None and len(places) == 1 and f"orig_{near}" in values:
+            raise RequestError(f"{nat}: a port is given, but the protocol has none to translate")
+        if f"orig_{near}" not in values or f"reply_{far}" not in values:
+            continue
         requested = _is_requested(values, nat)
         for part, name in places:
             shown, plain = f"reply_{OPPOSITE[name]}", values[f"orig_{name}"]
