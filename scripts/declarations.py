@@ -1,4 +1,7 @@
-"""Generate model/declarations.pyi, the types of the fields for type checkers, from the schema."""
+"""Generate the types of fields and arguments for type checkers from the schema.
+
+They are model/declarations.pyi, model/arguments.py and ctnetlink/literals.py.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +33,26 @@ HEAD = '''"""Declare the fields to type checkers; GENERATED from the schema by `
 Never imported when a program runs: :func:`pyconntrack.model.fields.attach` makes the attributes.
 """
 # fmt: off
-# ruff: noqa: E501 - a sentence is one line
+# ruff: noqa: E501, I001 - a sentence is one line
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TypedDict
 
 from ..ctnetlink.literals import (
     NAMES
 )
+from ..ctnetlink.words import Unknown
+from .tuple import Tuple
+'''
+ARGUMENTS = '''"""The types of arguments; GENERATED from the schema by ``make generate``.
+
+Imported only by programs that name one.
+"""
+# fmt: off
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Literal, TypedDict
+
 from ..ctnetlink.words import Unknown
 from .tuple import Tuple
 
@@ -54,6 +66,10 @@ Numbers = int | Iterable[int | range] | None
 Coded = Word | Iterable[Word | range] | None
 States = str | Unknown | Iterable[str | Unknown] | None
 Texts = str | Iterable[str] | None
+
+OnInterrupt = Literal["raise", "retry", "accept"]
+TableName = Literal["conntrack", "dying", "unconfirmed"]
+Existing = Literal["error", "update"]
 '''
 #: vocabulary -> the name of the type of its words
 LITERALS = {
@@ -81,7 +97,18 @@ def literals() -> str:
 
 
 def text() -> str:
-    """Return the text of the module."""
+    """Return the text of the stub of the fields."""
+    imported = ",\n    ".join(sorted(LITERALS[name] for name in VOCABULARIES if name != "family"))
+    return HEAD.replace("NAMES", f"{imported},") + "".join([
+        _attributes("TupleAttributes", "The fields of a tuple.", [TUPLE]),
+        _attributes("FlowAttributes", "The fields of a flow, by their schema names.", [CONNTRACK]),
+        _attributes("ExpectAttributes", "The fields of an expectation.", [EXPECT]),
+        _attributes("CpuAttributes", "The counters of a CPU.", [STATS_CPU, STATS_EXP_CPU]),
+    ])  # fmt: skip
+
+
+def arguments() -> str:
+    """Return the text of the module of the types of arguments."""
     changes = dict.fromkeys(names(CONNTRACK, CHANGE))
     family = {"family": "Word | None"}
     given = family | dict.fromkeys(NAT, "AddressLike | None") | _outside_tuples(CONNTRACK)
@@ -93,12 +120,7 @@ def text() -> str:
         for name, row in (_first(EXPECT) | _first(CONNTRACK)).items()
         if not iskeyword(name) and (kind := _wanted(row))
     }  # fmt: skip
-    imported = ",\n    ".join(sorted(LITERALS[name] for name in VOCABULARIES if name != "family"))
-    return HEAD.replace("NAMES", f"{imported},") + "".join([
-        _attributes("TupleAttributes", "The fields of a tuple.", [TUPLE]),
-        _attributes("FlowAttributes", "The fields of a flow, by their schema names.", [CONNTRACK]),
-        _attributes("ExpectAttributes", "The fields of an expectation.", [EXPECT]),
-        _attributes("CpuAttributes", "The counters of a CPU.", [STATS_CPU, STATS_EXP_CPU]),
+    return ARGUMENTS + "".join([
         _dictionary("_Changes", {name: kind for name, kind in given.items() if name in changes}),
         _dictionary("_Others", {name: kind for name, kind in given.items() if name not in changes}),
         _dictionary("_Expected", expected),

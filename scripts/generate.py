@@ -17,6 +17,7 @@ def files() -> dict[Path, str]:
     page = ROOT / "share/man/man8/conntrack.8"
     return {
         ROOT / "src/pyconntrack/model/declarations.pyi": declarations.text(),
+        ROOT / "src/pyconntrack/model/arguments.py": declarations.arguments(),
         ROOT / "src/pyconntrack/ctnetlink/literals.py": declarations.literals(),
         ROOT / "src/pyconntrack/schema.json": reference.json_text(),
         ROOT / "docs/fields.md": reference.fields_page(),

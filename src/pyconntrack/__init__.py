@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .columnar.flow_table import FlowTable as FlowTable
     from .columnar.value_columns import AddressColumn as AddressColumn
     from .columnar.value_columns import FlagColumn as FlagColumn
+    from .columnar.value_columns import ValueColumn as ValueColumn
     from .columnar.value_columns import WordColumn as WordColumn
     from .ctnetlink.literals import DccpRole as DccpRole
     from .ctnetlink.literals import DccpState as DccpState
@@ -54,13 +55,25 @@ if TYPE_CHECKING:
     from .model import Flow as Flow
     from .model import Stats as Stats
     from .model import Tuple as Tuple
+    from .model.arguments import AddressLike as AddressLike
+    from .model.arguments import Changes as Changes
+    from .model.arguments import Existing as Existing
+    from .model.arguments import ExpectFields as ExpectFields
+    from .model.arguments import FilterFields as FilterFields
+    from .model.arguments import FlowFields as FlowFields
+    from .model.arguments import OnInterrupt as OnInterrupt
+    from .model.arguments import TableName as TableName
+    from .model.arguments import TupleFields as TupleFields
+    from .model.arguments import Word as Word
     from .where import WhereError as WhereError
 
 __all__ = [
     "AddressColumn",
+    "AddressLike",
     "AsyncConntrack",
     "AsyncDump",
     "AsyncEvents",
+    "Changes",
     "Conntrack",
     "ConntrackError",
     "CpuStats",
@@ -73,18 +86,23 @@ __all__ = [
     "EventKind",
     "Events",
     "EventsLost",
+    "Existing",
     "ExistsError",
     "Expect",
+    "ExpectFields",
     "ExpectFlag",
     "FamilyName",
     "Filter",
+    "FilterFields",
     "FlagColumn",
     "Flow",
+    "FlowFields",
     "FlowTable",
     "KernelError",
     "LoadError",
     "NotFoundError",
     "NotSupportedError",
+    "OnInterrupt",
     "PermissionDeniedError",
     "ProtoName",
     "RequestError",
@@ -92,19 +110,25 @@ __all__ = [
     "Stats",
     "StatusName",
     "TableFullError",
+    "TableName",
     "TcpState",
     "Tuple",
+    "TupleFields",
     "Unknown",
+    "ValueColumn",
     "WhereError",
+    "Word",
     "WordColumn",
     "__version__",
 ]
 
 _HOMES = {
     "AddressColumn": "columnar.value_columns",
+    "AddressLike": "model.arguments",
     "AsyncConntrack": "client.asynchronous",
     "AsyncDump": "client.asynchronous",
     "AsyncEvents": "client.asynchronous",
+    "Changes": "model.arguments",
     "Conntrack": "client.blocking",
     "ConntrackError": "errors",
     "CpuStats": "model",
@@ -117,18 +141,23 @@ _HOMES = {
     "EventKind": "ctnetlink.literals",
     "Events": "client.blocking",
     "EventsLost": "errors",
+    "Existing": "model.arguments",
     "ExistsError": "errors",
     "Expect": "model",
+    "ExpectFields": "model.arguments",
     "ExpectFlag": "ctnetlink.literals",
     "FamilyName": "ctnetlink.literals",
     "Filter": "filters",
+    "FilterFields": "model.arguments",
     "FlagColumn": "columnar.value_columns",
     "Flow": "model",
+    "FlowFields": "model.arguments",
     "FlowTable": "columnar.flow_table",
     "KernelError": "errors",
     "LoadError": "client.load",
     "NotFoundError": "errors",
     "NotSupportedError": "errors",
+    "OnInterrupt": "model.arguments",
     "PermissionDeniedError": "errors",
     "ProtoName": "ctnetlink.literals",
     "RequestError": "errors",
@@ -136,10 +165,14 @@ _HOMES = {
     "Stats": "model",
     "StatusName": "ctnetlink.literals",
     "TableFullError": "errors",
+    "TableName": "model.arguments",
     "TcpState": "ctnetlink.literals",
     "Tuple": "model",
+    "TupleFields": "model.arguments",
     "Unknown": "ctnetlink.words",
+    "ValueColumn": "columnar.value_columns",
     "WhereError": "where",
+    "Word": "model.arguments",
     "WordColumn": "columnar.value_columns",
 }
 

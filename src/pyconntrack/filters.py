@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, Unpack
 
     from .model import Expect, Flow
-    from .model.declarations import FilterFields
+    from .model.arguments import FilterFields
 
 #: words that stand for a bit not set
 _CONTRARY = {"UNREPLIED": "SEEN_REPLY", "UNSET": UNSET}

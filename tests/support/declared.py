@@ -1,4 +1,4 @@
-"""The types that type checkers see for the fields: the stub of the package, run as a program."""
+"""The types that type checkers see: of fields, from the stub run as a program, and of arguments."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pyconntrack
+from pyconntrack.model import arguments
 
 STUB = Path(pyconntrack.__file__).parent / "model/declarations.pyi"
-DECLARED = SimpleNamespace(**runpy.run_path(str(STUB), run_name="pyconntrack.model.declarations"))
+DECLARED = SimpleNamespace(
+    **runpy.run_path(str(STUB), run_name="pyconntrack.model.declarations") | vars(arguments)
+)

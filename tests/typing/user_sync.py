@@ -2,21 +2,31 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import assert_type
+from typing import Unpack, assert_type
 
 from pyconntrack import (
+    AddressLike,
+    Changes,
     Conntrack,
     Dump,
     Event,
     Events,
     EventsLost,
+    Existing,
     Expect,
+    ExpectFields,
     Filter,
+    FilterFields,
     Flow,
+    FlowFields,
     FlowTable,
     LoadError,
+    OnInterrupt,
     Stats,
+    TableName,
     Tuple,
+    TupleFields,
+    Word,
 )
 
 
@@ -104,3 +114,25 @@ def follow(ct: Conntrack, wanted: Filter) -> None:
     assert_type(ct.events(["exp_new"], resync=False), Events)
     ct.events(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ct.events(resync="yes")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def dumped(
+    ct: Conntrack, table: TableName, on_interrupt: OnInterrupt, **wanted: Unpack[FilterFields]
+) -> Dump:
+    return ct.dump(Filter(**wanted), table=table, on_interrupt=on_interrupt)
+
+
+def loaded(ct: Conntrack, existing: Existing, **fields: Unpack[FlowFields]) -> list[LoadError]:
+    return ct.load([Flow(**fields)], existing=existing)
+
+
+def changed(ct: Conntrack, flow: Flow, **changes: Unpack[Changes]) -> None:
+    ct.update(flow, **changes)
+
+
+def made(src: AddressLike, proto: Word, **fields: Unpack[TupleFields]) -> Tuple:
+    return Tuple(src, src, proto, **fields)
+
+
+def expected(one: Tuple, **fields: Unpack[ExpectFields]) -> Expect:
+    return Expect(one, **fields)

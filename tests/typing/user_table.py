@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars
 
-from pyconntrack import AddressColumn, FlagColumn, FlowTable, Unknown, WordColumn
+from pyconntrack import AddressColumn, FlagColumn, FlowTable, Unknown, ValueColumn, WordColumn
 
 
 def look(table: FlowTable) -> None:
@@ -18,6 +18,8 @@ def look(table: FlowTable) -> None:
     assert_type(table["orig_bytes"], npt.NDArray[Any])
     assert_type(table.mask("mark"), npt.NDArray[np.bool_])
     assert_type(table["orig_proto"], WordColumn)
+    texts: list[ValueColumn[Any]] = [table["orig_src"]]
+    assert texts
     assert_type(table["orig_proto"] == "tcp", npt.NDArray[np.bool_])
     assert_type(table["orig_proto"][0], str | Unknown | None)
     assert_type(table["orig_proto_number"], npt.NDArray[Any])

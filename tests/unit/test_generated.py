@@ -111,8 +111,9 @@ def test_a_new_row_is_declared_and_documented(grown: Path) -> None:
         '    def test(self) -> int | None:\n        """A field for tests. [tests]"""\n'
         in declarations
     )
+    arguments = (grown / "src/pyconntrack/model/arguments.py").read_text(encoding="utf-8")
     for kind in ('"test": int | None', '"test": Numbers'):
-        assert kind in " ".join(declarations.split())
+        assert kind in " ".join(arguments.split())
     assert "| `test` | `int` | A field for tests. | tests | `test` | `CTA_TEST` |" in (
         grown / "docs/fields.md"
     ).read_text(encoding="utf-8")

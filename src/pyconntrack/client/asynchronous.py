@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from ..errors import EventsLost
     from ..filters import Filter
     from ..model import AddressLike, Changes, Event, Stats
+    from ..model.arguments import Existing, OnInterrupt, TableName
     from ..model.decode import E as Row
     from ..netlink.conversation import Batch, Conversation, E, Stream, T
-    from .load import Existing, LoadError
-    from .operations import OnInterrupt, Table
+    from .load import LoadError
 
 
 async def readable(fd: int) -> None:
@@ -187,7 +187,7 @@ class AsyncConntrack(Client, _Closing):
         self,
         filter: Filter | None = None,
         *,
-        table: Table = "conntrack",
+        table: TableName = "conntrack",
         on_interrupt: OnInterrupt = "raise",
     ) -> AsyncDump:
         """Return the flows that match ``filter``: see :meth:`pyconntrack.Conntrack.dump`."""

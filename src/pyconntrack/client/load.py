@@ -16,12 +16,11 @@ from . import entry_requests
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any, Literal
+    from typing import Any
 
     from ..ctnetlink.requests import Request
     from ..netlink.conversation import Conversation, Stream
 
-    Existing = Literal["error", "update"]
 
 
 class LoadError:

@@ -29,7 +29,7 @@ from .entry_requests import entry_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Literal, TypeVar
+    from typing import Any, TypeVar
 
     from ..columnar.table_builder import Builder
     from ..columnar.table_columns import TableColumn
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from ..netlink.conversation import Batch, Conversation, Stream
 
     E = TypeVar("E", Flow, Expect)
-    OnInterrupt = Literal["raise", "retry", "accept"]
-    Table = Literal["conntrack", "dying", "unconfirmed"]
 
 #: how often a dump is tried with ``on_interrupt="retry"``
 RETRIES = 10

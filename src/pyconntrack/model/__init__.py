@@ -25,8 +25,8 @@ from .tuple import Tuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .declarations import AddressLike as AddressLike
-    from .declarations import Changes as Changes
+    from .arguments import AddressLike as AddressLike
+    from .arguments import Changes as Changes
 
 __all__ = [
     "FIELDS",

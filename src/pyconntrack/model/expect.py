@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .declarations import ExpectAttributes, ExpectFields
+    from .arguments import ExpectFields
+    from .declarations import ExpectAttributes
     from .tuple import Tuple
 else:
     ExpectAttributes = object

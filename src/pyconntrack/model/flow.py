@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from ..ctnetlink.literals import DccpState, ProtoName, SctpState, TcpState
     from ..ctnetlink.words import Unknown
-    from .declarations import FlowAttributes, FlowFields
+    from .arguments import FlowFields
+    from .declarations import FlowAttributes
     from .tuple import Tuple
 else:
     FlowAttributes = object

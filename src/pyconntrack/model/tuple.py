@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Any, Unpack
 
     from ..ctnetlink.layout import Layout
-    from .declarations import AddressLike, TupleAttributes, TupleFields, Word
+    from .arguments import AddressLike, TupleFields, Word
+    from .declarations import TupleAttributes
 else:
     TupleAttributes = object
 
