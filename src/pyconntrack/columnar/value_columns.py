@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from ..ctnetlink.convert import packed
 from ..ctnetlink.kinds import bits_of
-from ..ctnetlink.vocabulary import FLAGS, VOCABULARIES
+from ..ctnetlink.vocabulary import VOCABULARIES
 from ..ctnetlink.words import Unknown, flag_words, word
 from ..errors import RequestError
 from ..escape import meant, shown
+from .table_columns import COLUMNS, NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -144,9 +145,10 @@ class _Vocabulary(ValueColumn[V]):
                 f"{self._name}: {shown(value)} is none of {', '.join(self._words.values())}"
                 f"{meant(value, self._words.values())}"
             )
+        numbers = [c.name for c in COLUMNS.values() if c.field == self._name and c.form == NUMBER]
         raise TypeError(
             f"{self._name}: a word is wanted, not {shown(value)}"
-            f" (numbers are in {self._name}{'_bits' if self._words in FLAGS else '_number'})"
+            f" (numbers are in {', '.join(numbers)})"
         )
 
     def _text(self, number: int) -> str:
