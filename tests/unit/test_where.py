@@ -508,6 +508,33 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert 1 <= column <= len(text) + 1
 
 
+_FIELDS = st.sampled_from(
+    ["age", "start", "status", "dport", "zone", "mark", "bytes", "orig.bytes", "timeout"]
+)
+_OPERATORS = st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "in", "not in"])
+_VALUES = st.sampled_from([
+    "ASSURED", "UNREPLIED", "unset", "5m", "1h30m", "2w", "http", "2026-11-25", "0", "1", "10-20",
+    "2026-11-25T08:00:00.5Z", "2026-11-25..2026-11-26", "1MB", "0xff", "reply.bytes", "zone",
+])  # fmt: skip
+
+
+@given(
+    st.sampled_from(["", "not "]), _FIELDS, _OPERATORS, st.lists(_VALUES, min_size=1, max_size=2)
+)
+def test_any_comparison_is_read_back_or_refused(
+    negated: str, field: str, operator: str, chosen: list[str]
+) -> None:
+    text = f"{negated}{field} {operator} {', '.join(chosen)}"
+    try:
+        node = where.parse(text)
+    except where.WhereError as error:
+        column = error.column
+    else:
+        column = 1
+        assert where.parse(where.show(node)) == node
+    assert 1 <= column <= len(text) + 1
+
+
 # the kernel's part
 
 
