@@ -276,7 +276,8 @@ class Conntrack(Client, _Closing):
         read.  ``existing``: with "update" a flow that exists is given the timeout, mark, labels and
         protocol state of its equal in ``flows`` and the status bits that it lacks; with "error" it
         is refused.  A flow is created after its ``master``, or without it if the master does not
-        exist; a UserWarning counts such flows.
+        exist; a UserWarning counts such flows.  Translations are requested and checked as in
+        :meth:`create`.
         """
         return list(self._emitted(load(flows, existing)))
 

@@ -56,6 +56,14 @@ NAT = tuple(row[1] for row in _NAT)
 #: the fields of a tuple besides addresses that a translation of that end may change.  Keys of GRE
 #: are not among them: the kernel takes them from the reply (nf_nat_l4proto_unique_tuple())
 _NAT_PORTS = {"src": ("sport", "icmp_id"), "dst": ("dport", "icmp_id")}
+#: end, or a field that belongs to none -> its fields in orig, and where the reply has their values
+_MIRRORS = {
+    near: [(f"orig_{name}", f"reply_{OPPOSITE[name]}") for name in names]
+    for near, *names in (
+        ("src", "src", "sport"), ("dst", "dst", "dport"),
+        ("icmp_id", "icmp_id"), ("srckey", "srckey"), ("dstkey", "dstkey"),
+    )
+}  # fmt: skip
 
 # enum ip_ct_tcp_flags: the flags that are valid without sequence numbers.  The others
 # (MAXACK_SET, DATA_UNACKNOWLEDGED, CHALLENGE_ACK) describe numbers that no message carries.
@@ -204,10 +212,10 @@ def _is_requested(values: Mapping[str, Any], nat: str) -> bool:
 
 def _mirrors(values: Mapping[str, Any], near: str) -> bool:
     """Return whether the reply has the value of orig at the end ``near``, and that of its port."""
-    names = (near, *(name for name in _NAT_PORTS.get(near, ()) if name != "icmp_id"))
-    pairs = [(f"orig_{name}", f"reply_{OPPOSITE[name]}") for name in names]
-    return all(values[one] == values[other] for one, other in pairs
-               if one in values and other in values)  # fmt: skip
+    for one, other in _MIRRORS[near]:
+        if one in values and other in values and values[one] != values[other]:
+            return False
+    return True
 
 
 def _check_range(values: Mapping[str, Any], nat: str, part: str, shown: str, plain: Any) -> None:
