@@ -43,3 +43,13 @@ def on_files(files: Any, config: Any) -> Any:
     files.append(File.generated(config, "man.md", content=man_page()))
     files.append(File.generated(config, "schema.json", content=schema))
     return files
+
+
+def on_post_build(config: Any) -> None:
+    """Refuse pages that would fetch something from elsewhere."""
+    fetching = re.compile(
+        r'<(?:script|img|iframe)[^>]* src="https?:|<link(?![^>]*canonical)[^>]* href="https?:'
+    )
+    for page in Path(config.site_dir).rglob("*.html"):
+        if found := fetching.search(page.read_text(encoding="utf-8")):
+            raise PluginError(f"{page.name} fetches from elsewhere: {found[0]}")
