@@ -18,6 +18,12 @@ def test_the_pages_with_sessions_are_found() -> None:
     assert names >= {"docs/tutorial.md"}
 
 
+def test_every_command_is_shown() -> None:
+    commands = [step.command for step in session(ROOT / "docs/cli.md")]
+    for letter in "LGDUIAEFCSR":
+        assert any(command.startswith(f"conntrack -{letter} ") for command in commands), letter
+
+
 def test_an_output_of_another_shape_does_not_fit() -> None:
     shown = "udp      17 29 src=192.0.2.1 dst=192.0.2.2 sport=5000 dport=53 use=1"
     assert fits([shown], [shown.replace("17 29", "17 3").replace("use=1", "use=2")])
