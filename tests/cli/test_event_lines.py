@@ -211,7 +211,7 @@ def test_an_event_that_cannot_be_read_is_passed_over() -> None:
         two = b"".join(message + bytes(-len(message) & 3) for message in good[:2])
         for data in (*good[:25], hardly, b"", long, two, *good[25:]):
             here.send(data)
-        bursts = Bursts(Mmsg(there.fileno()), EventLines(Writer((), None, events=True), None))
+        bursts = Bursts(Mmsg(there.fileno()), EventLines(Writer((), None, events=True), None, None))
         found = list(bursts.read(bursts.recv()))
     assert sum(item[1] for item in found if not isinstance(item, DecodeError)) == 52
     assert sum(isinstance(item, DecodeError) for item in found) == 2

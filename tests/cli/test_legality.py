@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("netns")
 VALUES = {
     "number": "5", "mark": "5", "ports": "5", "flag": None, "proto": "udp", "family": "ipv4",
     "nat": "1.1.1.1", "status": "ASSURED", "events": "NEW", "output": "id", "address": "1.1.1.1",
+    "addresses": "1.1.1.1", "seconds": "5",
     "key": "5", "port": "5",
 }  # fmt: skip
 _FLOW = "-p udp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 2"
@@ -31,8 +32,8 @@ COMMANDS = {
     "-U": "-s 9.9.9.9", "-F": "", "-C": "", "-S": "",
 }  # fmt: skip
 TABLES = ["", "expect", "dying", "unconfirmed"]
-#: -a warns, -i crashes the C tool, labels are not numbers there
-LEFT_OUT = {"nat-range", "id", "label", "label-add", "label-del"}
+#: -a warns, -i crashes the C tool, labels are not numbers there, some versions lack --labelmap
+LEFT_OUT = {"nat-range", "id", "label", "label-add", "label-del", "labelmap"}
 #: the C tool takes a mask without its address on two tables, and misspells an option
 BETTER = {
     *(f"-L {table} --mask-{end} 1.1.1.1" for table in TABLES[2:] for end in ("src", "dst")),
@@ -40,7 +41,7 @@ BETTER = {
 
 
 def given(row: Option) -> str:
-    value = next(iter(row.detail[0])) if row.kind == "choice" else VALUES[row.kind]
+    value = next(iter(row.detail[0])) if row.kind in ("choice", "states") else VALUES[row.kind]
     name = f"--{row.long[0]}" if row.long else f"-{row.short}"
     return f"{name} {value}" if value else name
 

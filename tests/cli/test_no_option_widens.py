@@ -132,7 +132,8 @@ def test_words_that_only_select_set_nothing() -> None:
 
 #: a value for each kind of option; what an option of this kind asks may hold of some entries
 VALUES = {
-    "address": ("1.1.1.1", "1.1.1.0/24", "2.2.2.2", "::1"), "proto": ("tcp", "udp", "17"),
+    "addresses": ("1.1.1.1", "1.1.1.0/24", "2.2.2.2", "::1"), "proto": ("tcp", "udp", "17"),
+    "states": ("ESTABLISHED", "CLOSED", "OPEN"),
     "number": ("0", "1", "5"), "ports": ("1", "1,2-4"), "mark": ("0", "5", "4/6", "0/0"),
     "status": ("UNSET", "A", "!SRC_NAT", "DST_NAT", "UNREPLIED", "SEEN_REPLY", "!FIXED"),
     "nat": ("9.9.9.9", "9.9.9.9:1"), "labels": ("1", "1,5"), "family": ("ipv4", "IPV6"),

@@ -21,7 +21,7 @@ from support.netns import fresh_netns, unavailable, why_not
 
 PARTS = 4
 _NO_NUMBER = (
-    r"(-1|''|abc|1a|' 5'|'5 '|\+5|1\.5|a|x|ssh|'20 '|\+20|echo-request|9{20}|42949672(96|16)"
+    r"(-1|''|abc|1a|' 5'|'5 '|\+5|1\.5|a|x|'20 '|\+20|echo-request|9{20}|42949672(96|16)"
     r"|4294967316)( |$)"
 )
 
@@ -50,9 +50,12 @@ RULES = [
     ("save-complete", OTHER, r"-o save", "^-|^\\["),
     ("xml-closed", OTHER, r"(?=.*-o [xX]).*(^| )-[GDU]( |$)", "conntrack>|^<.xml|icmp|sctp"),
     ("xml-icmp", OTHER, r"(?=.*-o [xX]).*(^| )-[LE]( |$)", "icmp|sctp"),
+    ("services", OTHER, r"[sd]port ssh( |$)", ""),
+    ("lists", ACCEPT, r"-s 1.1.1.1,2.2.2.2|-p tcp,udp|--state ESTABLISHED,TIME_WAIT", ""),
     ("ports-anywhere", ACCEPT, r"--[sd]port .*-p ", ""),
     ("reply-ports", OTHER, r"^-[IA] .*-[rq] ", ""),
     ("add-nat", OTHER, r"^-A -m 3 .*-[ng] ", ""),
+    ("mark-0", OTHER, r"^-E -m 0/0$", r"\[DESTROY\]"),
     ("zone-0", OTHER, r"(-w|-zone) 0", "zone"),
     ("status-nat", REFUSE, r"-u '!UNSET'", ""),
     ("status-nat", OTHER, r"-u '?!?(SRC_NAT|DST_NAT|UNSET)", ""),

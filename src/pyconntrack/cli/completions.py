@@ -27,7 +27,7 @@ def _words(row: Option | Verb) -> list[str]:
     """Return the words that may follow an option or a command."""
     if isinstance(row, Verb):
         return list(options.TABLES) if row.arg == "[TABLE]" else []
-    if row.kind == "choice":
+    if row.kind in ("choice", "states"):
         same = [other for other in _of_protocols() if other.name == row.name]
         return list(dict.fromkeys(word for other in same for word in other.detail[0]))
     if row.kind == "proto":

@@ -49,20 +49,25 @@ def predicate(command: Command, *, notices: bool = True) -> Node | None:
     nodes: list[Node] = []
     if command.family:
         nodes.append(equals("family", command.family))
-    if command.proto is not None:
-        nodes.append(equals("orig_proto", command.proto))
+    if command.protocols:
+        nodes.append(In("orig_proto", *((number, number) for number in command.protocols)))
     for name in _ADDRESSES:
         if name in opts:
             mask = opts.get(name + "_mask")
             address = opts[name]
-            nodes.append(Net(name, (address, mask)) if mask else host(name, address))
+            if isinstance(address, tuple):
+                nodes.append(Net(name, *address))
+            else:
+                nodes.append(Net(name, (address, mask)) if mask else host(name, address))
     for name in _PORTS:
         if name in opts:
             value = opts[name]
             nodes.append(equals(name, value) if isinstance(value, int) else In(name, *value))
     for name in _NUMBERS:
         if name in opts and not (changes and name.endswith("_state")):
-            nodes.append(equals(name, opts[name]))
+            nodes.append(_number(name, opts[name]))
+    if "states" in opts:
+        nodes.append(_either([_number(*stated) for stated in opts["states"]]))
     if not changes:  # which takes these as new values
         if "mark" in opts:
             value, mask = opts["mark"]
@@ -85,6 +90,17 @@ def predicate(command: Command, *, notices: bool = True) -> Node | None:
         if notices and any(map(_is_timed, expression)) and _has_no_times():
             say(_NO_TIMES)
     return And(nodes) if nodes else None
+
+
+def _number(name: str, value: int | tuple[int, ...]) -> Node:
+    """Return the predicate that a field is a number, or one of several."""
+    if isinstance(value, int):
+        return equals(name, value)
+    return In(name, *((number, number) for number in value))
+
+
+def _either(nodes: list[Node]) -> Node:
+    return nodes[0] if len(nodes) == 1 else Or(nodes)
 
 
 def _where(text: str) -> list[Node]:

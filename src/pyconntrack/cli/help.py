@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .console import Output
     from .options import Option, Protocol, Verb
 
 _SECTIONS = (
@@ -83,5 +84,15 @@ def _line(left: str, right: str) -> str:
 
 
 def _words(protocol: Protocol) -> str:
-    choices = [row for row in protocol.options if row.kind == "choice"]
+    choices = [row for row in protocol.options if row.kind in ("choice", "states")]
     return "".join(f"  {row.arg}: {', '.join(row.detail[0])}\n" for row in choices)
+
+
+def main(out: Output, words: list[str]) -> int:
+    """Run ``help``: print the help text."""
+    from .console import UsageError, program
+
+    if words:
+        raise UsageError(f"`help' takes no word yet, not `{words[0]}'")
+    out.write(text(program()).encode())
+    return 0

@@ -11,6 +11,7 @@ Exit codes: 0 done, 2 wrong command line, 1 anything else.
 from __future__ import annotations
 
 import _signal
+import errno
 import os
 import sys
 
@@ -30,7 +31,7 @@ from .console import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from ..netlink.socket import Transport
@@ -74,6 +75,8 @@ def asked(arguments: Sequence[str]) -> Entries | None:
         return None
     if len(arguments) > 1 and not arguments[1].startswith("-"):  # it may be another table
         return None
+    if any(word.startswith("--netns") for word in arguments):
+        return None
     from ..thresholds import FEW_CHANGED, FEW_LISTED, SMALL
     from .source import Entries, table_size
 
@@ -89,6 +92,29 @@ def asked(arguments: Sequence[str]) -> Entries | None:
 
 def run(arguments: list[str], early: Entries | None) -> int:
     """Run one command line; return the exit code.  ``early``: see :func:`asked`."""
+    out, command = Output(), None
+    try:
+        word = arguments[0] if arguments else ""
+        if word and not word.startswith("-"):
+            from . import subcommands
+
+            code = _guarded(out, lambda: subcommands.run(out, word, arguments[1:]))
+        else:
+            command = _parsed(arguments)
+            code = _guarded(out, lambda: Runner(out, early).run(command), command)
+        out.flush()
+    except UsageError as error:
+        return refuse(error)
+    except OutputError as error:
+        complain(str(error))
+        return 1
+    except BrokenPipeError:
+        return 1
+    return code
+
+
+def _parsed(arguments: list[str]) -> Command:
+    """Return the command of a command line, its warnings printed."""
     from .parser import parse
 
     try:
@@ -96,26 +122,10 @@ def run(arguments: list[str], early: Entries | None) -> int:
     except UsageError as error:
         for line in error.warnings:
             warn(line)
-        return refuse(error)
+        raise
     for line in command.warnings:
         warn(line)
-    out, code = Output(), 0
-    try:
-        if command.verb == "version":
-            out.write(f"{version_line()}\n".encode())
-        elif command.verb == "help":
-            from .help import text
-
-            out.write(text(program(), command.proto).encode())
-        else:
-            code = _guarded(Runner(out, early), command)
-        out.flush()
-    except OutputError as error:
-        complain(str(error))
-        return 1
-    except BrokenPipeError:
-        return 1
-    return code
+    return command
 
 
 class Runner:
@@ -141,6 +151,16 @@ class Runner:
 
     def run(self, command: Command) -> int:
         """Run ``command``; return its exit code."""
+        if command.verb == "version":
+            self.out.write(f"{version_line()}\n".encode())
+            return 0
+        if command.verb == "help":
+            from .help import text
+
+            self.out.write(text(program(), command.proto).encode())
+            return 0
+        if "netns" in command.opts:
+            enter(command.opts["netns"])
         table = _EXPECT if command.table == "expect" else _FLOWS
         name, function = table[command.verb]
         if "explain" in command.opts:
@@ -158,21 +178,60 @@ class Runner:
         complain(f"{count} {what}.")
 
 
-def _guarded(runner: Runner, command: Command) -> int:
-    """Run ``command``; report an expected error in one line, and let any other propagate."""
-    if command.verb != "event":
+def enter(text: str) -> None:
+    """Move the program into the network namespace that --netns names.
+
+    A number is a process, unless a namespace has it for its name.
+    """
+    from ..netlink import netns
+
+    if not text:
+        raise UsageError("--netns: a name in /run/netns, a process id or a path is expected")
+    process = text.isdecimal() and not os.path.lexists(f"{netns.NAMED}/{text}")
+    try:
+        netns.enter(int(text) if process else text)
+    except KernelError as error:
+        raise ConntrackError(f"--netns: {_no_namespace(text, error.errno, process)}") from None
+
+
+def _no_namespace(text: str, number: int, process: bool) -> str:
+    """Return why a network namespace cannot be entered, by the errno ``number``."""
+    if number == errno.EINVAL:
+        return f"`{text}' is no network namespace"
+    if number == errno.EPERM:
+        return "sorry, you must be root or get CAP_SYS_ADMIN capability to enter a namespace"
+    if number not in (errno.ENOENT, errno.ENOTDIR):
+        return f"`{text}': {os.strerror(number)}"
+    if process:
+        return f"there is no process {text}"
+    from ..escape import meant
+    from ..netlink import netns
+
+    try:
+        names = [] if "/" in text else os.listdir(netns.NAMED)
+    except OSError:
+        names = []
+    return f"there is no network namespace `{text}'{meant(text, names) if names else ''}"
+
+
+def _guarded(out: Output, action: Callable[[], int], command: Command | None = None) -> int:
+    """Run ``action``; report an expected error in one line, and let any other propagate.
+
+    ``command``: the command that it is, for the words of the error.
+    """
+    verb, table = (command.verb, command.table) if command else ("", "")
+    if verb != "event":
         # a reader that closes the pipe ends the program quietly, as it ends any other
         _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
     try:
-        return runner.run(command)
+        return action()
     except (OutputError, BrokenPipeError):
         raise
     except BaseException as error:
-        runner.out.flush()  # completed work is reported even after an error
+        out.flush()  # completed work is reported even after an error
         if isinstance(error, UsageError):
             return refuse(error)
         if isinstance(error, KernelError):
-            verb, table = command.verb, command.table
             complain(failure(error.errno, error.reason, verb=verb, table=table))
         elif isinstance(error, ConntrackError):
             complain(str(error))

@@ -6,16 +6,14 @@ value, an error states what is wrong and what would be right.
 
 from __future__ import annotations
 
-from _socket import AF_INET as IPV4
-from _socket import AF_INET6 as IPV6
-from _socket import getprotobyname, inet_aton, inet_pton
+from _socket import getprotobyname
 
 from ..escape import meant
 from .console import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from .options import Option
@@ -70,18 +68,85 @@ def mark(text: str) -> tuple[int, int | None]:
     return value, mask
 
 
-def ports(text: str, what: str) -> int | tuple[tuple[int, int], ...]:
-    """Read a port, or a list of ports and ranges as pairs: ``80,8000-8100``."""
+def seconds(text: str, limit: int, what: str, *, least: int = 0) -> int:
+    """Read a time: a number of seconds, or one with units, such as ``90s`` or ``1h30m``."""
+    value = number(text, octal=False)
+    if value < 0:
+        from ..where.fields import TIME
+        from ..where.times import scaled
+
+        found = scaled(text, TIME) if text.isascii() else None
+        value = -1 if found is None else found
+    if not least <= value <= limit:
+        raise UsageError(f"Invalid {what} `{text}': a number from {least} to {limit} is expected, "
+                         "or a time such as 90s, 1h30m")  # fmt: skip
+    return value
+
+
+def ports(text: str, what: str) -> int | Service | tuple[Any, ...]:
+    """Read a port, or a list of ports and ranges as pairs: ``80,8000-8100,https``.
+
+    The name of a service is left as its port by protocol, for :func:`numbered`.
+    """
     if text.isdecimal() and text.isascii():
         return port(text, what)
-    ranges = []
+    found: list[Any] = []
     for part in text.split(","):
         low, dash, high = part.partition("-")
+        if not (low + high).isdecimal() or not (low and (high or not dash)):
+            found.append(_service(part, what, text))
+            continue
         pair = port(low, what, text), port(high if dash else low, what, text)
         if pair[0] > pair[1]:
             raise UsageError(f"Invalid range `{part}' of --{what}: it ends before it begins")
-        ranges.append(pair)
-    return tuple(ranges)
+        found.append(pair)
+    if "," not in text and isinstance(found[0], Service):
+        return found[0]
+    return tuple(found)
+
+
+class Service:
+    """A service of some ``name``: its ``ports`` by the names of protocols."""
+
+    __slots__ = ("name", "ports")
+
+    def __init__(self, name: str, ports: dict[str, int]) -> None:
+        self.name, self.ports = name, ports
+
+    def number(self, protocols: Sequence[str], what: str) -> int:
+        """Return its port; raise UsageError where it has several in these ``protocols``.
+
+        Where it is not registered for them, or none are given, those of all protocols count.
+        """
+        ports = {name: port for name, port in self.ports.items() if name in protocols}
+        ports = ports or self.ports
+        if len({*ports.values()}) > 1:
+            known = " and ".join(f"{port} of {name}" for name, port in ports.items())
+            raise UsageError(f"Invalid port `{self.name}' of --{what}: it is {known}; "
+                             "give the number, or one protocol")  # fmt: skip
+        return next(iter(ports.values()))
+
+
+def _service(text: str, what: str, whole: str) -> Service:
+    from ..where.services import nearest, ports_of
+
+    ports = ports_of(text)
+    if not ports:
+        raise UsageError(f"Invalid port `{whole}' of --{what}: a number from 0 to 65535 or the "
+                         f"name of a service is expected{nearest(text)}")  # fmt: skip
+    return Service(text, ports)
+
+
+def numbered(value: Any, protocols: Sequence[str], what: str) -> int | tuple[tuple[int, int], ...]:
+    """Return what :func:`ports` read, with the number of each service."""
+    if isinstance(value, Service):
+        return value.number(protocols, what)
+    pairs: list[tuple[int, int]] = []
+    for item in value:
+        if isinstance(item, Service):
+            item = (item.number(protocols, what),) * 2
+        pairs.append(item)
+    return tuple(pairs)
 
 
 def port(text: str, what: str, whole: str = "") -> int:
@@ -92,70 +157,6 @@ def port(text: str, what: str, whole: str = "") -> int:
             f"Invalid port `{whole or text}' of --{what}: a number from 0 to 65535 is expected"
         )
     return value
-
-
-def address(text: str) -> bytes:
-    """Read an IPv4 address (as inet_aton does) or an IPv6 address."""
-    # inet_aton() accepts "1.1.1.1 junk"
-    if text and text.isascii() and not any(c.isspace() or c == "\0" for c in text):
-        try:
-            return inet_aton(text)
-        except OSError:
-            pass
-        try:
-            return inet_pton(IPV6, text)
-        except OSError:
-            pass
-    raise UsageError(f"Invalid IP address `{text}'")
-
-
-def family(packed: bytes) -> int:
-    """Return the address family by the length of a packed address."""
-    return IPV4 if len(packed) == 4 else IPV6
-
-
-def network(text: str) -> tuple[bytes, bytes | None]:
-    """Read ADDR[/LEN] as an address and a netmask, None without a length or with the full one."""
-    left, slash, right = text.partition("/")
-    try:
-        packed = address(left)
-    except UsageError:
-        raise UsageError(f"Invalid IP address `{text}'") from None
-    if not slash:
-        return packed, None
-    size = 8 * len(packed)
-    # an empty length counts as 0: `1.1.1.1/' has always meant any address
-    length = decimal(right or "0", size)
-    if length < 0:
-        raise UsageError("Invalid netmask")
-    if length == size:
-        return packed, None
-    return packed, ((1 << size) - (1 << (size - length))).to_bytes(len(packed), "big")
-
-
-def nat(text: str, what: str) -> tuple[bytes, int | None]:
-    """Read ADDR[:PORT] or [ADDR]:PORT."""
-    host, service, port = text, None, None
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket:
-            raise UsageError("No closing ']' around IPv6 address")
-        if not host:
-            raise UsageError("No IPv6 address specified")
-        # text between `]' and `:' is ignored, for compatibility
-        _, colon, service = rest.partition(":")
-        if not colon:
-            raise UsageError(f"Invalid IP address `{text}'")
-    elif text.count(":") == 1:
-        host, _, service = text.partition(":")
-    if service is not None:
-        if not service:
-            raise UsageError("No port specified after `:'")
-        if (port := decimal(service, 65535)) < 0:
-            raise UsageError(f"Invalid port `{service}'")
-    if "/" in host:
-        raise UsageError(f"CIDR notation unavailable for `--{what}'")
-    return address(host), port
 
 
 def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
@@ -172,6 +173,12 @@ def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
     if not 0 <= value <= 255:
         raise UsageError(f"`{text}' unsupported protocol")
     return value
+
+
+def protocols(text: str, known: Iterable[tuple[str, int]]) -> tuple[int, ...]:
+    """Read a list of protocols, each as :func:`protocol` reads it."""
+    names = tuple(known)
+    return tuple(dict.fromkeys([protocol(part, names) for part in text.split(",")]))
 
 
 def matching(text: str, known: Iterable[str], short: Iterable[str] = ()) -> list[str]:
@@ -237,12 +244,45 @@ def _number(text: str, row: Option) -> int:
     return value
 
 
+def _seconds(text: str, row: Option) -> int:
+    # a timer of 0 would never go off
+    timer = row.field == "for"
+    return seconds(text, row.detail, "time" if timer else row.name, least=int(timer))
+
+
 def _choice(text: str, row: Option) -> Any:
     choices, error = row.detail
     fitting = matching(text, choices)
     if not fitting:
         raise UsageError(f"{error} `{text}'")
     return choices[fitting[0]]
+
+
+def _states(text: str, row: Option) -> int | tuple[int, ...]:
+    choices, error = row.detail
+    numbers = []
+    for word in text.split(","):
+        fitting = matching(word, choices)
+        if not fitting:
+            raise UsageError(f"{error} `{word}'")
+        numbers.append(choices[fitting[0]])
+    return numbers[0] if len(numbers) == 1 else tuple(dict.fromkeys(numbers))
+
+
+def states_of(text: str, rows: Sequence[Option]) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the state fields of protocols, each with those numbers that the words have in it."""
+    words = text.split(",")
+    for word in words:
+        if not any(matching(word, row.detail[0]) for row in rows):
+            known = {state for row in rows for state in row.detail[0]}
+            raise UsageError(f"unknown state `{word}'{meant(word, known) if known else ''}")
+    found = []
+    for row in rows:
+        choices = row.detail[0]
+        numbers = [choices[name] for word in words for name in matching(word, choices)]
+        if numbers:
+            found.append((row.field, tuple(dict.fromkeys(numbers))))
+    return found
 
 
 def _sort(text: str, row: Option) -> list[tuple[str, bool]]:
@@ -262,5 +302,7 @@ READERS: dict[str, Callable[[str, Option], Any]] = {
     "names": lambda text, row: names(text, row.name),
     "mark": lambda text, row: mark(text),
     "choice": _choice,
+    "states": _states,
+    "seconds": _seconds,
     "sort": _sort,
 }

@@ -96,18 +96,18 @@ _ALL = "LGIAUDEFCSRVH"
 
 # The order is the order in which violations are reported.
 OPTIONS: Final = (
-    Option("s src orig-src", "orig_src", "address", "ADDR[/LEN]", "LGIAUDE", "gid",
+    Option("s src orig-src", "orig_src", "addresses", "ADDR[/LEN][,...]", "LGIAUDE", "gid",
            "source address, original direction", group="select", detail="mask_src"),
-    Option("d dst orig-dst", "orig_dst", "address", "ADDR[/LEN]", "LGIAUDE", "gid",
+    Option("d dst orig-dst", "orig_dst", "addresses", "ADDR[/LEN][,...]", "LGIAUDE", "gid",
            "destination address, original direction", group="select", detail="mask_dst"),
-    Option("r reply-src", "reply_src", "address", "ADDR", "LGIAUDE", "GID",
+    Option("r reply-src", "reply_src", "addresses", "ADDR[,...]", "LGIAUDE", "GID",
            "source address, reply direction", group="select"),
-    Option("q reply-dst", "reply_dst", "address", "ADDR", "LGIAUDE", "GID",
+    Option("q reply-dst", "reply_dst", "addresses", "ADDR[,...]", "LGIAUDE", "GID",
            "destination address, reply direction", group="select"),
-    Option("p protonum proto", "proto", "proto", "PROTO", "LgiaUDEH", "gid",
+    Option("p protonum proto", "proto", "proto", "PROTO[,...]", "LgiaUDEH", "gid",
            "layer 4 protocol: tcp, udp, icmp ... or a number", group="select"),
-    Option("t timeout", "timeout", "number", "SECONDS", "iaUD", "i",
-           "seconds until the entry ends", group="set", detail=U32),
+    Option("t timeout", "timeout", "seconds", "SECONDS", "iaUD", "i",
+           "time until the entry ends, in seconds or as in 1h30m", group="set", detail=U32),
     Option("u status", "status", "status", "STATUS[,...]", "LIAUD", "I",
            "status bits, such as ASSURED; !ASSURED selects those without",
            group="both", detail=STATUS),
@@ -155,10 +155,12 @@ OPTIONS: Final = (
            "labels to set", group="set"),
     Option("- label-del", "label_del", "labels?", "[LABEL[,...]]", "U", "",
            "labels to clear; without a name, all", group="set"),
+    Option("- labelmap", "labelmap", "text", "FILE", "LGIADUE", "",
+           "the names of labels, instead of those of connlabel.conf", group="show"),
 )  # fmt: skip
 
-# Options that conntrack(8) lacks. Long spellings only; an abbreviation means one of these
-# only if it matches no classic option.
+# Options that conntrack(8) lacks: long spellings, which count in full only, so that none changes
+# what an abbreviation means.
 EXTENSIONS: Final = (
     Option("- helper", "helper", "text", "NAME", "IA", "",
            "the helper of a new entry: ftp, tftp, sip ...", group="new"),
@@ -170,16 +172,21 @@ EXTENSIONS: Final = (
            "show what would change, and change nothing", group="new"),
     Option("- undo", "undo", "text", "FILE", "UDF", "",
            "write a file for -R that brings the old entries back", group="new"),
-    Option("- labelmap", "labelmap", "text", "FILE", "LGIADUE", "",
-           "the names of labels, instead of those of connlabel.conf", group="new"),
     Option("- from-file", "from_file", "text", "FILE", "D", "",
            "delete the entries that a file lists", group="new"),
     Option("- progress", "progress", "flag", "", "UDR", "",
            "report progress on standard error", group="new"),
     Option("- sort", "sort", "sort", "FIELD[,-FIELD...]", "L", "",
            "order by these fields; a minus: descending", group="new"),
-    Option("- limit", "limit", "number", "N", "L", "",
-           "show at most so many entries", group="new", detail=U32),
+    Option("- limit", "limit", "number", "N", "LE", "E",
+           "show at most so many entries; with -E, end after so many events", group="new",
+           detail=U32),
+    Option("- for", "for", "seconds", "TIME", "E", "E",
+           "end after this time, in seconds or as in 1h30m", group="new", detail=U32),
+    Option("- iso", "iso", "flag", "", "LGUDE", "LE",
+           "write the times of -o timestamp and -o ktimestamp as ISO 8601 has them", group="new"),
+    Option("- netns", "netns", "text", "NAME", "LGIAUDEFCSR", "LGIDEFCS",
+           "work in this network namespace: its name, a process in it, or a path", group="new"),
     Option("- columns", "columns", "names", "FIELD[,...]", "L", "",
            "show these fields only", group="new"),
 )  # fmt: skip
@@ -210,6 +217,19 @@ _PORTS = _ends("port", ("sport", "dport"), ("ports", "ports", "port", "port"),
 _KEYS = _ends("key", ("srckey", "dstkey"), ("number",) * 4, ("gid", "gid", "I", "I"), U16)
 PORTS: Final = _PORTS[:4]
 
+#: the state of any protocol, where no -p says of which
+STATE: Final = Option(
+    "- state",
+    "states",
+    "any state",
+    "STATE[,...]",
+    "LDE",
+    "",
+    "state of the protocol: ESTABLISHED, ... Without -p it only selects",
+)
+#: options of protocols that need no -p
+ANYWHERE: Final = (*PORTS, STATE)
+
 TCP_STATES: Final = {word: number for number, word in vocabulary.TCP_STATE.items()} | {"LISTEN": 9}
 SCTP_STATES: Final = {word: number for number, word in vocabulary.SCTP_STATE.items()}
 DCCP_STATES: Final = {word: number for number, word in vocabulary.DCCP_STATE.items()}
@@ -217,7 +237,7 @@ DCCP_ROLES: Final = {word.lower(): number for number, word in vocabulary.DCCP_RO
 
 
 def _state(label: str, states: dict[str, int], error: str) -> Option:
-    return Option("- state", f"{label.lower()}_state", "choice", "STATE", "LGiaUDE", "",
+    return Option("- state", f"{label.lower()}_state", "states", "STATE[,...]", "LGiaUDE", "",
                   f"{label} state", detail=(states, error))  # fmt: skip
 
 
@@ -273,3 +293,16 @@ PROTOCOLS: Final = (
     Protocol("icmpv6", 58, _icmp("icmpv6")),
     Protocol("gre", 47, _KEYS, ("srckey", "dstkey", "reply-src-key", "reply-dst-key")),
 )  # fmt: skip
+
+
+def own(numbers: tuple[int, ...]) -> tuple[Option, ...]:
+    """Return the options that the protocols ``numbers`` share; of no protocol: those without -p."""
+    if not numbers:
+        return ANYWHERE
+    named = {protocol.number: protocol.options for protocol in PROTOCOLS}
+    first, *others = [named.get(number, ()) for number in numbers]
+    if not others:
+        return first
+    shared = tuple(row for row in first if all(row in rows for rows in others))
+    stated = any(row.name == STATE.name for rows in (first, *others) for row in rows)
+    return (*shared, STATE) if stated and STATE not in shared else shared

@@ -14,7 +14,7 @@ from .rules import GivenOptions, check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
 __all__ = ["Command", "parse"]
@@ -32,11 +32,16 @@ class Command:
         self.table = CONNTRACK
         self.family = 0
         self.family_given = False
-        self.proto: int | None = None
+        self.protocols: tuple[int, ...] = ()  # of -p
         self.opts: dict[str, Any] = {}
         self.output: list[str] = []
         self.labelmap: str | None = None
         self.warnings: list[str] = []
+
+    @property
+    def proto(self) -> int | None:
+        """Return the protocol of -p, None if it names none or several."""
+        return self.protocols[0] if len(self.protocols) == 1 else None
 
 
 def parse(argv: list[str], *, in_file: bool = False) -> Command:
@@ -45,12 +50,42 @@ def parse(argv: list[str], *, in_file: bool = False) -> Command:
     try:
         reader.scan()
         reader.name_labels()
+        reader.name_states()
+        reader.name_ports()
         check(reader.given, in_file)
     except UsageError as error:
         error.warnings = reader.warnings()
         raise
     reader.command.warnings = reader.warnings()
     return reader.command
+
+
+def meaning(name: str, protocols: tuple[int, ...]) -> Option | Verb | None:
+    """Return the row that a long spelling names behind these protocols, or None.
+
+    The spellings of conntrack(8) may be abbreviated where that is unambiguous.
+    """
+    own = options.own(protocols)
+    classic: list[Option | Verb] = [*options.OPTIONS, *options.VERBS, *(own if protocols else ())]
+    for row in (*classic, *options.EXTENSIONS, *own):
+        if name in row.long:
+            return row
+    found = {
+        row
+        for row in classic
+        for long in row.long
+        if long.startswith(name) and long != "load-file"  # which has never been abbreviated
+    }
+    return found.pop() if len(found) == 1 else None
+
+
+def newer(name: str) -> str:
+    """Return ``: do you mean `--X'?`` for a beginning of our own options alone, or ""."""
+    classic = (*options.OPTIONS, *options.VERBS)
+    if any(long.startswith(name) for row in classic for long in row.long):
+        return ""
+    near = [f"`--{row.name}'" for row in options.EXTENSIONS if row.name.startswith(name)]
+    return f": do you mean {' or '.join(near)}?" if near else ""
 
 
 class _Reader:
@@ -84,7 +119,9 @@ class _Reader:
     def stray(self, word: str) -> None:
         verb = self.given.verb
         if verb is None:
-            raise UsageError(f"unknown command `{word}': commands begin with a dash, such as `-L'")
+            from .subcommands import unknown
+
+            raise UsageError(unknown(word))
         meant = ""
         if not self.operand and verb.arg == "[TABLE]" and word in options.TABLES:
             meant = f": a table follows its command at once, as in `-{verb.short} {word}'"
@@ -92,26 +129,10 @@ class _Reader:
 
     def long(self, word: str) -> None:
         name, equals, attached = word[2:].partition("=")
-        row = self.resolve(name)
+        row = meaning(name, self.command.protocols)
         if row is None or (equals and not row.arg):
-            raise UsageError(f"unknown option `{word}'")
+            raise UsageError(f"unknown option `{word}'{newer(name)}")
         self.take(row, f"--{name}", attached if equals else None)
-
-    def resolve(self, name: str) -> Option | Verb | None:
-        """Find a long spelling or its unambiguous abbreviation, classic options first."""
-        proto = self.command.proto
-        classic, ours = _spelt((*options.OPTIONS, *options.VERBS)), _spelt(options.EXTENSIONS)
-        (ours if proto is None else classic).extend(_spelt(self.given.own()))
-        for rows in (classic, ours):
-            for long, row in rows:
-                if long == name:
-                    return row
-        for rows in (classic, ours):
-            # --load-file has never been abbreviated
-            found = {row for long, row in rows if long.startswith(name) and long != "load-file"}
-            if found:
-                return found.pop() if len(found) == 1 else None
-        return None
 
     def bundle(self, word: str) -> None:
         """Take short options: the first with a value ends the word."""
@@ -141,7 +162,8 @@ class _Reader:
             text = self.following(optional)
             if text is None and not optional:
                 raise UsageError(f"option `{word}' requires an argument")
-        if row in self.given.rows and row.arg and row in options.EXTENSIONS:
+        once = row in options.EXTENSIONS or row.name == "labelmap"
+        if once and row.arg and row in self.given.rows:
             raise UsageError(f"option `--{row.name}' can only be specified once")
         self.given.rows[row] = word
         self.store(row, text)
@@ -189,9 +211,11 @@ class _Reader:
         self.command.opts[row.field] = read(text, row) if read else text
 
     def nat(self, row: Option, given: str | None) -> None:
-        value = (None, None) if given is None else option_values.nat(given, row.name)
+        from . import addresses
+
+        value = (None, None) if given is None else addresses.nat(given, row.name)
         if value[0] is not None:
-            self.agree(option_values.family(value[0]))
+            self.agree(addresses.family(value[0]))
         self.command.opts[row.field] = value
 
     def events(self, row: Option, given: str | None) -> None:
@@ -204,7 +228,7 @@ class _Reader:
         self.labelled.append((row, given))
 
     def protocol(self, row: Option, given: str | None) -> None:
-        self.command.proto = option_values.protocol(given or "", _NAMES)
+        self.command.protocols = option_values.protocols(given or "", _NAMES)
 
     def family(self, row: Option, given: str | None) -> None:
         text = given or ""
@@ -218,15 +242,22 @@ class _Reader:
         self.command.warnings.append("WARNING: ignoring -a, deprecated option.")
 
     def address(self, row: Option, given: str | None) -> None:
+        from . import addresses
+
         text = given or ""
-        packed, mask = option_values.network(text)
+        field, opts = row.detail, self.command.opts
+        if row.kind == "addresses" and ("," in text or "-" in text):
+            networks = addresses.networks(text, row.name, lengths=field is not None)
+            self.agree(addresses.family(networks[0][0]))
+            opts[row.field] = networks
+            self.given.masks.pop(field, None)
+            return
+        packed, mask = addresses.network(text)
         if text.endswith("/"):
             self.given.unlimited = text
-        field = row.detail
         if mask is not None and field is None:
             raise UsageError(f"CIDR notation unavailable for `--{row.name}'")
-        self.agree(option_values.family(packed))
-        opts = self.command.opts
+        self.agree(addresses.family(packed))
         opts[row.field] = packed
         if isinstance(field, str):
             # `-s NET/24 -s HOST': the mask belonged to the first
@@ -288,6 +319,31 @@ class _Reader:
                 if bit not in opts[row.field]:
                     opts[row.field].append(bit)
 
+    def name_states(self) -> None:
+        """Give the states of a --state before or without -p to the protocols that have them."""
+        opts, rows, numbers = self.command.opts, self.given.rows, self.command.protocols
+        if options.STATE not in rows:
+            return
+        text = opts.pop(options.STATE.field)
+        stated = [row for protocol in options.PROTOCOLS for row in protocol.options
+                  if row.name == options.STATE.name
+                  and (not numbers or protocol.number in numbers)]  # fmt: skip
+        if not stated:
+            return  # which the rules refuse
+        if len(numbers) == 1:
+            rows[stated[0]] = rows.pop(options.STATE)
+            self.store(stated[0], text)
+        else:
+            opts[options.STATE.field] = option_values.states_of(text, stated)
+
+    def name_ports(self) -> None:
+        """Look up the services among the ports, whose protocol may be named behind them."""
+        opts = self.command.opts
+        names = [name for name, number in _NAMES if number in self.command.protocols]
+        for row in self.given.rows:
+            if row.kind == "ports" and not isinstance(opts[row.field], int):
+                opts[row.field] = option_values.numbered(opts[row.field], names, row.name)
+
     def output(self, row: Option, given: str | None) -> None:
         chosen = self.command.output
         for word in option_values.words(given or "", options.OUTPUT, options.CLASSIC_OUTPUT):
@@ -306,14 +362,10 @@ class _Reader:
             )
 
 
-def _spelt(rows: Iterable[Option | Verb]) -> list[tuple[str, Option | Verb]]:
-    """Return the long spellings of ``rows``, each with its row."""
-    return [(long, row) for row in rows for long in row.long]
-
-
 #: kind -> what does more than put one value in its place
 _ACTIONS: dict[str, Callable[[_Reader, Option, str | None], None]] = {
     "address": _Reader.address,
+    "addresses": _Reader.address,
     "nat": _Reader.nat,
     "status": _Reader.status,
     "events": _Reader.events,

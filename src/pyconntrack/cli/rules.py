@@ -5,6 +5,7 @@ They are checked in the order that conntrack(8) has, which decides the error tha
 
 from __future__ import annotations
 
+from ..formats import DOCUMENTS
 from . import options
 from .console import UsageError
 from .options import EXPECT, Option, Verb
@@ -18,9 +19,11 @@ _PROTOCOLS = {protocol.number: protocol for protocol in options.PROTOCOLS}
 #: options with which -z would clear the counters of entries that are not shown
 _FILTERS = {
     *("src", "dst", "reply-src", "reply-dst", "protonum", "mark", "secmark", "status", "label"),
-    *("zone", "orig-zone", "reply-zone", "id", "where", "limit"),
+    *("zone", "orig-zone", "reply-zone", "id", "where", "limit", "state"),
     *("sport", "dport", "reply-port-src", "reply-port-dst"),
 }
+#: kind of a value that may be a list where entries are selected -> what each item of it is
+_LISTED = {"ports": "port", "states": "state", "addresses": "address", "proto": "protocol"}
 
 
 class GivenOptions:
@@ -41,19 +44,14 @@ class GivenOptions:
         self.statuses: list[tuple[int, int]] = []
         self.unlimited = ""
 
-    def own(self) -> tuple[Option, ...]:
-        """Return the options of the protocol, or the ports where none is given."""
-        proto = self.command.proto
-        if proto is None:
-            return options.PORTS
-        return _PROTOCOLS[proto].options if proto in _PROTOCOLS else ()
-
 
 def check(given: GivenOptions, in_file: bool) -> None:
     """Check the whole against the rules, in the order that conntrack(8) does."""
     command, opts = given.command, given.command.opts
     named = {row.name for row in given.rows}
     verb = given.verb
+    if "iso" in named and not _timed(command.output):
+        raise UsageError("`--iso' needs the times of -o timestamp or -o ktimestamp as text")
     if verb is None:
         if given.rows or in_file:
             raise UsageError("no command given: one of -L -G -D -I -A -U -E -F -C -S is needed")
@@ -73,7 +71,10 @@ def check(given: GivenOptions, in_file: bool) -> None:
     if complete:
         _pair(given, ("orig_src", "orig_dst", "reply_src", "reply_dst"),
               ("src", "dst", "reply-src", "reply-dst"))  # fmt: skip
-    own = given.own()
+    own = options.own(command.protocols)
+    if options.STATE in given.rows and verb.letter in "GIAU" and not expect:
+        raise UsageError("`--state' without -p only selects, with -L, -D and -E: "
+                         "-p gives the protocol whose state it is")  # fmt: skip
     _legal(given, own, verb.letter, expect)
     _foreign(given, own)
     protocol = _PROTOCOLS.get(-1 if command.proto is None else command.proto)
@@ -81,16 +82,16 @@ def check(given: GivenOptions, in_file: bool) -> None:
         source, destination = protocol.pair[:2]
         _pair(given, (f"orig_{source}", f"orig_{destination}",
                       f"reply_{source}", f"reply_{destination}"), protocol.pair)  # fmt: skip
-    if verb.letter not in "LUDE" or expect:
-        for row in given.rows:
-            if row.kind == "ports" and not isinstance(opts[row.field], int):
-                raise UsageError(
-                    f"`--{row.name}' takes a single port with this command, not a list"
-                )
+    _single(given, "" if expect else verb.letter)
     if "zero" in opts and named & _FILTERS:
         raise UsageError("Can't use -z with filtering parameters")
     _settle(given, verb, expect)
     _narrow(given, verb, named)
+
+
+def _timed(words: list[str]) -> bool:
+    """Return whether the ``words`` of -o give lines of text with times."""
+    return not {"timestamp", "ktimestamp"}.isdisjoint(words) and not set(DOCUMENTS) & set(words)
 
 
 def _narrow(given: GivenOptions, verb: Verb, named: set[str]) -> None:
@@ -110,11 +111,27 @@ def _narrow(given: GivenOptions, verb: Verb, named: set[str]) -> None:
                          "every entry; give a filter")  # fmt: skip
 
 
+def _single(given: GivenOptions, letter: str) -> None:
+    """Refuse a list where a command has to know the one value."""
+    for row in given.rows:
+        selecting = "LDE" if row.kind == "states" else "LUDE"
+        if row.kind not in _LISTED or (letter and letter in selecting):
+            continue
+        if row.kind == "proto":
+            several = len(given.command.protocols) > 1
+        else:
+            several = isinstance(given.command.opts.get(row.field), tuple)
+        if several:
+            raise UsageError(
+                f"`--{row.name}' takes a single {_LISTED[row.kind]} with this command, not a list"
+            )
+
+
 def _check_file(given: GivenOptions, verb: Verb, named: set[str]) -> None:
     expect = " expect" if given.command.table == EXPECT else ""
     if verb.letter not in "IAUDF" or expect:
         raise UsageError(f"Cannot use command `-{verb.short}{expect}' with --load-file")
-    for name in ("explain", "dry-run", "undo", "from-file", "progress"):
+    for name in ("explain", "dry-run", "undo", "from-file", "progress", "netns"):
         if name in named:
             raise UsageError(f"`--{name}' belongs beside --load-file, not in the file")
 
@@ -139,7 +156,7 @@ def _foreign(given: GivenOptions, own: tuple[Option, ...]) -> None:
     for row, word in given.rows.items():
         if row in own or row in options.OPTIONS or row in options.EXTENSIONS:
             continue
-        if row in options.PORTS:
+        if row in options.ANYWHERE:
             raise UsageError(f"unknown option `{word}'")
         raise UsageError(f"`--{row.name}' is no option of the protocol that -p gives")
 
@@ -178,6 +195,8 @@ def _settle(given: GivenOptions, verb: Verb, expect: bool) -> None:
             continue
         field = f"orig_{side}"
         address = opts[field]
+        if isinstance(address, tuple):
+            raise UsageError(f"Can't use --mask-{side} with a list of addresses: write ADDR/LEN")
         if len(mask) != len(address):
             raise UsageError("mismatched address family")
         if any(byte != 0xFF for byte in mask):

@@ -221,7 +221,8 @@ def writer_of(command: Command, save: str = "-A", *, events: bool = False) -> Wr
         from .option_values import label_names
 
         labels = label_names(command.labelmap)
-    return Writer(command.output, labels, expect=command.table == "expect", command=save,
+    words = [*command.output, "iso"] if "iso" in command.opts else command.output
+    return Writer(words, labels, expect=command.table == "expect", command=save,
                   events=events)  # fmt: skip
 
 

@@ -76,7 +76,5 @@ class Writer:
             return save.flow(layout, command, self.labels or {})
         out = text.expect(layout) if self.expect else text.flow(layout, self.options, self.labels)
         if "timestamp" in self.options and self.expect and not event:
-            from .segments import Call
-
-            out.insert(0, Call(text.now))
+            out.insert(0, text.stamp(layout, self.options))
         return out

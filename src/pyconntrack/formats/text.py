@@ -42,7 +42,7 @@ def flow(layout: Layout, options: Collection[str], labels: Mapping[int, str] | N
     if "status" in has:
         out += offload_or_assured()
     out += present(layout, _MARKS)
-    out += _times(layout, "ktimestamp" in options)
+    out += _times(layout, options)
     out += present(layout, _HELPER)
     if "id" in options:
         out += present(layout, _ID)
@@ -116,25 +116,48 @@ def layer4(
     return found
 
 
-def _times(layout: Layout, shown: bool) -> list[Piece]:
+def _times(layout: Layout, options: Collection[str]) -> list[Piece]:
     has = layout.slots
+    shown = "ktimestamp" in options
+    date = iso if "iso" in options else _date
     out: list[Piece] = []
     stop = "timestamp_stop" in has
     if "timestamp_start" in has:
         out += ["delta-time=", Age("timestamp_start", "timestamp_stop" if stop else None), " "]
         if shown:
-            out += ["[start=", Made(_date, "timestamp_start", 1_000_000_000), "] "]
+            out += ["[start=", Made(date, "timestamp_start", 1_000_000_000), "] "]
     if stop and shown:
-        out += ["[stop=", Made(_date, "timestamp_stop", 1_000_000_000), "] "]
+        out += ["[stop=", Made(date, "timestamp_stop", 1_000_000_000), "] "]
     return out
 
 
-def now() -> str:
-    """Return the timestamp of ``-o timestamp``: seconds and microseconds, then a tab."""
+def stamp(layout: Layout, options: Collection[str]) -> Piece:
+    """Return the segment of ``-o timestamp``: the time of the event if the kernel says it, or now.
+
+    It is in seconds and microseconds, as ISO 8601 has them where ``options`` has "iso".
+    """
+    write = _iso_stamp if "iso" in options else _stamp
+    if "timestamp_event" in layout.slots:
+        return Call(write, "timestamp_event")
     from time import time_ns
 
-    stamp = time_ns() // 1000
-    return f"[{stamp // 1_000_000}.{stamp % 1_000_000:06d}]\t"
+    return Call(lambda: write(time_ns()))
+
+
+def _stamp(nanoseconds: int) -> str:
+    return f"[{nanoseconds // 10**9}.{nanoseconds // 1000 % 10**6:06d}]\t"
+
+
+def _iso_stamp(nanoseconds: int) -> str:
+    return f"[{iso(nanoseconds // 10**9, f'.{nanoseconds // 1000 % 10**6:06d}')}]\t"
+
+
+def iso(seconds: int, decimals: str = "") -> str:
+    """Return a time as ISO 8601 has it, in local time with its offset from UTC."""
+    from time import localtime, strftime
+
+    text = strftime("%Y-%m-%dT%H:%M:%S%z", localtime(seconds))
+    return f"{text[:-5]}{decimals}{text[-5:-2]}:{text[-2:]}"
 
 
 def _date(seconds: int) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Netns = str | int | os.PathLike[str]
 
 _CLONE_NEWNET = 0x40000000
+#: where ``ip netns`` keeps namespaces by their names
+NAMED = "/run/netns"
 _OWN = "/proc/thread-self/ns/net"
 
 
@@ -27,32 +29,43 @@ def _opened(netns: Netns) -> int:
     if "\0" in path:
         raise RequestError(f"netns: {netns!r} is no name of a network namespace")
     if "/" not in path:
-        path = f"/run/netns/{path}"
+        path = f"{NAMED}/{path}"
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise kernel_error(error.errno or 0, f"opening network namespace {netns}") from None
+
+
+def enter(netns: Netns) -> None:
+    """Move the calling thread, and those that it starts, into a namespace for good.
+
+    Raises RequestError or KernelError.
+    """
+    there = _opened(netns)
+    try:
+        _set(there, f"entering network namespace {netns}")
+    finally:
+        os.close(there)
+
+
+def _set(fd: int, doing: str) -> None:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(fd, _CLONE_NEWNET):
+        raise kernel_error(ctypes.get_errno(), doing)
 
 
 def inside(netns: Netns, action: Callable[[], T]) -> T:
     """Return the result of ``action``, called in a namespace; the calling thread returns to its
     own."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
     here = _opened(_OWN)
     try:
-        there = _opened(netns)
-        try:
-            if libc.setns(there, _CLONE_NEWNET):
-                raise kernel_error(ctypes.get_errno(), f"entering network namespace {netns}")
-        finally:
-            os.close(there)
+        enter(netns)
         try:
             return action()
         finally:
-            if libc.setns(here, _CLONE_NEWNET):
-                raise kernel_error(ctypes.get_errno(), "returning from a network namespace")
+            _set(here, "returning from a network namespace")
     finally:
         os.close(here)
 

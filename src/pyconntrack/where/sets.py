@@ -21,6 +21,20 @@ def union(ranges: Ranges) -> Ranges:
     return found
 
 
+def between(first: bytes, last: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the fewest networks (address, mask) that hold all addresses from ``first`` on."""
+    size = len(first)
+    every = (1 << 8 * size) - 1
+    low, high = int.from_bytes(first), int.from_bytes(last)
+    found = []
+    while low <= high:
+        # the largest block that begins here: by its alignment, and by what is left
+        block = min(low & -low or every + 1, 1 << (high - low + 1).bit_length() - 1)
+        found.append((low.to_bytes(size), (every - block + 1).to_bytes(size)))
+        low += block
+    return found
+
+
 def rest(ranges: Ranges, limit: int) -> Ranges:
     """Return the complement of sorted ``ranges`` in 0..limit."""
     found, start = [], 0

@@ -19,7 +19,8 @@ from ...client.listener import Listener, receive
 from ...columnar.availability import available
 from ...ctnetlink.event_stream import GROUPS, LOST, EventStream, messages
 from ...errors import DecodeError, EventsLost
-from ...formats.segments import Call, shown
+from ...formats.segments import shown
+from ...formats.text import stamp
 from ...netlink.socket import Transport
 from ...thresholds import BURST
 from ..console import complain, say
@@ -57,8 +58,10 @@ def watch(runner: Runner, command: Command) -> int:
     signals = _Signals()
     document = Document(runner.out, writer_of(command, events=True))
     node = predicate(command)
-    listener = _Events(command, EventLines(document.writer, node), node)
+    lines = EventLines(document.writer, node, command.opts.get("limit"))
+    listener = _Events(command, lines, node)
     losses: list[EventsLost] = []
+    signals.after(command.opts.get("for", 0))
     try:
         for item in _items(listener, signals, runner):
             if isinstance(item, EventsLost):
@@ -84,7 +87,7 @@ def watch(runner: Runner, command: Command) -> int:
 
 def _items(listener: _Events, signals: _Signals, runner: Runner) -> Iterator[Any]:
     """Yield the items of the stream until a signal ends it; flush the output before each wait."""
-    while True:
+    while listener.lines.left != 0:
         if signals.seen:
             listener.stop()
         try:
@@ -119,6 +122,10 @@ class _Signals:
         # a shell's background job ignores SIGINT; conntrack(8) handles it all the same
         self._set(self._handle)
 
+    def after(self, seconds: int) -> None:
+        """End the stream after ``seconds``, as a signal does; 0: never."""
+        _signal.setitimer(_signal.ITIMER_REAL, seconds)
+
     def _handle(self, number: int, _: object) -> None:
         if self.seen:
             raise KeyboardInterrupt
@@ -150,7 +157,7 @@ class _Events(Listener):
         expect = command.table == "expect"
         wanted = {word.lower() for word in command.opts.get("event_mask") or _PREFIX}
         groups = [GROUPS["exp_" * expect + word] for word in _PREFIX if word in wanted]
-        self._lines = lines
+        self.lines = lines
         self._bursts: Bursts | None = None
         self._batch: list[bytes] = []
         self.nap = 0.0
@@ -173,12 +180,12 @@ class _Events(Listener):
         if len(batch) == BURST and available() and not self._transport.traced:
             from ...netlink.mmsg import Mmsg
 
-            self._bursts = Bursts(Mmsg(self.fileno()), self._lines)
+            self._bursts = Bursts(Mmsg(self.fileno()), self.lines)
             self.nap = _NAP  # waking for a few events each costs more than they do
         return batch or None
 
     def _read(self, data: Any) -> Iterator[Lines | DecodeError]:
-        reader = self._lines if isinstance(data, list) else self._bursts
+        reader = self.lines if isinstance(data, list) else self._bursts
         assert reader is not None
         return reader.read(data)
 
@@ -197,19 +204,24 @@ class Bursts:
         """
         from ...columnar.events import event_lines
 
+        lines = self._lines
         try:
-            yield event_lines(self._mmsg.buffer, self._mmsg.messages(number), self._lines)
+            found = event_lines(self._mmsg.buffer, self._mmsg.messages(number), lines)
+            yield lines.wanted(*found)
         except DecodeError:
             yield from self._lines.read(self._mmsg.datagrams(number))
 
 
 class EventLines:
-    """Convert event messages to lines."""
+    """Convert event messages to lines.
 
-    __slots__ = ("_scan", "marks", "node", "stamp", "texts", "writer")
+    ``left``: how many more are wanted, None for all.
+    """
 
-    def __init__(self, writer: Writer, node: Node | None) -> None:
-        self.writer, self.node = writer, node
+    __slots__ = ("_scan", "left", "marks", "node", "stamp", "texts", "writer")
+
+    def __init__(self, writer: Writer, node: Node | None, left: int | None) -> None:
+        self.writer, self.node, self.left = writer, node, left
         self._scan = Scan(node)
         self.texts = {event: self._text(event) for event in _PREFIX}
         self.stamp = "timestamp" in writer.options
@@ -239,7 +251,17 @@ class EventLines:
             except DecodeError as error:
                 yield error
         if lines:
-            yield b"".join(lines), len(lines)
+            yield self.wanted(b"".join(lines), len(lines))
+
+    def wanted(self, lines: bytes, number: int) -> Lines:
+        """Return those of ``number`` lines that are still wanted, and how many they are."""
+        if self.left is None:
+            return lines, number
+        if number > self.left:
+            number = self.left
+            lines = b"".join(lines.splitlines(keepends=True)[:number])
+        self.left -= number
+        return lines, number
 
     def line(self, message: bytes, event: str) -> bytes:
         """Return the line of an event (new, update, destroy), or b"" if it is not selected."""
@@ -260,16 +282,8 @@ class EventLines:
             return out
         out.insert(0, _PREFIX[event])
         if self.stamp:
-            from ...formats.text import now
-
-            out.insert(0, Call(now))
-            if "timestamp_event" in layout.slots:
-                out[0] = Call(_kernel_stamp, "timestamp_event")
+            out.insert(0, stamp(layout, self.writer.options))
         return out
-
-
-def _kernel_stamp(nanoseconds: int) -> str:
-    return f"[{nanoseconds // 10**9}.{nanoseconds // 1000 % 10**6:06d}]\t"
 
 
 #: programs by port id; a reused port id nearly always belongs to the same program

@@ -40,7 +40,7 @@ def show(runner: Runner, command: Command) -> int:
 
 
 def _predicate(command: Command) -> Node | None:
-    if not command.opts and not command.family and command.proto is None:
+    if not command.opts and not command.family and not command.protocols:
         return None  # without an import
     from ..filters import predicate
 
