@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..netlink.conversation import Conversation, Stream
 
 
-
 class LoadError:
     """A flow of ``load`` that was refused: its ``index``, the ``flow``, and the ``error``."""
 
