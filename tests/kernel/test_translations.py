@@ -222,7 +222,7 @@ def test_a_file_without_ids_is_translated_as_a_program_is(netns: Namespace, tmp_
         ("[2001:db8::1]4000", "src_nat: ADDR, ADDR:PORT"),
         ("192.0.2", "src_nat: an IPv4 or IPv6 address is wanted, not '192.0.2'"),
         (4000, "src_nat: an IPv4 or IPv6 address is wanted, not 4000"),
-        ("2001:db8::1", "2001:db8::1 is not an ipv4 address"),
+        ("2001:db8::1", "src_nat: 2001:db8::1 is not an ipv4 address"),
     ],
 )
 def test_a_wrong_target_is_named(wrong: Any, words: str) -> None:

@@ -87,8 +87,8 @@ ARGUMENTS: dict[tuple[str, str], Callable[[Any], bool]] = {
     ("update", "changes"): is_a(dict),
     ("delete", "flow"): is_a(Flow, Tuple),
     ("delete", "zone"): ZONE,
-    ("delete_matching", "filter"): is_a(Filter),
-    ("flush", "family"): optional(one_of("ipv4", "ipv6", 2, 10, 0)),
+    ("delete_matching", "filter"): lambda value: value == Filter(mark=1),
+    ("flush", "family"): one_of("all", "ipv4", "ipv6", 2, 10),
     ("load", "flows"): lambda value: value in ([], {}, "", b""),
     ("load", "existing"): one_of("error", "update"),
     ("get_expectation", "expect"): is_a(Expect, Tuple),
@@ -103,7 +103,7 @@ ARGUMENTS: dict[tuple[str, str], Callable[[Any], bool]] = {
     ("events", "max_rcvbuf"): small(1 << 30, 1),
 }
 #: right values of the arguments that have no default
-GIVEN = {"flow": FLOW, "expect": EXPECT, "flows": [], "filter": Filter()}
+GIVEN = {"flow": FLOW, "expect": EXPECT, "flows": [], "filter": Filter(mark=1)}
 #: arguments whose values have a test of their own
 ELSEWHERE = {"src_nat", "dst_nat", "columns"}
 CASES = [(verb, name, value) for (verb, name), right in ARGUMENTS.items() for value in POOL

@@ -70,10 +70,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def asked(arguments: Sequence[str]) -> Entries | None:
-    """Request all flows; return None if there are many, or for any other command."""
-    if not arguments or arguments[0] not in _LISTS + _CHANGES:
+    """Request all flows; return None if there are many, or for any other command.
+
+    With ``--explain`` a command's requests are those that it sends without.
+    """
+    words = [word for word in arguments if word != "--explain"]
+    if not words or words[0] not in _LISTS + _CHANGES:
         return None
-    if len(arguments) > 1 and not arguments[1].startswith("-"):  # it may be another table
+    if len(words) > 1 and not words[1].startswith("-"):  # it may be another table
+        return None
+    if words[0] in _LISTS and any(map(_may_be_zero, words)):  # another request, which resets
         return None
     if any(word.startswith("--netns") for word in arguments):
         return None
@@ -85,9 +91,14 @@ def asked(arguments: Sequence[str]) -> Entries | None:
     from ..ctnetlink import requests as ask
 
     try:
-        return Entries(ask.dump(), FEW_LISTED if arguments[0] in _LISTS else FEW_CHANGED)
+        return Entries(ask.dump(), FEW_LISTED if words[0] in _LISTS else FEW_CHANGED)
     except ConntrackError:
         return None  # the error is reported when it recurs
+
+
+def _may_be_zero(word: str) -> bool:
+    """Return whether ``word`` may be ``-z``, by itself or in a bundle, or ``--zero``."""
+    return word.startswith("--ze" if word.startswith("--") else "-") and "z" in word
 
 
 def run(arguments: list[str], early: Entries | None) -> int:

@@ -253,7 +253,7 @@ class AsyncConntrack(Client, _Closing):
                 gone += await self._call(operations.delete_window(window, node))
         return gone
 
-    async def flush(self, family: int | str | None = None) -> None:
+    async def flush(self, family: int | str = "all") -> None:
         """Empty the table: see :meth:`pyconntrack.Conntrack.flush`."""
         await self._flush(family)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from ..ctnetlink.convert import family_number
 from ..ctnetlink.predicates import In
-from ..errors import ConntrackError
+from ..errors import ConntrackError, RequestError
+from ..escape import shown
 from ..filters import node_of
 from ..netlink.netns import Held
 from ..netlink.socket import Transport
@@ -72,15 +73,21 @@ class Client:
     def _link(self) -> _Loan:
         return _Loan(self, self._take())
 
-    def _flush(self, family: int | str | None) -> Any:
+    def _flush(self, family: int | str) -> Any:
         """Empty the table, or delete the flows of ``family`` one by one; return what the client's
         way to run it returns.
 
         The kernel's flush of one family is not used: a kernel before 5.2 empties the whole table.
+        Raises RequestError for the family of a flow that has none, None or 0.
         """
+        if family == "all":
+            return self._call(operations.flush())
         number = family_number(family)
         if not number:
-            return self._call(operations.flush())
+            raise RequestError(
+                f'family: "ipv4" or "ipv6" is wanted, not {shown(family)}; '
+                "flush() without it empties the table"
+            )
         return self._delete(In("family", (number, number)))
 
     def _listen(

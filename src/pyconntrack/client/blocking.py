@@ -257,8 +257,12 @@ class Conntrack(Client, _Closing):
             gone += self._call(operations.delete_window(window, node))
         return gone
 
-    def flush(self, family: int | str | None = None) -> None:
-        """Empty the table, or delete the flows of ``family`` ("ipv4" or "ipv6") only."""
+    def flush(self, family: int | str = "all") -> None:
+        """Empty the table, or delete the flows of ``family`` ("ipv4" or "ipv6") only.
+
+        Raises :class:`~pyconntrack.RequestError` for None: a flow made without addresses has no
+        ``family``, and its flush would empty the table.
+        """
         self._flush(family)
 
     def count(self) -> int:

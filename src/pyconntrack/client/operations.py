@@ -11,6 +11,7 @@ from ..ctnetlink import constants as c
 from ..ctnetlink import requests as request
 from ..ctnetlink import restore_rules
 from ..ctnetlink.layout import find
+from ..ctnetlink.predicates import And
 from ..ctnetlink.pushdown import push_down
 from ..errors import (
     DecodeError,
@@ -170,10 +171,16 @@ def delete_window(batch: Batch, node: Node | None) -> Conversation[list[Flow]]:
 
 
 def wanted_node(filter: Filter | None) -> Node:
-    """Return the predicate of a caller's filter; raise RequestError for None."""
+    """Return the predicate of a deletion; raise RequestError if it has no condition.
+
+    A keyword that is None is no condition, so a filter of a value that is not known has none.
+    """
     node = node_of(filter)
     if node is None:
         raise RequestError("filter: a Filter is wanted; flush() empties the table")
+    if isinstance(node, And) and not node.nodes:
+        raise RequestError("filter: a Filter with a condition is wanted (a keyword that is None is "
+                           "none); flush() empties the table")  # fmt: skip
     return node
 
 

@@ -110,6 +110,8 @@ def _family(values: dict[str, Any], family: int) -> int:
             here = 2 if len(value) == 4 else 10
             if family not in (0, here):
                 words = FAMILY.get(family, f"family {family}")
+                if value == values.get(name.replace("_min_", "_max_")):
+                    name = name.removesuffix("_min_addr")  # a single address is given by this name
                 raise RequestError(f"{name}: {address(value)} is not an {words} address")
             family = here
     return family
