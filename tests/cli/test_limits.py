@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyconntrack import Conntrack, Expect, Flow, KernelError, Tuple
+from pyconntrack import Conntrack, Expect, Flow, KernelError, TableFullError, Tuple
 from pyconntrack.cli import main
 from pyconntrack.cli.commands import restore
 from pyconntrack.netlink import socket
@@ -50,6 +50,29 @@ def test_the_library_names_the_limit_that_a_creation_met(number: int) -> None:
         (failure,) = tracker.load([FLOW])
     for error in (caught.value, failure):
         assert f"raise net.netfilter.{LIMITS[number]}" in str(error)
+
+
+def test_a_full_table_is_a_table_full_error(netns: Namespace) -> None:
+    """Of the real kernel, whose limit counts per namespace; no assured entry gives way."""
+    with Conntrack() as tracker:
+        most = tracker.stats().max_entries
+        if most is None or most > 300_000:
+            pytest.skip("the limit is unknown, or too many entries to make")
+        lines = "".join(
+            f"-A -s 10.{n >> 16}.{n >> 8 & 255}.{n & 255} -d 192.0.2.1 -p tcp --sport 1000"
+            " --dport 443 --state ESTABLISHED -u ASSURED,SEEN_REPLY -t 3600\n"
+            for n in range(most)
+        )
+        assert ours("-R", "-", stdin=lines).rc == 0
+        assert tracker.count() == most
+        with pytest.raises(TableFullError, match="nf_conntrack_max") as caught:
+            tracker.create(FLOW)
+        assert (caught.value.errno, caught.value.flow) == (errno.ENOMEM, FLOW)
+        [refused] = tracker.load([FLOW])
+        assert isinstance(refused.error, TableFullError)
+        assert tracker.count() == most
+        done = ours("-I", *LINE.split())
+        assert (done.rc, "raise net.netfilter.nf_conntrack_max" in done.err) == (1, True)
 
 
 @pytest.mark.parametrize("operation", ["listing", "creating an expectation"])

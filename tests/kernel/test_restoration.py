@@ -124,6 +124,24 @@ def test_labels_that_find_no_room_are_passed_over(netns: Namespace) -> None:
 FAMILY = [tcp(3, master=tcp(2).orig), tcp(2, master=tcp(1).orig), tcp(1)]
 
 
+def test_more_flows_than_fit_the_receive_buffer_are_read_back(netns: Namespace) -> None:
+    """Where the kernel's entry is needed for each: to compare a translation, or what is there."""
+    flows = [
+        Flow(
+            Tuple(f"10.0.{n >> 8}.{n & 255}", "198.51.100.9", "udp", 5000, 53),
+            Tuple("198.51.100.9", "203.0.113.1", "udp", 53, 1024 + n),
+            timeout=600,
+        )
+        for n in range(600)
+    ]
+    with Conntrack() as tracker:
+        assert tracker.load(flows) == []
+        assert {flow.reply for flow in tracker.dump()} == {flow.reply for flow in flows}
+        marked = [flow.replace(mark=3) for flow in flows]
+        assert tracker.load(marked, existing="update") == []
+        assert {flow.mark for flow in tracker.dump()} == {3}
+
+
 @pytest.mark.parametrize("way", ["command", "library"])
 def test_children_follow_their_masters(netns: Namespace, way: str) -> None:
     with Conntrack() as tracker:

@@ -114,7 +114,7 @@ def _otherwise(
     if not numbers:
         return []
     lookups = [entry_requests.lookup(flows[number].replace(id=None)) for number in numbers]
-    _, answers = yield from conversation.batch(lookups)
+    _, answers = yield from conversation.batch(lookups, conversation.BATCH_ANSWERED)
     wrong: list[tuple[int, KernelError]] = []
     made: list[Request] = []
     for index, message in answers:

@@ -115,7 +115,8 @@ def _renew(messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:
     wanted = [find(message) for _, message in messages]
     _, answers = yield from conversation.batch(
         [requests.about_entry(_GET, layout, message)
-         for layout, (_, message) in zip(wanted, messages, strict=True)]
+         for layout, (_, message) in zip(wanted, messages, strict=True)],
+        conversation.BATCH_ANSWERED,
     )  # fmt: skip
     entries = dict(answers)
     numbers: list[int] = []

@@ -54,6 +54,10 @@ if TYPE_CHECKING:
 RECV: Final = "recv"
 #: limits of one send: 64 to 1,024 messages are equally fast, and 256 errors fit the receive buffer
 BATCH_MESSAGES = 256
+#: messages of a send that are each answered with an entry.  The kernel answers all before it
+#: returns, and an answer takes up to a page of the receive buffer (netlink_trim()): the default one
+#: of 212,992 bytes has room for 46 at least
+BATCH_ANSWERED = 32
 BATCH_BYTES = 128 * 1024
 
 _DONE = Struct("=HHI")
@@ -276,9 +280,9 @@ def ask(request: Request, operation: str) -> Conversation[list[bytes]]:
 
 
 def batch(
-    requests: Sequence[Request],
+    requests: Sequence[Request], most: int = BATCH_MESSAGES
 ) -> Conversation[tuple[list[Failure], list[tuple[int, bytes]]]]:
-    """Send many requests, hundreds to a send; return (failures, answers).
+    """Send many requests, up to ``most`` to a send; return (failures, answers).
 
     ``failures``: a :class:`Failure` for each refused request; ``answers``: (index, message) of
     each message in reply.  Only the last request of a send asks for an acknowledgement: the kernel
@@ -288,7 +292,7 @@ def batch(
     answers: list[tuple[int, bytes]] = []
     seq = sequence() & 0x3FFFFFFF
     messages = [one.message(number) for number, one in enumerate(requests, seq)]
-    for data, last, _ in sends(messages):
+    for data, last, _ in sends(messages, most):
         failures += yield from sent(data, last, seq, answers)
     for failure in failures:
         failure.attribute = requests[failure.index].attribute_at(failure.offset)
@@ -303,13 +307,15 @@ def refused(data: bytes, pos: int, length: int, flags: int, index: int) -> Failu
     return Failure(index, errno, *read_ext_ack(data, pos, length, flags, done=False))
 
 
-def sends(messages: Sequence[bytes]) -> Iterator[tuple[bytes, int, int]]:
+def sends(
+    messages: Sequence[bytes], most: int = BATCH_MESSAGES
+) -> Iterator[tuple[bytes, int, int]]:
     """Yield (data, sequence number of the last message, number of messages) of each send.
 
-    The last message of a send is made to ask for an acknowledgement.
+    A send has ``most`` messages at most; the last is made to ask for an acknowledgement.
     """
     begin = 0
-    while parts := [*messages[begin : begin + BATCH_MESSAGES]]:
+    while parts := [*messages[begin : begin + most]]:
         if sum(map(len, parts)) > BATCH_BYTES:  # seldom
             from itertools import accumulate, takewhile
 

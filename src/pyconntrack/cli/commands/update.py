@@ -9,7 +9,7 @@ from ...ctnetlink import requests as ask
 from ...ctnetlink.encode import encode
 from ...ctnetlink.moulds import make
 from ...ctnetlink.schema import CONNTRACK
-from ...netlink.conversation import batch
+from ...netlink.conversation import BATCH_ANSWERED, batch
 from ...netlink.driver import call
 from ...thresholds import GETS, LISTING
 from ..attributes import changes
@@ -175,7 +175,7 @@ class _Shown:
         kind = c.ct_msg(c.IPCTNL_MSG_CT_GET)
         for chosen in waiting:
             requests = [ask.about_entry(kind, *item) for item in chosen.items()]
-            failures, answers = call(self._change.transport, batch(requests))
+            failures, answers = call(self._change.transport, batch(requests, BATCH_ANSWERED))
             self._change.done(Messages([]), [(0, bad) for bad in failures])
             self._document.add(of_messages([message for _, message in answers]))
         waiting.clear()
