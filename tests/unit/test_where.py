@@ -22,7 +22,7 @@ from pyconntrack.ctnetlink.predicates import And, Bits, In, Net, bind
 from pyconntrack.ctnetlink.pushdown import push_down
 from pyconntrack.ctnetlink.schema import CONNTRACK
 from pyconntrack.netlink import messages
-from pyconntrack.where import times, values
+from pyconntrack.where import services, times
 from pyconntrack.where.explanation import AGAIN
 from support import ROOT
 
@@ -320,7 +320,7 @@ def _port(ports: dict[str, int], protocol: str) -> int:
 
 def test_a_service_with_two_ports_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ports = {"tcp": 512, "udp": 513}
-    monkeypatch.setattr(values, "getservbyname", lambda name, protocol: _port(ports, protocol))
+    monkeypatch.setattr(services, "getservbyname", lambda name, protocol: _port(ports, protocol))
     with pytest.raises(where.WhereError, match="`x' is 512 of tcp, 513 of udp: write the number"):
         where.parse("dport == x")
     ports["udp"] = 512
@@ -398,7 +398,10 @@ ERRORS = [
     ("src in 10.0.0.0/255.0.0.0", 17, "a prefix length"),
     ("src in 10/8", 8, "orig.src is an address, not `10/8'"),
     ("src == 80", 8, "orig.src is an address"),
-    ("src in 10.0.0.1-10.0.0.9", 8, "a range of addresses"),
+    ("src in 10.0.0.9-10.0.0.1", 8, "ends before it begins"),
+    ("src in 10.0.0.1-9", 8, "a range has two whole addresses"),
+    ("src in 10.0.0.1-::1", 8, "a range has two whole addresses"),
+    ("src == 10.0.0.1-10.0.0.9", 8, "ranges need `in'"),
     ("src & 1 == 1", 5, "has no bits to mask"),
     ("packets & 1 == 1", 9, "has no bits to mask"),
     ("mark & 0 == 0", 8, "a mask of 0"),

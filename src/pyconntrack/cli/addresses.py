@@ -69,7 +69,10 @@ def networks(text: str, what: str, *, lengths: bool) -> tuple[tuple[bytes, bytes
             continue
         if part.endswith("/"):
             raise UsageError(f"`{part}' lacks its prefix length: 0 is any address")
-        packed, mask = network(part)
+        try:
+            packed, mask = network(part)
+        except UsageError as error:
+            raise UsageError(f"{error.message} in the list `{text}'") from None
         if mask is not None and not lengths:
             raise UsageError(f"CIDR notation unavailable for `--{what}'")
         mask = mask or b"\xff" * len(packed)
@@ -83,8 +86,10 @@ def _range(first: str, last: str, text: str, what: str) -> Iterable[tuple[bytes,
     """Return the networks from one address to another."""
     from ..where.sets import between
 
-    if "/" in text:
-        raise UsageError(f"Invalid range `{text}' of --{what}: its ends are addresses")
+    # inet_aton() takes `9' for 0.0.0.9
+    if "/" in text or any(":" not in end and end.count(".") != 3 for end in (first, last)):
+        raise UsageError(f"Invalid range `{text}' of --{what}: its ends are whole addresses, as in "
+                         "10.0.0.1-10.0.0.9")  # fmt: skip
     low, high = address(first), address(last)
     if len(low) != len(high):
         raise UsageError("mismatched address family")

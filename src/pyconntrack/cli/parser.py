@@ -131,7 +131,8 @@ class _Reader:
         name, equals, attached = word[2:].partition("=")
         row = meaning(name, self.command.protocols)
         if row is None or (equals and not row.arg):
-            raise UsageError(f"unknown option `{word}'{newer(name)}")
+            shared = ": not all protocols of -p have it" * (len(self.command.protocols) > 1)
+            raise UsageError(f"unknown option `{word}'{newer(name) or shared}")
         self.take(row, f"--{name}", attached if equals else None)
 
     def bundle(self, word: str) -> None:

@@ -169,7 +169,9 @@ class Comparison:
         """Return the predicate of an address in networks."""
         field = self.field
         networks = [
-            read.network(self.words, field, token, nets=self.several) for token in self.values
+            network
+            for token in self.values
+            for network in read.networks(self.words, field, token, nets=self.several)
         ]
         node = Net(field.names[0], *dict.fromkeys(networks))
         return self.unless(node, Net(field.names[0], *ANY))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from _socket import getprotobyname, getservbyname, inet_pton
+from _socket import getprotobyname, inet_pton
 
 from ..ctnetlink import constants as c
 from ..ctnetlink import vocabulary
 from ..escape import meant
 from .fields import TIME, field_of
+from .sets import between
 from .times import LETTERS, instant, scaled
 
 TYPE_CHECKING = False
@@ -150,29 +151,15 @@ def _of_digits(field: Field, text: str) -> int | None:
 
 def _service(words: Words, token: Token) -> int:
     """Return the port of a service, where all protocols that have it agree."""
-    ports: dict[int, str] = {}
-    for protocol in ("tcp", "udp", "sctp", "dccp"):
-        try:
-            ports.setdefault(getservbyname(token.text.lower(), protocol), protocol)
-        except (OSError, ValueError):
-            pass
+    from .services import nearest, ports_of
+
+    ports = ports_of(token.text)
     if not ports:
-        hint = meant(token.text, names) if (names := _services()) else ""
-        raise words.error(f"no service has the name {token}{hint}", token)
-    if len(ports) > 1:
-        known = ", ".join(f"{port} of {protocol}" for port, protocol in ports.items())
+        raise words.error(f"no service has the name {token}{nearest(token.text)}", token)
+    if len({*ports.values()}) > 1:
+        known = ", ".join(f"{port} of {protocol}" for protocol, port in ports.items())
         raise words.error(f"{token} is {known}: write the number", token)
-    return next(iter(ports))
-
-
-def _services() -> list[str]:
-    """Return the names of services, to suggest."""
-    try:
-        with open("/etc/services", encoding="utf-8", errors="replace") as file:
-            rows = [line.partition("#")[0].split() for line in file]
-    except OSError:
-        return []
-    return [name for row in rows if row for name in (row[0], *row[2:])]
+    return next(iter(ports.values()))
 
 
 # -- addresses ----------------------------------------------------------------------------------
@@ -188,16 +175,12 @@ def packed(text: str) -> bytes | None:
     return None
 
 
-def network(words: Words, field: Field, token: Token, *, nets: bool) -> tuple[bytes, bytes]:
-    """Return (address, mask) of an address or, with ``nets``, a network."""
+def networks(words: Words, field: Field, token: Token, *, nets: bool) -> list[tuple[bytes, bytes]]:
+    """Return (address, mask) of an address or, with ``nets``, of a network or those of a range."""
     text, slash, length = token.text.partition("/")
     address = packed(text)
     if address is None:
-        left = token.text.partition("-" if "-" in token.text else "..")[0]
-        if token.kind == "word" and packed(left):
-            raise words.error("a range of addresses is not known: write a network, as in "
-                              "10.0.0.0/8", token)  # fmt: skip
-        raise wrong(words, field, token)
+        return _range(words, field, token, nets=nets)
     size = bits = 8 * len(address)
     if slash:
         if not nets:
@@ -210,7 +193,23 @@ def network(words: Words, field: Field, token: Token, *, nets: bool) -> tuple[by
         bits = int(length)
     mask = (1 << size) - (1 << size - bits)
     number = int.from_bytes(address) & mask
-    return number.to_bytes(size // 8), mask.to_bytes(size // 8)
+    return [(number.to_bytes(size // 8), mask.to_bytes(size // 8))]
+
+
+def _range(words: Words, field: Field, token: Token, *, nets: bool) -> list[tuple[bytes, bytes]]:
+    """Return the networks of a range of addresses."""
+    low, _, high = token.text.partition("-" if "-" in token.text else "..")
+    first, last = packed(low), packed(high)
+    if token.kind != "word" or first is None:
+        raise wrong(words, field, token)
+    if last is None or len(first) != len(last):
+        raise words.error("a range has two whole addresses of one family, as in "
+                          "10.0.0.1-10.0.0.9", token)  # fmt: skip
+    if not nets:
+        raise words.error(f"{token} is a range: ranges need `in'", token)
+    if first > last:
+        raise words.error(f"the range {token} ends before it begins", token)
+    return between(first, last)
 
 
 # -- words --------------------------------------------------------------------------------------
