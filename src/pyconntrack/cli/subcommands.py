@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: word -> the module whose ``main`` takes the output and the words that follow and returns the
 #: exit code, and what the word does
 SUBCOMMANDS: Final = {
+    "doctor": ("pyconntrack.doctor.command", "find what is wrong with connection tracking"),
     "help": ("pyconntrack.cli.help", "explain a command, an option or a word of one"),
 }
 

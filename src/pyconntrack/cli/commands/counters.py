@@ -97,11 +97,10 @@ def stats(runner: Runner, command: Command) -> int:
 
 def _stats_of_proc() -> bytes:
     """Return the counters of /proc, used when the kernel refuses the request; one line per CPU."""
-    with open("/proc/net/stat/nf_conntrack") as file:
-        names = file.readline().split()
-        lines = []
-        for cpu, line in enumerate(file):
-            cells = zip(names, line.split(), strict=False)
-            text = " ".join(f"{name}={int(value, 16)}" for name, value in cells)
-            lines.append(f"cpu={cpu:<4}\t{text} \n")
+    from ...netlink.proc import counters
+
+    lines = []
+    for cpu, values in enumerate(counters()):
+        text = " ".join(f"{name}={value}" for name, value in values.items())
+        lines.append(f"cpu={cpu:<4}\t{text} \n")
     return "".join(lines).encode()

@@ -21,6 +21,7 @@ from ...ctnetlink.event_stream import GROUPS, LOST, EventStream, messages
 from ...errors import DecodeError, EventsLost
 from ...formats.segments import shown
 from ...formats.text import stamp
+from ...netlink.proc import holders, sockets
 from ...netlink.socket import Transport
 from ...thresholds import BURST
 from ..console import complain, say
@@ -293,19 +294,7 @@ _programs: dict[int, str] = {}
 def _program(portid: int) -> str:
     """Return the name of the process that holds netlink socket ``portid``, or "" if it ended."""
     try:
-        with open("/proc/net/netlink") as file:
-            rows = [line.split() for line in file]
-        wanted = [f"socket:[{row[9]}]" for row in rows if row[1] == "12" and row[2] == str(portid)]
-        # a process's first socket has its process id
-        pids = [str(portid), *filter(str.isdecimal, os.listdir("/proc"))] if wanted else []
+        rows = [row for row in sockets() if row.portid == portid]
     except OSError:
         return ""
-    for pid in pids:
-        try:
-            if any(os.readlink(f"/proc/{pid}/fd/{fd}") in wanted
-                   for fd in os.listdir(f"/proc/{pid}/fd")):  # fmt: skip
-                with open(f"/proc/{pid}/comm", "rb") as file:
-                    return shown(file.read().rstrip(b"\n"))
-        except OSError:
-            continue  # it ended, or belongs to another user
-    return ""
+    return next((shown(name) for _, name in holders(rows).values()), "")

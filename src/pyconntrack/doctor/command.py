@@ -1,0 +1,147 @@
+"""``conntrack doctor``: its command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..cli.console import UsageError, program
+from ..cli.option_values import seconds
+from ..errors import ConntrackError, RequestError
+from ..escape import meant, shown
+
+if TYPE_CHECKING:
+    from ..cli.console import Output
+    from .snapshot import Snapshot
+
+#: seconds to look, and the most that may be asked for
+_SECONDS, _LONGEST = 5, 86_400
+
+
+class Option(NamedTuple):
+    """An option: its spellings, the name of its value ("" for none), and what it does."""
+
+    spellings: tuple[str, ...]
+    arg: str
+    help: str
+
+
+OPTIONS = (
+    Option(("--for",), "TIME", f"look for so long (default {_SECONDS}s; 0: once, without rates)"),
+    Option(("--netns",), "NAME", "look at another network namespace: name, process id or path"),
+    Option(("--all",), "", "show also the checks that found nothing"),
+    Option(("-o", "--output"), "FORMAT", "text or json"),
+    Option(("--check",), "", "as a monitoring plugin: one line, exit code 0, 1, 2 or 3"),
+    Option(("--help", "-h"), "", "show this text"),
+)
+_BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.spellings}
+
+
+def main(out: Output, words: list[str]) -> int:
+    """Run ``conntrack doctor``; return the exit code."""
+    if "--check" not in words:
+        return _run(out, words)
+    from .report import plugin_line
+
+    try:
+        return _run(out, words)
+    except UsageError as error:
+        said = error.message
+    except ConntrackError as error:
+        said = str(error)
+    out.write(plugin_line("UNKNOWN", said).encode())
+    return 3
+
+
+def _run(out: Output, words: list[str]) -> int:
+    given, codes = _parsed(words)
+    if "--help" in given:
+        out.write(_usage().encode())
+        return 0
+    form = given.get("-o", "text")
+    if form not in ("text", "json"):
+        raise UsageError(f"doctor: unknown format `{form}': text or json")
+    wanted = seconds(given.get("--for", str(_SECONDS)), _LONGEST, "--for")
+    if codes:
+        _check_codes(codes)
+    found = _look(given, wanted)
+    from . import report
+    from .checks import examine
+
+    findings = examine(found, codes or None)
+    if "--check" in given:
+        line, code = report.plugin(found, findings)
+        out.write(line.encode())
+        return code
+    if form == "json":
+        out.write(report.as_json(found, findings).encode())
+    else:
+        out.write(report.text(found, findings, everything="--all" in given).encode())
+    return 0
+
+
+def _parsed(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the values of the options by their first spelling, and the codes of checks."""
+    given: dict[str, str] = {}
+    codes: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-") or word == "-":
+            codes.append(word)
+            continue
+        spelling, equals, value = word.partition("=")
+        option = _BY_SPELLING.get(spelling)
+        if option is None:
+            hint = meant(spelling, _BY_SPELLING)
+            raise UsageError(f"doctor: unknown option `{spelling}'{hint}")
+        if not option.arg and equals:
+            raise UsageError(f"doctor: {spelling} takes no value")
+        if option.arg and not equals:
+            value = next(rest, "")
+        if option.arg and not value:
+            raise UsageError(f"doctor: {spelling} needs a value: {option.arg}")
+        if option.spellings[0] in given:
+            raise UsageError(f"doctor: {spelling} is given twice")
+        given[option.spellings[0]] = value
+    return given, codes
+
+
+def _check_codes(codes: list[str]) -> None:
+    """Refuse unknown checks before the look, which takes seconds."""
+    from .checks import CHECKS
+
+    known = [check.code for check in CHECKS]
+    for code in codes:
+        if code not in known:
+            hint = meant(code, known) or f": one of {', '.join(known)}"
+            raise UsageError(f"doctor: unknown check {shown(code)}{hint}")
+
+
+def _look(given: dict[str, str], wanted: int) -> Snapshot:
+    from ..client.blocking import Conntrack
+    from .sampling import snapshot
+
+    if "--netns" in given:
+        from ..cli.main import enter
+
+        enter(given["--netns"])
+    try:
+        with Conntrack() as ct:
+            return snapshot(ct, wanted)
+    except RequestError as error:
+        raise UsageError(f"doctor: {error}") from None
+
+
+def _usage() -> str:
+    lines = [
+        f"Usage: {program()} doctor [OPTION...] [CHECK...]",
+        "Say what is wrong with connection tracking, who causes it, and what to do.",
+        "",
+    ]
+    for option in OPTIONS:
+        spellings = ", ".join(option.spellings)
+        lines.append(f"  {spellings + ' ' + option.arg:<22} {option.help}")
+    from .checks import CHECKS
+
+    lines += ["", "Checks:"]
+    lines += [f"  {check.code:<22} {check.title}" for check in CHECKS]
+    return "\n".join(lines) + "\n"
