@@ -81,7 +81,7 @@ def kept(checked: CheckedFile) -> Steps:
     """The messages and commands of a checked file, the acknowledgements taken back."""
     out: Steps = []
     creations = 0
-    for number, what in checked.steps():
+    for number, what, _ in checked.steps():
         if isinstance(what, list):
             out.append((number, what))
             continue

@@ -72,5 +72,5 @@ def test_an_early_interrupt_is_quiet(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(main, "asked", interrupted)
-    assert main.main(["-L"]) == 1
+    assert main.main(["-L"]) == 130
     assert capfd.readouterr() == ("", "")

@@ -88,4 +88,5 @@ def udp(number: int, **fields: Any) -> Flow:
 
 def plain_lines(count: int) -> list[str]:
     """Return ``count`` lines of ``-R`` that differ in numbers and addresses only."""
-    return [TEMPLATE.format(f"10.1.{n >> 8}.{n & 255}", n, 600, n) for n in range(count)]
+    addresses = (f"10.{1 + (n >> 16)}.{n >> 8 & 255}.{n & 255}" for n in range(count))
+    return [TEMPLATE.format(address, n & 65535, 600, n) for n, address in enumerate(addresses)]

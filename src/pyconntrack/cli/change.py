@@ -11,8 +11,10 @@ import errno
 
 from ..netlink.socket import Transport
 from ..thresholds import CHANGE
-from .console import Progress, complain, failure
+from .console import BY_SIGNAL, complain, failure, program, quoted
 from .filters import predicate
+from .interrupts import Interrupted
+from .progress import Progress
 from .selection import selections
 
 TYPE_CHECKING = False
@@ -33,9 +35,9 @@ class Change:
     def __init__(self, runner: Runner, command: Command) -> None:
         self.runner, self.command = runner, command
         self.errors: dict[str, int] = {}
-        wanted = "progress" in command.opts
-        self.progress = Progress(wanted, shared=runner.out.terminal)
+        self.progress = Progress("progress" in command.opts)
         self.undo: WayBack | None = None
+        self.stop: Interrupted | None = None
         self._transport: Transport | None = None
 
     @property
@@ -46,9 +48,20 @@ class Change:
         return self._transport
 
     def windows(self, lines: Lines | None = None) -> Iterator[Selection]:
-        """Yield the entries that the command selects, window by window."""
+        """Yield the entries that the command selects, window by window, until a signal arrives.
+
+        What the caller does with a window is a step: a signal ends the work after it.
+        """
         node = predicate(self.command)
-        return selections(self.runner, self.command, node, CHANGE, lines, self.progress)
+        interrupts = self.runner.interrupts
+        try:
+            for part in selections(self.runner, self.command, node, CHANGE, lines, self.progress):
+                interrupts.hold()
+                yield part
+                interrupts.release()
+        except Interrupted as stop:
+            self.stop = stop
+        interrupts.hold()  # what remains is to report
 
     def keep(self, chosen: Selection) -> bool:
         """Write ``chosen`` to the undo file; return False if it must not be changed."""
@@ -81,6 +94,19 @@ class Change:
         self.close()
         for text, number in self.errors.items():
             complain(text if number == 1 else f"{text} ({number} entries)")
+        if self.stop is not None:
+            return self._interrupted(self.stop, count, what)
         if count or not self.errors:
             self.runner.summary(count, what)
         return 1 if self.errors else 0 if count else none
+
+    def _interrupted(self, stop: Interrupted, count: int, what: str) -> int:
+        """Report what was done before ``stop``, and the way back or on; return the exit code."""
+        text = f"interrupted: {count:,} {what}, the rest of the table was not looked at"
+        if count and self.undo is not None:
+            text += f"; {program()} -R {quoted(self.undo.path)} brings them back"
+        elif not self.runner.quiet and "dry_run" not in self.command.opts:
+            text += "; the same command goes on"
+        self.runner.out.flush()
+        complain(text)
+        return BY_SIGNAL + stop.number

@@ -1,11 +1,10 @@
-"""The output of the command: buffered standard output; messages and progress on standard error."""
+"""The output of the command: buffered standard output; messages and a status line on the other."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-from time import monotonic
 
 from ..errors import CHAIN_TOO_LONG, EXPECTATIONS_FULL, TABLE_FULL
 from ..escape import message
@@ -15,8 +14,8 @@ from ..version import CONNTRACK_TOOLS, VERSION
 OWN_NAME = "pyconntrack"
 #: bytes buffered before a write; large, for listings
 LIMIT = 256 * 1024
-#: seconds before the first line of a progress display, and between two, on a terminal and elsewhere
-_FIRST, _REDRAW, _AGAIN = 1.0, 0.2, 1.0
+#: exit code of a program that a signal ended, less the signal's number, as shells count it
+BY_SIGNAL = 128
 
 
 class OutputError(Exception):
@@ -33,6 +32,54 @@ class UsageError(Exception):
         self.hint = code == 2 if hint is None else hint
         self.warnings: list[str] = []  # lines to print before the message
         self.excerpt: list[str] = []  # lines to print after it, that show the place
+
+
+class Status:
+    """A line below all output on the terminal of standard error, redrawn, and erased before output.
+
+    It fits the width of the terminal, and is drawn only while the program is in the foreground.
+    """
+
+    __slots__ = ("_length",)
+
+    def __init__(self) -> None:
+        self._length = 0  # of what is drawn
+
+    def draw(self, text: str) -> None:
+        """Show ``text`` instead of what was shown before."""
+        try:
+            if os.tcgetpgrp(2) != os.getpgrp():
+                return
+        except OSError:
+            pass  # not the controlling terminal
+        try:
+            columns = os.get_terminal_size(2).columns or 80
+        except OSError:
+            return
+        text = text[: columns - 1]
+        self._write(f"\r{text.ljust(min(self._length, columns - 1))}")
+        self._length = len(text)
+
+    def erase(self) -> None:
+        """Remove the line."""
+        if self._length:
+            # two more for the ^C that a terminal echoes
+            length, self._length = self._length + 2, 0
+            try:
+                length = min(length, os.get_terminal_size(2).columns - 1)
+            except OSError:
+                return
+            self._write("\r" + " " * length + "\r")
+
+    @staticmethod
+    def _write(text: str) -> None:
+        try:
+            os.write(2, text.encode())
+        except OSError:
+            pass
+
+
+status = Status()
 
 
 class Output:
@@ -58,6 +105,8 @@ class Output:
 
     def flush(self) -> None:
         """Write the contents of the buffer."""
+        if self.terminal:
+            status.erase()
         data = memoryview(b"".join(self._parts))
         self._parts.clear()
         self._size = 0
@@ -121,56 +170,18 @@ def warn(line: str) -> None:
 
 def say(text: str) -> None:
     """Write ``text`` to standard error unchanged; ignore a failure, as it cannot be reported."""
+    status.erase()
     try:
         os.write(2, text.encode("utf-8", "backslashreplace"))
     except OSError:
         pass
 
 
-class Progress:
-    """A count of entries: shows how many were done, and the rate.
+def quoted(path: str) -> str:
+    """Return ``path`` as a word for a shell."""
+    from shlex import quote
 
-    ``wanted``: --progress was given; without it progress is shown only on a terminal, and only for
-    work of more than a second.  On a terminal the line is redrawn, and at the end erased unless
-    ``wanted``; into a pipe or a file a line is written each second, and one at the end.
-    """
-
-    __slots__ = ("_begin", "_last", "_shown", "_terminal", "_wanted", "done", "what")
-
-    def __init__(self, wanted: bool, what: str = "entries read", *, shared: bool = False) -> None:
-        self._wanted, self.what = wanted, what
-        self._terminal = os.isatty(2)
-        self._begin = monotonic()
-        # shared: standard output is the same terminal, so nothing is shown without --progress
-        silent = not wanted and (shared or not self._terminal)
-        self._last = float("inf") if silent else self._begin
-        self._shown = False
-        self.done = 0
-
-    def add(self, number: int) -> None:
-        """Count ``number`` more as done."""
-        self.done += number
-        now = monotonic()
-        pause = (_REDRAW if self._shown else _FIRST) if self._terminal else _AGAIN
-        if now - self._last >= pause:
-            self._last = now
-            self._shown = True
-            self._show(now)
-
-    def _show(self, now: float) -> None:
-        rate = self.done / max(now - self._begin, 1e-3)
-        text = f"{self.done:,} {self.what}, {rate:,.0f}/s"
-        say(f"\r{text}\x1b[K" if self._terminal else f"{text}\n")
-
-    def close(self) -> None:
-        """Print the final count if --progress was given, else erase the line."""
-        if self._wanted:
-            self._show(monotonic())
-            if self._terminal:
-                say("\n")
-        elif self._shown:
-            say("\r\x1b[K")
-        self._last = float("inf")
+    return quote(path)
 
 
 def of_system(error: OSError) -> str:

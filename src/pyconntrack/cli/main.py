@@ -5,7 +5,8 @@ kernel walks its whole table to find either.  So the request for all entries of 
 sent first; parsing, and most of the imports, happen meanwhile.  A wrong guess at the command line
 costs only the walk: a dump changes nothing.  A verb's module is imported only when it runs.
 
-Exit codes: 0 done, 2 wrong command line, 1 anything else.
+Exit codes: 0 done, 2 wrong command line, 1 anything else.  A signal that interrupts ends the
+program as it ends others, so that a shell's loop ends, too: 128 and its number.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 
 from ..errors import ConntrackError, KernelError
 from .console import (
+    BY_SIGNAL,
     Output,
     OutputError,
     UsageError,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from ..netlink.socket import Transport
+    from .interrupts import Interrupts
     from .parser import Command
     from .source import Entries
 
@@ -63,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         early = asked(arguments)
         return run(arguments, early)
     except KeyboardInterrupt:
-        return 1  # before anything was begun that would need a message
+        return BY_SIGNAL + int(_signal.SIGINT)  # before anything was begun
     finally:
         if early is not None:
             early.close()
@@ -104,6 +107,7 @@ def _may_be_zero(word: str) -> bool:
 def run(arguments: list[str], early: Entries | None) -> int:
     """Run one command line; return the exit code.  ``early``: see :func:`asked`."""
     out, command = Output(), None
+    runner = Runner(out, early)
     try:
         word = arguments[0] if arguments else ""
         if word and not word.startswith("-"):
@@ -112,7 +116,7 @@ def run(arguments: list[str], early: Entries | None) -> int:
             code = _guarded(out, lambda: subcommands.run(out, word, arguments[1:]))
         else:
             command = _parsed(arguments)
-            code = _guarded(out, lambda: Runner(out, early).run(command), command)
+            code = _guarded(out, lambda: runner.run(command), command)
         out.flush()
     except UsageError as error:
         return refuse(error)
@@ -121,6 +125,8 @@ def run(arguments: list[str], early: Entries | None) -> int:
         return 1
     except BrokenPipeError:
         return 1
+    finally:
+        runner.close()
     return code
 
 
@@ -150,6 +156,7 @@ class Runner:
         self.early = early
         self.quiet = False  # true within -R: no summaries
         self._transport: Transport | None = None
+        self._interrupts: Interrupts | None = None
 
     @property
     def transport(self) -> Transport:
@@ -159,6 +166,20 @@ class Runner:
 
             self._transport = Transport()
         return self._transport
+
+    @property
+    def interrupts(self) -> Interrupts:
+        """Return the handler of signals, for all changes; the first call installs it."""
+        if self._interrupts is None:
+            from .interrupts import Interrupts
+
+            self._interrupts = Interrupts()
+        return self._interrupts
+
+    def close(self) -> None:
+        """Return the handling of signals to the caller."""
+        if self._interrupts is not None:
+            self._interrupts.close()
 
     def run(self, command: Command) -> int:
         """Run ``command``; return its exit code."""
@@ -248,6 +269,7 @@ def _guarded(out: Output, action: Callable[[], int], command: Command | None = N
             complain(str(error))
         elif isinstance(error, KeyboardInterrupt):
             complain("interrupted")
+            return BY_SIGNAL + int(getattr(error, "number", _signal.SIGINT))
         elif isinstance(error, OSError):
             complain(of_system(error))
         else:
@@ -276,6 +298,9 @@ def run_program() -> NoReturn:
         except MemoryError:
             os.write(2, b"conntrack: not enough memory\n")
     finally:
+        if code > BY_SIGNAL:
+            _signal.signal(code - BY_SIGNAL, _signal.SIG_DFL)
+            os.kill(os.getpid(), code - BY_SIGNAL)
         os._exit(code)
 
 

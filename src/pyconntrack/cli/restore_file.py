@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import IO, Any, Protocol
 
     from ..columnar.restore import Blocks
+    from .progress import Progress
 
     #: a batch of creations or the words of a command, its last or only line, how many creations
     Step = tuple[bytes | list[str], int, int]
@@ -95,10 +96,14 @@ def _takes_all(raw: bytes) -> bool:
 
 
 class CheckedFile:
-    """A checked file: batches of creations in a spool, other commands between them."""
+    """A checked file: batches of creations in a spool, other commands between them.
 
-    def __init__(self) -> None:
+    ``progress`` counts the bytes that were checked.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
         self.creations = 0
+        self._progress = progress
         self.spool: IO[bytes] = BytesIO()
         self._shapes = Shapes(self._trial)
         #: warnings, once each, in order; whether they are printed at once
@@ -132,6 +137,8 @@ class CheckedFile:
                 rest = tail
             else:
                 rest += data
+            if self._progress is not None:
+                self._progress.add(len(data))
         if rest:
             try:
                 self._keep(self._steps(number, rest, [None]))
@@ -259,10 +266,11 @@ class CheckedFile:
                 kept, self.spool = self.spool, TemporaryFile()  # noqa: SIM115 - lives with us
                 self.spool.write(kept.getbuffer())
 
-    def steps(self) -> Iterator[tuple[int, bytes | list[str]]]:
-        """Yield the kept steps in order: (last line number, a batch) or (line number, words)."""
+    def steps(self) -> Iterator[tuple[int, bytes | list[str], int]]:
+        """Yield the kept steps in order: (last line number, a batch, how many creations) or
+        (line number, words, 0)."""
         self.spool.seek(0)
         while head := self.spool.read(_STEP.size):
             size, number, count = _STEP.unpack(head)
             data = self.spool.read(size)
-            yield number, data if count else data.decode(*_CODED).split("\n")
+            yield number, data if count else data.decode(*_CODED).split("\n"), count

@@ -19,18 +19,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import IO
 
+    from .progress import Progress
+
 #: bytes that are searched for the end of a line, and of the summary
 _LOOK = 64 << 10
 
 
-def check(file: IO[bytes]) -> list[tuple[int, CheckedFile]]:
+def check(file: IO[bytes], progress: Progress | None = None) -> list[tuple[int, CheckedFile]]:
     """Return the checked parts of a file, each after the number of lines before it.
 
-    Raises BadLine.
+    ``progress`` counts the bytes that this process checks.  Raises BadLine.
     """
     fd = file.fileno()
     cut, end = _division(fd)
-    first = CheckedFile()
+    first = CheckedFile(progress)
+    if progress is not None:
+        progress.total = cut or end
     second = _SecondProcess(_Range(fd, cut, end)) if cut else None
     try:
         if second is None:
@@ -46,15 +50,16 @@ def check(file: IO[bytes]) -> list[tuple[int, CheckedFile]]:
 
 
 def _division(fd: int) -> tuple[int, int]:
-    """Return the offsets where the second half begins (0: it does not pay) and ends."""
+    """Return the offsets where the second half begins (0: it does not pay) and ends (0: of a
+    pipe)."""
     info = os.fstat(fd)
     regular = stat.S_ISREG(info.st_mode)
     if not regular or os.lseek(fd, 0, os.SEEK_CUR) or info.st_size < thresholds.HALVED_BYTES:
-        return 0, 0
+        return 0, info.st_size * regular
     from ..netlink.driver import worth_it  # not needed for short files
 
     if not worth_it():
-        return 0, 0
+        return 0, info.st_size
     middle = info.st_size // 2
     newline = os.pread(fd, _LOOK, middle).find(b"\n")
     return (middle + newline + 1 if newline >= 0 else 0), info.st_size

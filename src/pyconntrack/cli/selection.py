@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from ..formats.segments import Piece
     from ..netlink.conversation import Batch, Conversation, Failure
     from ..thresholds import Use
-    from .console import Output, Progress
+    from .console import Output
     from .filter_file import Lines
     from .main import Runner
     from .parser import Command
+    from .progress import Progress
 
     Selection: TypeAlias = "Messages | Columns"
     #: the shape, the message, its raw values
@@ -97,6 +98,8 @@ def selections(
 ) -> Iterator[Selection]:  # fmt: skip
     """Yield the entries of the command's table that meet ``node`` and any of ``lines``."""
     for batches, worth in dumps(runner, command, node, use):
+        if progress is not None:
+            progress.total += batches.size
         yield from select(batches, worth, node, lines, progress)
 
 

@@ -71,7 +71,8 @@ def dumps(
         many = size >= least and (not payload or command.verb == "update")
         if many and use is CHANGE:
             _columns()  # before the first entry is seen, which must not become stale
-        entries = Entries(request, use if many or size >= MANY else few)
+        known = 0 if payload or family else size
+        entries = Entries(request, use if many or size >= MANY else few, known)
         if size >= HIDDEN and use is CHANGE:
             many = _columns()
         yield entries, 0 if many else worth
@@ -137,12 +138,14 @@ def _of_family(command: Command, reason: str) -> Plan:
 class Entries:
     """The answer to a dump in windows; the constructor sends the request.
 
-    It has its own socket, so that an unfinished dump disturbs no other.
+    It has its own socket, so that an unfinished dump disturbs no other.  ``size``: about how many
+    entries come, 0 if it is not known.
     """
 
-    __slots__ = ("_parts", "_receiver", "_transport")
+    __slots__ = ("_parts", "_receiver", "_transport", "size")
 
-    def __init__(self, request: Request, use: Use) -> None:
+    def __init__(self, request: Request, use: Use, size: int = 0) -> None:
+        self.size = size
         self._transport = Transport()
         self._receiver = Receiver(self._transport, use.ahead)
         conversation = dump(request, "listing", on_interrupt="accept")

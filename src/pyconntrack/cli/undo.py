@@ -40,10 +40,10 @@ class WayBack:
     refused (UsageError), both by the constructor and when the file is created.
     """
 
-    __slots__ = ("_fd", "_path", "_size", "_text")
+    __slots__ = ("_fd", "_size", "_text", "path")
 
     def __init__(self, path: str, text: Formatter) -> None:
-        self._path, self._text = path, text
+        self.path, self._text = path, text
         self._fd = -1
         self._size = 0
         try:
@@ -63,14 +63,14 @@ class WayBack:
         try:
             if self._fd < 0:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._fd = os.open(self._path, flags, 0o600)
+                self._fd = os.open(self.path, flags, 0o600)
             self._append(self._text(chosen))
         except OSError as error:
             if self._size:
-                return f"cannot write the undo file {self._path}: {error.strerror} " \
+                return f"cannot write the undo file {self.path}: {error.strerror} " \
                        "(nothing more was changed)"  # fmt: skip
             if self._fd >= 0:
-                os.unlink(self._path)
+                os.unlink(self.path)
             raise self._refused(error) from None
         return ""
 
@@ -88,7 +88,7 @@ class WayBack:
         why = error.strerror
         if error.errno in (errno.EEXIST, errno.ELOOP):
             why = "it exists, and is not replaced; name a new file"
-        text = f"cannot write the undo file {self._path}: {why} (nothing was changed)"
+        text = f"cannot write the undo file {self.path}: {why} (nothing was changed)"
         return UsageError(text, hint=False)
 
 

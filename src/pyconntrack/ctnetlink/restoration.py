@@ -71,21 +71,26 @@ class Restoration:
             [(base + one.index, messages[one.index], one) for one in refused]
         ))  # fmt: skip
 
-    def finish(self) -> Conversation[list[Failure]]:
-        """Send what waits for its master; return the failures.
-
-        It is sent again as long as that creates entries, and then without the master.
-        """
+    def retry(self) -> Conversation[list[Failure]]:
+        """Send what waits for its master again, as long as that creates entries; return the
+        failures."""
         failures: list[Failure] = []
-        while self.waiting:
+        before = 0
+        while self.waiting and len(self.waiting) != before:
             waiting, self.waiting = self.waiting, []
+            before = len(waiting)
             failures += yield from self._again(waiting)
-            if len(self.waiting) == len(waiting):
-                orphans = [(number, _without_master(message)) for number, message in waiting]
-                self.waiting = []
-                refused = yield from self._again(orphans)
-                self.orphans += len(orphans) - len(refused)
-                failures += refused
+        return failures
+
+    def finish(self) -> Conversation[list[Failure]]:
+        """Send what waits for its master, and at last without the master; return the failures."""
+        failures = yield from self.retry()
+        while self.waiting:
+            orphans = [(number, _without_master(message)) for number, message in self.waiting]
+            self.waiting = []
+            refused = yield from self._again(orphans)
+            self.orphans += len(orphans) - len(refused)
+            failures += refused
         return failures
 
     def _again(self, messages: list[tuple[int, bytes]]) -> Conversation[list[Failure]]:

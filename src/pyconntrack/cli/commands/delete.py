@@ -68,7 +68,8 @@ def _delete(change: Change, lines: Lines | None, *, none: int) -> int:
     if expectations is not None and (lost := expectations.lost()):
         complain(f"WARNING: {lost} expectations ended with their masters; "
                  "--undo does not hold them")  # fmt: skip
-    if change.command.verb == "flush" and not change.errors and not opts.keys() & _CAREFUL:
+    whole = change.stop is None and not change.errors
+    if change.command.verb == "flush" and whole and not opts.keys() & _CAREFUL:
         change.close()
         complain("connection tracking table has been emptied.")
         return 0

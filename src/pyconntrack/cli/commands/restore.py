@@ -10,8 +10,10 @@ from ...ctnetlink.restoration import Restoration
 from ...errors import KernelError
 from ...netlink.driver import call
 from ...netlink.socket import Transport
-from ..console import Progress, UsageError, complain, failure
+from ..console import BY_SIGNAL, UsageError, complain, failure, program, quoted
+from ..interrupts import Interrupted
 from ..parser import parse
+from ..progress import Progress
 from ..restore_file import BadLine, CheckedFile
 from ..second_process import check
 
@@ -25,38 +27,57 @@ if TYPE_CHECKING:
 
 #: an error answer takes 832 bytes of receive memory; a batch of them must fit
 _RCVBUF = 4 << 20
+#: lines that are named one by one where they wait for their masters; more are loaded again
+_FEW = 9
 
 
 def load(runner: Runner, command: Command) -> int:
     """Run -R: check the whole file, run it, and report each failing line; return the exit code."""
     name = str(command.opts["load_file"])
+    dry = "dry_run" in command.opts
+    progress = Progress("progress" in command.opts, "bytes checked")
+    interrupts = runner.interrupts
     try:
         with _open(name) as file:
-            parts = check(file)
+            parts = check(file, progress)
     except BadLine as bad:
+        progress.close()
         text = f"line {bad.number}: {bad.error.message} (nothing was loaded)"
         complain(text, hint=bad.error.hint)
         return bad.error.code
     except UsageError as error:
         complain(error.message, hint=error.hint)
         return error.code
-    if command.opts.get("dry_run"):
-        creations = sum(checked.creations for _, checked in parts)
+    except Interrupted as error:
+        complain("interrupted: nothing was loaded")
+        return BY_SIGNAL + error.number
+    creations = sum(checked.creations for _, checked in parts)
+    if dry:
+        progress.close()
         complain(f"{creations} flow entries would be loaded (nothing was changed).")
         return 0
-    progress = Progress("progress" in command.opts, "lines loaded")
-    transport = Transport(rcvbuf=_RCVBUF)
+    progress.stage("flow entries loaded", creations)
     runner.quiet = True
-    restoration = Restoration()
-    failed = 0
-    for base, checked in parts:
-        failed += _run(runner, transport, restoration, base, checked, progress)
-    failed += _report(call(transport, restoration.finish()))
+    run = _Run(runner, progress)
+    stop: Interrupted | None = None
+    try:
+        for base, checked in parts:
+            run.part(base, checked)
+        with interrupts:
+            run.finish()
+    except Interrupted as error:
+        stop = error
+    interrupts.hold()  # what remains is to report
+    if stop is not None:
+        run.retry()
     progress.close()
-    if restoration.orphans:
-        complain(f"{restoration.orphans} flow entries were created without the master that they "
+    if run.orphans:
+        complain(f"{run.orphans} flow entries were created without the master that they "
                  "name: it does not exist")  # fmt: skip
-    return 1 if failed else 0
+    if stop is not None and not run.complete:
+        complain(run.interrupted(name))
+        return BY_SIGNAL + stop.number
+    return 1 if run.failed else 0
 
 
 def _open(name: str) -> IO[bytes]:
@@ -70,29 +91,83 @@ def _open(name: str) -> IO[bytes]:
         raise UsageError(f"Failed to open file {name} for reading") from None
 
 
-def _report(failures: list[Failure]) -> int:
-    for bad in failures:
-        complain(f"line {bad.index}: {failure(bad.errno, bad.reason, verb='create')}")
-    return len(failures)
+class _Run:
+    """The run of a checked file: how far it is.
 
+    ``failed``: lines that failed; ``done``: the last line that was run; ``loaded``: flow entries
+    that the kernel created or renewed; ``complete``: whether all is done.
+    """
 
-def _run(
-    runner: Runner, transport: Transport, restoration: Restoration, base: int, checked: CheckedFile,
-    progress: Progress,
-) -> int:  # fmt: skip
-    """Run a checked part that begins after ``base`` lines; return how many lines failed."""
-    failed = last = 0
-    for number, what in checked.steps():
-        progress.add(number - last)
-        last = number
-        if isinstance(what, bytes):
-            failed += _report(call(transport, restoration.send(what, number, base)))
-            continue
-        failed += _report(call(transport, restoration.finish()))
+    def __init__(self, runner: Runner, progress: Progress) -> None:
+        self._runner, self._progress = runner, progress
+        self._transport = Transport(rcvbuf=_RCVBUF)
+        self._restoration = Restoration()
+        self.failed = self.done = self.loaded = 0
+        self.complete = False
+
+    @property
+    def orphans(self) -> int:
+        """Return the number of entries that were created without the master that they name."""
+        return self._restoration.orphans
+
+    def part(self, base: int, checked: CheckedFile) -> None:
+        """Run a checked part that begins after ``base`` lines; raise Interrupted between two
+        steps."""
+        interrupts = self._runner.interrupts
+        for number, what, count in checked.steps():
+            with interrupts:
+                if isinstance(what, bytes):
+                    waiting = len(self._restoration.waiting)
+                    failures = call(self._transport, self._restoration.send(what, number, base))
+                    waits = len(self._restoration.waiting) - waiting
+                    self._report(failures, count - waits)
+                    self._progress.add(count)
+                else:
+                    self.finish()
+                    self.complete = False
+                    if not self._command(base + number, what):
+                        break
+                self.done = base + number
+        checked.spool.close()
+
+    def _command(self, number: int, words: list[str]) -> bool:
+        """Run another command, that of line ``number``; return False if it was interrupted."""
         try:
-            runner.run(parse(what, in_file=True))
+            return self._runner.run(parse(words, in_file=True)) <= BY_SIGNAL
         except KernelError as error:
-            complain(f"line {base + number}: {failure(error.errno, error.reason)}")
-            failed += 1
-    checked.spool.close()
-    return failed
+            complain(f"line {number}: {failure(error.errno, error.reason)}")
+            self.failed += 1
+        return True
+
+    def retry(self) -> None:
+        """Create what can be created now of the entries that wait for their masters."""
+        waiting = len(self._restoration.waiting)
+        failures = call(self._transport, self._restoration.retry())
+        self._report(failures, waiting - len(self._restoration.waiting))
+
+    def finish(self) -> None:
+        """Create what waits for its master, at last without it."""
+        waiting = len(self._restoration.waiting)
+        self._report(call(self._transport, self._restoration.finish()), waiting)
+        self.complete = True
+
+    def _report(self, failures: list[Failure], sent: int) -> None:
+        """Report each of ``failures``; the rest of the entries ``sent`` is loaded."""
+        for bad in failures:
+            complain(f"line {bad.index}: {failure(bad.errno, bad.reason, verb='create')}")
+        self.failed += len(failures)
+        self.loaded += sent - len(failures)
+
+    def interrupted(self, name: str) -> str:
+        """Return what was done of the file ``name``, what was not, and how to go on."""
+        text = f"interrupted: {self.loaded:,} flow entries have been loaded, "
+        text += f"line {self.done + 1:,} is the first that was not"
+        lines = sorted(number for number, _ in self._restoration.waiting)
+        if lines:
+            text += f", and {len(lines):,} before it wait for their masters"
+        if name == "-":
+            return text
+        parts = ";".join(f"{number}p" for number in lines)
+        rest = f"{parts};{self.done + 1},$p" if len(lines) < _FEW else f"{lines[0]},$p"
+        way = f"sed -n '{rest.lstrip(';')}' {quoted(name)} | {program()} -R -"
+        return f"{text}; {way} loads the rest"

@@ -16,7 +16,7 @@ from ..attributes import changes
 from ..change import Change
 from ..console import complain
 from ..selection import Document, Messages, of_messages, select, writer_of
-from ..source import Entries
+from ..source import Entries, table_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ def update(runner: Runner, command: Command) -> int:
     if change.undo is not None and "status" in command.opts:
         complain("WARNING: the kernel does not clear status bits, so --undo does not hold them"
                  + (f"; {unkept} entries have no line in it" if unkept else ""))  # fmt: skip
+    if change.stop is not None:
+        unshown = shown.changed - document.count
+        return change.finish(
+            shown.changed, f"flow entries have been updated ({unshown:,} of them are not shown)"
+            if unshown > 0 else "flow entries have been updated")  # fmt: skip
     return change.finish(document.count, "flow entries have been updated")
 
 
@@ -137,7 +142,10 @@ def _relabelled(was: bytes, labels: bytes, mask: bytes) -> bytes | None:
 
 
 class _Shown:
-    """Show updated entries as they are now: requested one by one, or many by a second dump."""
+    """Show updated entries as they are now: requested one by one, or many by a second dump.
+
+    ``changed``: how many were updated.
+    """
 
     def __init__(self, change: Change, document: Document) -> None:
         self._change, self._document = change, document
@@ -145,10 +153,12 @@ class _Shown:
         self._columns: list[Columns] = []
         self._count = 0
         self._keys: Keys | None = None
+        self.changed = 0
 
     def add(self, chosen: Selection) -> None:
         """Show these updated entries, later: the rest of the dump would become stale meanwhile."""
         self._count += chosen.count
+        self.changed += chosen.count
         if not isinstance(chosen, Messages):
             self._columns.append(chosen)
             if self._count > GETS:
@@ -164,10 +174,14 @@ class _Shown:
         if self._keys is None:
             self._get(self._columns)
             return
+        if self._change.stop is not None:
+            return  # a whole dump takes long
         self._remember()
-        request = ask.dump("conntrack", self._change.command.family)
-        again = Entries(request, LISTING)
-        for part in select(again, 0, None):
+        family = self._change.command.family
+        again = Entries(ask.dump("conntrack", family), LISTING, 0 if family else table_size())
+        progress = self._change.progress
+        progress.stage("entries read again", again.size)
+        for part in select(again, 0, None, None, progress):
             assert not isinstance(part, Messages)
             self._document.add(part.where(self._keys.has))
 
