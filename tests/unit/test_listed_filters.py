@@ -120,7 +120,9 @@ def chosen(node: Node, table: list[Flow]) -> list[Flow]:
 def test_addresses(table: list[Flow], text: str, end: str) -> None:
     expected = [flow for flow in table if holds(getattr(flow, f"orig_{end}"), text)]
     assert chosen(node_of(f"--{end}", text), table) == expected
-    assert chosen(where.parse(f"{end} in {{{text}}}"), table) == expected
+    node = where.parse(f"{end} in {{{text}}}")
+    assert chosen(node, table) == expected
+    assert where.parse(where.show(node)) == node
     answered = [flow for flow in table if holds(getattr(flow, f"reply_{end}"), text)]
     if "/" not in text:  # which conntrack(8) refuses there
         assert chosen(node_of(f"--reply-{end}", text), table) == answered
@@ -197,3 +199,13 @@ def test_times_with_units() -> None:
                  "１h", "1H\n"):  # fmt: skip
         with pytest.raises(UsageError, match="Invalid timeout"):
             option_values.seconds(text, 0xFFFFFFFF, "timeout")
+
+
+def test_a_range_is_shown_as_one() -> None:
+    for text in ("10.0.0.1-10.0.0.9", "::1-ffff::fffe", "0.0.0.1-255.255.255.255"):
+        node = where.parse(f"orig.src in {text}")
+        assert where.show(node) == f"orig.src in {text}"
+        both = where.parse(f"orig.src not in {{{text}, 9.9.9.9}}")
+        assert where.show(both) == f"orig.src not in {{{text}, 9.9.9.9}}"
+    for text in ("10.0.0.0-10.0.0.3", "10.0.0.0/30"):
+        assert where.show(where.parse(f"src in {text}")) == "orig.src in 10.0.0.0/30"

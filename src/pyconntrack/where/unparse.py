@@ -21,12 +21,15 @@ from ..ctnetlink.predicates import (
 )
 from ..ctnetlink.vocabulary import FAMILY
 from .fields import FIELDS, FLAGS, dotted
-from .sets import ANY, rest
+from .sets import ANY, between, rest
 from .times import iso
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
+
+#: how many networks are shown as a range, where they are one
+_PARTS = 3
 
 
 def show(node: Node, tight: int = 0) -> str:
@@ -50,8 +53,8 @@ def show(node: Node, tight: int = 0) -> str:
     if isinstance(node, Unlike):
         return show(node.net, 1).replace(" in ", " not in ", 1).replace(" == ", " != ", 1)
     if isinstance(node, Net):
-        nets = [_show_net(address, mask) for address, mask in node.networks]
-        return dotted(node.field) + _choice(nets)
+        nets = list(_show_nets(node.networks))
+        return dotted(node.field) + _choice(nets, ranges=any("-" in net for net in nets))
     if isinstance(node, Compare):
         return f"{dotted(node.a)} {node.op} {dotted(node.b)}"
     if isinstance(node, Text):
@@ -90,6 +93,33 @@ def _choice(values: list[str], *, ranges: bool = False) -> str:
 
 def _quoted(word: str) -> str:
     return f"'{word}'" if '"' in word else f'"{word}"'
+
+
+def _show_nets(networks: Sequence[tuple[bytes, bytes]]) -> Iterator[str]:
+    """Yield the networks, those that are the parts of a range as the range."""
+    at = 0
+    while at < len(networks):
+        low, last = networks[at][0], _last(*networks[at])
+        end = at + 1
+        while end < len(networks) and _follows(last, networks[end][0]):
+            last = _last(*networks[end])
+            end += 1
+        if end - at >= _PARTS and list(networks[at:end]) == between(low, last):
+            family = c.AF_INET if len(low) == 4 else c.AF_INET6
+            yield f"{inet_ntop(family, low)}-{inet_ntop(family, last)}"
+            at = end
+        else:
+            yield _show_net(*networks[at])
+            at += 1
+
+
+def _follows(last: bytes, low: bytes) -> bool:
+    return len(last) == len(low) and int.from_bytes(last) + 1 == int.from_bytes(low)
+
+
+def _last(address: bytes, mask: bytes) -> bytes:
+    """Return the last address of a network."""
+    return bytes(byte | ~bits & 0xFF for byte, bits in zip(address, mask, strict=True))
 
 
 def _show_net(address: bytes, mask: bytes) -> str:
