@@ -133,6 +133,8 @@ class Columns:
         rows = wholes.reshape(len(parts), -1)[which]
         rows[:, 8:12].view(np.uint32)[:, 0] = numbers[lines]
         good = np.ones(len(lines), bool)
+        for at, leader in encoder.ties:
+            good &= values[at][lines] == values[leader][lines]
         for value in encoder.varying:
             column = values[value.at][lines]
             if value.kind == NUMBER:

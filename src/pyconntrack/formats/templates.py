@@ -4,9 +4,11 @@ The lines of a shape are the same bytes except for numbers and addresses.  Into 
 go is found by trial: the reader encodes the line with other values, and the fields of its message's
 layout that change with a value are its own.  A number that changes none (a counter) is only
 checked to be a number; one that changes the message in another way (an ICMP type, flags) is a
-constant of the message.  So this module knows no option and no field, and serves the save format
-and NDJSON alike.  The result is accepted if it predicts the messages of other made-up lines: all
-numbers different, all the same, the smallest, the largest.
+constant of the message.  Values that may only change together (the tuples of a flow that is not
+translated) are tied: a line in which they differ is left to the reader.  So this module knows no
+option and no field, and serves the save format and NDJSON alike.  The result is accepted if it
+predicts the messages of other made-up lines: all numbers different, all the same, the smallest, the
+largest.
 
 Large files are encoded by :mod:`pyconntrack.columnar.restore`, which uses these shapes and
 encoders.  A shape, its trial and its encoder stand together, as they are one argument: why the
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     #: parses and encodes one line: its message, or None if it has none
     Reader = Callable[[str], bytes | None]
+    #: (index of a value, index of the value that it equals)
+    Ties = list[tuple[int, int]]
 
 #: lines of a shape differ in these at most: the rest is a quick key to the shape
 _VARYING = b"0123456789abcdef.:"
@@ -63,12 +67,15 @@ class Varying:
 
 
 class Encoder:
-    """Encode the lines of a shape that have the same constants."""
+    """Encode the lines of a shape that have the same constants.
 
-    __slots__ = ("_addresses", "_bounds", "_mould", "layout", "varying", "whole")
+    ``ties``: pairs of indexes of values that are equal; the second varies, and the first with it.
+    """
 
-    def __init__(self, whole: bytes, varying: list[Varying]) -> None:
-        self.whole, self.varying = whole, varying
+    __slots__ = ("_addresses", "_bounds", "_mould", "layout", "ties", "varying", "whole")
+
+    def __init__(self, whole: bytes, varying: list[Varying], ties: Ties) -> None:
+        self.whole, self.varying, self.ties = whole, varying, ties
         # the sequence number, in host byte order, follows the values
         fields = [(8, "4s", -1)]
         for value in varying:
@@ -77,7 +84,7 @@ class Encoder:
         packer = struct_of([(offset, code) for offset, code, _ in fields], len(whole))
         self._mould = Mould(whole, packer, [at for _, _, at in fields])
         #: equal for messages that differ in constants only
-        self.layout = len(whole), *fields, *[(v.at, v.low, v.high) for v in varying]
+        self.layout = len(whole), *fields, *[(v.at, v.low, v.high) for v in varying], *ties
         self._addresses = [(v.at, _FAMILY[v.kind]) for v in varying if v.kind != NUMBER]
         # limits that struct does not check
         self._bounds = [
@@ -92,6 +99,9 @@ class Encoder:
 
         Returns None, or raises OSError, ValueError or struct.error, if a value does not fit.
         """
+        for at, leader in self.ties:
+            if values[at] != values[leader]:
+                return None
         for at, low, high in self._bounds:
             if not low <= values[at] <= high:
                 return None
@@ -166,11 +176,19 @@ class Shape:
             trial = _Trial(self, values, whole, reader)
             near = next(filter(None, self.encoders.values()), None)
             if near is not None:
+                if any(values[at] != values[leader] for at, leader in near.ties):
+                    return False  # a line that is tied may follow
                 same = [Varying(v.at, v.kind, v.high, v.slots) for v in near.varying]
+                trial.ties = near.ties
                 found = trial.proven(same, highs, further=True)
-            # limits from other shapes may not hold here
-            found = found or trial.encoder(highs) or trial.encoder({})
-        varying = {value.at for value in found.varying} if found is not None else set()
+                trial.ties = []
+            found = found or trial.encoder(highs)
+            if found is None:
+                trial.tie()
+                found = trial.encoder({})  # limits from other shapes may not hold here
+        varying: set[int] = set()
+        if found is not None:
+            varying.update([v.at for v in found.varying], [at for at, _ in found.ties])
         constants = [at for at in range(len(values)) if at not in varying]
         if self.constants is None:
             if found is None:
@@ -183,21 +201,54 @@ class Shape:
 
 
 class _Trial:
-    """Trials of one line: its message, and its messages with other values."""
+    """Trials of one line: its message, and its messages with other values.
 
-    __slots__ = ("_base", "_layout", "_reader", "_shape", "_whole")
+    ``ties``: see :class:`Encoder`; tied values are changed together.
+    """
+
+    __slots__ = ("_base", "_layout", "_reader", "_shape", "_whole", "ties")
 
     def __init__(self, shape: Shape, base: list[Any], whole: bytes, reader: Reader) -> None:
         self._shape, self._base, self._whole, self._reader = shape, base, whole, reader
         self._layout = find(whole)
+        self.ties: Ties = []
 
     def _message(self, values: Sequence[Any]) -> bytes | None:
         return self._reader(self._shape.text % tuple(values))
 
+    def _changed(self, changes: dict[int, Any]) -> list[Any]:
+        """Return the values of the line after ``changes``."""
+        values = [changes.get(at, value) for at, value in enumerate(self._base)]
+        for at, leader in self.ties:
+            values[at] = values[leader]
+        return values
+
+    def tie(self) -> None:
+        """Find the :attr:`ties`.
+
+        They are pairs of equal values, each of which by itself changes the layout, and both
+        together do not.
+        """
+        other: dict[int, Any] = {}
+        for at, (kind, value) in enumerate(zip(self._shape.kinds, self._base, strict=True)):
+            words = [number if kind == NUMBER else _address(kind, number) for number in (1, 2)]
+            word = words[value == words[0]]
+            if self._with({at: word}) is None:
+                other[at] = word
+        for leader, word in other.items():
+            equal = [at for at in other if at > leader and self._base[at] == self._base[leader]]
+            for at in equal:
+                if self._with({leader: word, at: word}) is not None:
+                    self.ties.append((at, leader))
+                    break
+
     def encoder(self, highs: dict[str, int]) -> Encoder | None:
         """Return the encoder of lines like this, or None; ``highs``: see :meth:`Shape.learn`."""
         values = []
+        tied = [at for at, _ in self.ties]
         for at, kind in enumerate(self._shape.kinds):
+            if at in tied:
+                continue
             before = self._shape.before[at]
             if kind == NUMBER and before not in highs:
                 if len(highs) >= _LIMIT:
@@ -224,7 +275,7 @@ class _Trial:
 
     def _with(self, changes: dict[int, Any]) -> bytes | None:
         """Return the message with other values, or None if its layout changes."""
-        message = self._message([changes.get(at, value) for at, value in enumerate(self._base)])
+        message = self._message(self._changed(changes))
         return message if message is not None and find(message) is self._layout else None
 
     def _placed(self, values: list[Varying]) -> bool:
@@ -261,17 +312,18 @@ class _Trial:
 
         A number that fails is a constant.  ``further``: they were proven for other constants.
         """
-        tokens = self._shape.tokens
         numbers = [value for value in varying if value.kind == NUMBER]
-        if not len(numbers) < len(varying) == len(numbers) + sum(t.kind != NUMBER for t in tokens):
+        addresses = {at for at, kind in enumerate(self._shape.kinds) if kind != NUMBER}
+        addresses.difference_update([at for at, _ in self.ties])
+        if not len(numbers) < len(varying) == len(numbers) + len(addresses):
             return None  # an address is not a constant that many lines share
-        found = Encoder(self._whole, varying)
+        found = Encoder(self._whole, varying, self.ties)
         if not self._foretells(found, self._base, self._whole):
             return self._without(numbers, found, highs, dict(enumerate(self._base)))
         if not self._agree(found, {value.at: 0 for value in numbers}):
             for value in numbers:
                 value.low = 0 if self._agree(found, {value.at: 0}) else 1
-            found = Encoder(self._whole, varying)
+            found = Encoder(self._whole, varying, self.ties)
         for number, some in enumerate(_samples(numbers, further)):
             changes: dict[int, Any] = {}
             for value in varying:
@@ -296,8 +348,9 @@ class _Trial:
         self, found: Encoder, changes: dict[int, Any], alone: Container[Varying] = ()
     ) -> bool:
         if alone:
-            found = Encoder(self._whole, [value for value in found.varying if value in alone])
-        values = [changes.get(at, value) for at, value in enumerate(self._base)]
+            some = [value for value in found.varying if value in alone]
+            found = Encoder(self._whole, some, self.ties)
+        values = self._changed(changes)
         return self._foretells(found, values, self._message(values))
 
     @staticmethod
