@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .snapshot import Snapshot
+    from .examination import Examination
 
 Severity = Literal["ok", "warn", "crit", "unknown"]
 #: from the best to the worst, as the exit code of --check takes the worst
@@ -36,20 +36,21 @@ class Finding(NamedTuple):
 class Check(NamedTuple):
     """A check: its ``code``, a ``title`` of a few words, and the ``function`` that looks.
 
-    ``needs``: the fields of a Snapshot without which it cannot look; ``function``: takes a snapshot
-    and ``thresholds``, and returns findings, none if all is well; ``thresholds``: numbers by name.
+    ``needs``: the fields of a Snapshot without which it cannot look; ``function``: takes an
+    examination and ``thresholds``, and returns findings, none if all is well; ``thresholds``:
+    numbers by name.
     """
 
     code: str
     title: str
     needs: tuple[str, ...]
-    function: Callable[[Snapshot, Mapping[str, float]], Iterable[Finding]]
+    function: Callable[[Examination, Mapping[str, float]], Iterable[Finding]]
     thresholds: Mapping[str, float] = {}
 
-    def findings(self, snapshot: Snapshot) -> list[Finding]:
+    def findings(self, examination: Examination) -> list[Finding]:
         """Return what this check finds, at least one finding."""
         for field in self.needs:
-            if reason := snapshot.unknown.get(field):
+            if reason := examination.snapshot.unknown.get(field):
                 return [Finding(self.code, "unknown", evidence=(reason,))]
-        found = list(self.function(snapshot, self.thresholds))
+        found = list(self.function(examination, self.thresholds))
         return found or [Finding(self.code, "ok", evidence=(self.title,))]

@@ -1,0 +1,104 @@
+"""``Examination``: a snapshot, and what several checks conclude from it, each once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from .ports import port_pressure
+
+if TYPE_CHECKING:
+    from .ports import Pressure
+    from .snapshot import Snapshot
+
+#: ports of a range from which searches begin to fail before all are held; smaller ones are
+#: searched whole (measured on Linux 6.18)
+SEARCHED_WHOLE = 128
+#: percent of the ports of a range from which it is looked at
+PRESSED = 80.0
+#: percent from which searches fail: in 64,512 ports 2 % of them at 93, 24 % at 98; ranges that are
+#: searched whole fail when nothing is left
+FAILING, FAILING_WHOLE = 90.0, 100.0
+#: percent of its maximum from which a table counts as full while packets are dropped
+FULL = 95.0
+
+
+class Failures(NamedTuple):
+    """What became of packets between the two readings, told apart by the counters' differences.
+
+    Used-up ports move ``insert_failed`` and ``drop`` by the same number; too long chains
+    ``chain_toolong`` and ``insert_failed``; a full table ``drop`` alone, and ``early_drop`` for
+    each entry that gave way.
+    """
+
+    ports: int
+    chains: int
+    full: int
+    evicted: int
+
+
+class Examination:
+    """A snapshot under examination."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    @cached_property
+    def failures(self) -> Failures | None:
+        """Return the causes of failures, None if there are not two readings of the counters."""
+        change = self.snapshot.change
+        failed, dropped = change("insert_failed"), change("drop")
+        if failed is None or dropped is None:
+            return None
+        chains = change("chain_toolong") or 0
+        ports = max(0, failed - chains)
+        return Failures(ports, chains, max(0, dropped - ports), change("early_drop") or 0)
+
+    @cached_property
+    def pressed(self) -> list[Pressure]:
+        """Return the ranges of ports that are nearly used up, the fullest first."""
+        snapshot = self.snapshot
+        if snapshot.flows is None:
+            return []
+        return port_pressure(snapshot.flows, snapshot.nat, share=PRESSED, kernel=snapshot.kernel)
+
+    @cached_property
+    def exhausted(self) -> list[Pressure]:
+        """Return the ranges in which searches fail.
+
+        Where they did and no range is that full, all that are nearly used up.  Where they did not,
+        none whose capacity is assumed.
+        """
+        failed = self.failures is not None and self.failures.ports > 0
+        full = [each for each in self.pressed if _fails(each) and (failed or not each.assumed)]
+        return full or (self.pressed if failed else [])
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the table was full at one of the readings."""
+        most = self.snapshot.maximum
+        return bool(most) and 100 * max(self.snapshot.counts) >= FULL * most
+
+    @property
+    def expired(self) -> tuple[int, int] | None:
+        """Return the number of entries that expired and were not yet removed, and by how much it
+        may be wrong; None if it is unknown.
+
+        They count, but a dump does not show them.  What came or went during the dump is taken for
+        them.
+        """
+        snapshot = self.snapshot
+        if snapshot.flows is None or "counts" in snapshot.unknown:
+            return None
+        doubt = abs(snapshot.growth or 0) * snapshot.dump_seconds
+        return max(0, snapshot.counts[1] - len(snapshot.flows)), round(doubt)
+
+    @property
+    def during(self) -> str:
+        """Return "in 5.0 s"."""
+        return f"in {self.snapshot.seconds:.1f} s"
+
+
+def _fails(pressure: Pressure) -> bool:
+    small = pressure.capacity <= SEARCHED_WHOLE
+    return pressure.share >= (FAILING_WHOLE if small else FAILING)
