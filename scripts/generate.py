@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts import columns, declarations, differences, reference
+from scripts import columns, declarations, differences, field_help, reference
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,6 +19,7 @@ def files() -> dict[Path, str]:
         ROOT / "src/pyconntrack/model/declarations.pyi": declarations.text(),
         ROOT / "src/pyconntrack/model/arguments.py": declarations.arguments(),
         ROOT / "src/pyconntrack/ctnetlink/literals.py": declarations.literals(),
+        ROOT / "src/pyconntrack/cli/field_sentences.py": field_help.text(),
         ROOT / "src/pyconntrack/schema.json": reference.json_text(),
         ROOT / "docs/fields.md": reference.fields_page(),
         ROOT / "docs/columns.md": columns.page(),

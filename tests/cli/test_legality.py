@@ -68,7 +68,7 @@ def ours(words: list[str]) -> str | None:
     try:
         parse(words)
     except UsageError as error:
-        return error.message if error.code == 2 else None
+        return error.classic if error.code == 2 else None
     return None
 
 

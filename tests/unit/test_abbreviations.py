@@ -57,4 +57,4 @@ def test_a_beginning_of_a_newer_option_is_an_error_that_names_it() -> None:
     ):
         with pytest.raises(UsageError) as error:
             parse(line.split())
-        assert error.value.message == message
+        assert error.value.classic == message

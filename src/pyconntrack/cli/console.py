@@ -23,10 +23,17 @@ class OutputError(Exception):
 
 
 class UsageError(Exception):
-    """An invalid command line: the message, the exit code, whether to refer to the help."""
+    """An invalid command line: the message, the exit code, whether to refer to the help.
 
-    def __init__(self, message: str, code: int = 2, *, hint: bool | None = None) -> None:
+    ``classic``: the message of conntrack(8), which scripts may match, without the advice of ours;
+    it is printed where standard error is no terminal.
+    """
+
+    def __init__(
+        self, message: str, code: int = 2, *, hint: bool | None = None, classic: str = ""
+    ) -> None:
         super().__init__(message)
+        self.classic = classic or message
         self.message = message
         self.code = code
         self.hint = code == 2 if hint is None else hint
@@ -157,7 +164,7 @@ def complain(text: str, *, hint: bool = False) -> None:
 
 def refuse(error: UsageError) -> int:
     """Report a wrong command line; return the exit code."""
-    complain(error.message, hint=error.hint)
+    complain(error.message if os.isatty(2) else error.classic, hint=error.hint)
     for line in error.excerpt:
         warn(line)
     return error.code

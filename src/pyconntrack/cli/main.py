@@ -25,7 +25,6 @@ from .console import (
     complain,
     failure,
     of_system,
-    program,
     refuse,
     version_line,
     warn,
@@ -110,7 +109,7 @@ def run(arguments: list[str], early: Entries | None) -> int:
     runner = Runner(out, early)
     try:
         word = arguments[0] if arguments else ""
-        if word and not word.startswith("-"):
+        if (word and not word.startswith("-")) or word == "--completions":
             from . import subcommands
 
             code = _guarded(out, lambda: subcommands.run(out, word, arguments[1:]))
@@ -187,9 +186,9 @@ class Runner:
             self.out.write(f"{version_line()}\n".encode())
             return 0
         if command.verb == "help":
-            from .help import text
+            from . import help
 
-            self.out.write(text(program(), command.proto).encode())
+            self.out.write(help.asked(command).encode())
             return 0
         if "netns" in command.opts:
             enter(command.opts["netns"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from _socket import getprotobyname
 
-from ..escape import meant
 from .console import UsageError
 
 TYPE_CHECKING = False
@@ -161,7 +160,8 @@ def port(text: str, what: str, whole: str = "") -> int:
 
 def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
     """Read a protocol: a ``known`` name, one from /etc/protocols, or a number."""
-    for name, value in known:
+    names = tuple(known)
+    for name, value in names:
         if matching(text, (name,)):
             return value
     value = number(text)
@@ -171,7 +171,10 @@ def protocol(text: str, known: Iterable[tuple[str, int]]) -> int:
         except OSError:
             pass
     if not 0 <= value <= 255:
-        raise UsageError(f"`{text}' unsupported protocol")
+        from .advice import unknown_word
+
+        raise unknown_word(f"`{text}' unsupported protocol", "" if value > 255 else text,
+                      (*(name for name, _ in names), "a number from 0 to 255"))  # fmt: skip
     return value
 
 
@@ -200,9 +203,13 @@ def words(text: str, known: Iterable[str], short: Iterable[str], bits: bool = Fa
         word, comma, tail = rest[len(bang) :].partition(",")
         fitting = matching(word, vocabulary, short)
         if len(fitting) != 1:
+            message = f"Bad parameter `{rest[len(bang) :]}'"
+            if not fitting:
+                from .advice import unknown_word
+
+                raise unknown_word(message, word, vocabulary)
             near = " or ".join(f"`{each}'" for each in fitting)
-            hint = f": do you mean {near}?" if fitting else meant(word, vocabulary)
-            raise UsageError(f"Bad parameter `{rest[len(bang) :]}'{hint}")
+            raise UsageError(f"{message}: do you mean {near}?")
         found.append(bang + fitting[0])
         rest = tail if comma else None
     return found
@@ -254,7 +261,9 @@ def _choice(text: str, row: Option) -> Any:
     choices, error = row.detail
     fitting = matching(text, choices)
     if not fitting:
-        raise UsageError(f"{error} `{text}'")
+        from .advice import unknown_word
+
+        raise unknown_word(f"{error} `{text}'", text, choices)
     return choices[fitting[0]]
 
 
@@ -264,7 +273,9 @@ def _states(text: str, row: Option) -> int | tuple[int, ...]:
     for word in text.split(","):
         fitting = matching(word, choices)
         if not fitting:
-            raise UsageError(f"{error} `{word}'")
+            from .advice import unknown_word
+
+            raise unknown_word(f"{error} `{word}'", word, choices)
         numbers.append(choices[fitting[0]])
     return numbers[0] if len(numbers) == 1 else tuple(dict.fromkeys(numbers))
 
@@ -274,8 +285,11 @@ def states_of(text: str, rows: Sequence[Option]) -> list[tuple[str, tuple[int, .
     words = text.split(",")
     for word in words:
         if not any(matching(word, row.detail[0]) for row in rows):
-            known = {state for row in rows for state in row.detail[0]}
-            raise UsageError(f"unknown state `{word}'{meant(word, known) if known else ''}")
+            known = dict.fromkeys(state for row in rows for state in row.detail[0])
+            message = f"unknown state `{word}'"
+            from .advice import unknown_word
+
+            raise unknown_word(message, word, known) if known else UsageError(message)
     found = []
     for row in rows:
         choices = row.detail[0]

@@ -13,35 +13,49 @@ if TYPE_CHECKING:
 
 LABELMAP: Final = "/etc/xtables/connlabel.conf"
 
-TABLES: Final = ("conntrack", "expect", "dying", "unconfirmed")
-CONNTRACK, EXPECT = TABLES[:2]
+#: each table, and what it holds
+TABLES: Final = {
+    "conntrack": "the flows: each connection that is known",
+    "expect": "the connections that helpers expect, as the data of FTP",
+    "dying": "entries that have ended and are still in use",
+    "unconfirmed": "entries whose first packet is still on its way",
+}
+CONNTRACK, EXPECT = [*TABLES][:2]
 
 
 class Verb:
-    """A command: its letter in the rule columns, its spellings and what it takes (``arg``)."""
+    """A command: its letter in the rule columns, its spellings and what it takes (``arg``).
 
-    __slots__ = ("arg", "help", "letter", "long", "name", "short")
+    ``group``: its section of the help.
+    """
 
-    def __init__(self, letter: str, names: str, long: str, arg: str, text: str) -> None:
+    __slots__ = ("arg", "group", "help", "letter", "long", "name", "short")
+
+    def __init__(self, letter: str, names: str, long: str, arg: str, text: str, group: str) -> None:
         self.short, self.name = names.split()
         self.letter, self.long, self.arg, self.help = letter, [long], arg, text
+        self.group = group
 
 
 VERBS: Final = (
-    Verb("L", "L list", "dump", "[TABLE]", "list the entries of a table"),
-    Verb("G", "G get", "get", "[TABLE]", "show one entry, found by its tuple"),
-    Verb("I", "I create", "create", "[TABLE]", "create an entry; fail if it exists"),
-    Verb("A", "A add", "add", "[TABLE]", "create an entry; an existing one is fine"),
-    Verb("U", "U update", "update", "[TABLE]", "change the entries that match"),
-    Verb("D", "D delete", "delete", "[TABLE]", "delete the entries that match"),
-    Verb("E", "E event", "event", "[TABLE]", "show events as they happen"),
-    Verb("F", "F flush", "flush", "[TABLE]", "empty a table"),
-    Verb("C", "C count", "counter", "[TABLE]", "show how many entries a table holds"),
-    Verb("S", "S stats", "stats", "[TABLE]", "show statistics, a line per CPU"),
-    Verb("R", "R load", "load-file", "FILE", "run the commands of a file (`-': standard input)"),
-    Verb("V", "V version", "version", "", "show the version"),
-    Verb("H", "h help", "help", "", "show this help; with -p PROTO also the protocol's options"),
-)
+    Verb("L", "L list", "dump", "[TABLE]", "list the entries of a table", "see"),
+    Verb("G", "G get", "get", "[TABLE]", "show one entry, found by its tuple", "see"),
+    Verb("I", "I create", "create", "[TABLE]", "create an entry; fail if it exists", "change"),
+    Verb("A", "A add", "add", "[TABLE]", "create an entry; an existing one is fine", "change"),
+    Verb("U", "U update", "update", "[TABLE]", "change the entries that match", "change"),
+    Verb("D", "D delete", "delete", "[TABLE]", "delete the entries that match", "change"),
+    Verb("E", "E event", "event", "[TABLE]", "show events as they happen", "see"),
+    Verb("F", "F flush", "flush", "[TABLE]", "empty a table", "change"),
+    Verb("C", "C count", "counter", "[TABLE]", "show how many entries a table holds", "see"),
+    Verb("S", "S stats", "stats", "[TABLE]", "show statistics, a line per CPU", "see"),
+    Verb("R", "R load", "load-file", "FILE", "run the commands of a file, - is standard input",
+         "change"),
+    Verb("V", "V version", "version", "", "show the version", "more"),
+    Verb("H", "h help", "help", "", "show this help, or beside a command its own", "more"),
+)  # fmt: skip
+
+
+HELP: Final = next(verb for verb in VERBS if verb.name == "help")
 
 
 class Option:
@@ -84,13 +98,24 @@ EVENTS: Final = {
 }
 
 FAMILIES: Final = {word: number for number, word in vocabulary.FAMILY.items()}
-#: the words of -o that -C and -S take
-COUNTED: Final = ("json", "ndjson")
-#: the words of conntrack(8), which may be abbreviated to an unambiguous prefix
-CLASSIC_OUTPUT: Final = (
-    "extended", "id", "labels", "timestamp", "ktimestamp", "userspace", "xml", "save",
-)  # fmt: skip
-OUTPUT: Final = (*CLASSIC_OUTPUT, *COUNTED, "csv")
+#: the words of conntrack(8) for -o, which may be abbreviated to an unambiguous prefix
+CLASSIC_OUTPUT: Final = {
+    "extended": "the layer 3 protocol, too",
+    "id": "the kernel's number of each entry, which -i takes",
+    "labels": "the names of the labels",
+    "timestamp": "the time of each event",
+    "ktimestamp": "when each entry began, and ended",
+    "userspace": "which program caused each event",
+    "xml": "a document of XML",
+    "save": "a line for -R: what brings the entry back",
+}
+#: the words that -C and -S take
+COUNTED: Final = {
+    "json": "one document of JSON",
+    "ndjson": "an object of JSON on each line; -R reads it, too",
+}
+#: each word of -o, and what it means
+OUTPUT: Final = {**CLASSIC_OUTPUT, **COUNTED, "csv": "a line of values for each entry, for tables"}
 
 _ALL = "LGIAUDEFCSRVH"
 
@@ -129,7 +154,7 @@ OPTIONS: Final = (
     Option("c secmark", "secmark", "number", "NUMBER", "LE", "",
            "security mark (SELinux)", group="select", detail=U32),
     Option("i id", "id", "number", "ID", "LGUDE", "",
-           "the kernel's number of the entry, as -o id shows it", group="select", detail=U32),
+           "the kernel's number of the entry (-o id)", group="select", detail=U32),
     Option("f family", "family", "family", "FAMILY", "LUDEF", "L",
            "layer 3 protocol: ipv4 or ipv6", group="select"),
     Option("n src-nat", "src_nat", "nat", "[ADDR[:PORT]]", "LIAUDE", "",
@@ -139,7 +164,7 @@ OPTIONS: Final = (
     Option("j any-nat", "any_nat", "nat", "[ADDR[:PORT]]", "LE", "",
            "source or destination NAT", group="select"),
     Option("o output", "", "output", "FORMAT[,...]", "LGUDECS", "LECS",
-           "extended, id, labels, timestamp, ktimestamp, userspace, xml, save, json, ndjson, csv",
+           ", ".join(OUTPUT),
            group="show", detail=OUTPUT),
     Option("b buffer-size", "buffer_size", "number", "BYTES", "E", "",
            "receive buffer of the event socket", group="show", detail=U32 >> 1),
@@ -163,32 +188,32 @@ OPTIONS: Final = (
 # what an abbreviation means.
 EXTENSIONS: Final = (
     Option("- helper", "helper", "text", "NAME", "IA", "",
-           "the helper of a new entry: ftp, tftp, sip ...", group="new"),
+           "the helper of a new entry: ftp, tftp, sip ...", group="set"),
     Option("- where", "where", "text", "EXPR", "LUDE", "",
-           "an expression that the entry must satisfy", group="new"),
+           "an expression that the entry must satisfy", group="select"),
     Option("- explain", "explain", "flag", "", "LUDEF", "",
-           "say what would be asked of the kernel, and do nothing", group="new"),
+           "say what would be asked of the kernel, and do nothing", group="run"),
     Option("- dry-run", "dry_run", "flag", "", "UDFR", "",
-           "show what would change, and change nothing", group="new"),
+           "show what would change, and change nothing", group="run"),
     Option("- undo", "undo", "text", "FILE", "UDF", "",
-           "write a file for -R that brings the old entries back", group="new"),
+           "write a file for -R that brings the old entries back", group="run"),
     Option("- from-file", "from_file", "text", "FILE", "D", "",
-           "delete the entries that a file lists", group="new"),
+           "delete the entries that a file lists", group="select"),
     Option("- progress", "progress", "flag", "", "UDR", "",
-           "report progress on standard error", group="new"),
+           "report progress on standard error", group="run"),
     Option("- sort", "sort", "sort", "FIELD[,-FIELD...]", "L", "",
-           "order by these fields; a minus: descending", group="new"),
+           "order by these fields; a minus: descending", group="show"),
     Option("- limit", "limit", "number", "N", "LE", "E",
-           "show at most so many entries; with -E, end after so many events", group="new",
+           "show at most so many entries; with -E, end after so many events", group="show",
            detail=U32),
     Option("- for", "for", "seconds", "TIME", "E", "E",
-           "end after this time, in seconds or as in 1h30m", group="new", detail=U32),
+           "end after this time, in seconds or as in 1h30m", group="run", detail=U32),
     Option("- iso", "iso", "flag", "", "LGUDE", "LE",
-           "write the times of -o timestamp and -o ktimestamp as ISO 8601 has them", group="new"),
+           "write the times of -o timestamp and -o ktimestamp as ISO 8601 has them", group="show"),
     Option("- netns", "netns", "text", "NAME", "LGIAUDEFCSR", "LGIDEFCS",
-           "work in this network namespace: its name, a process in it, or a path", group="new"),
+           "work in this network namespace: its name, a process in it, or a path", group="run"),
     Option("- columns", "columns", "names", "FIELD[,...]", "L", "",
-           "show these fields only", group="new"),
+           "show these fields only", group="show"),
 )  # fmt: skip
 
 
@@ -306,3 +331,47 @@ def own(numbers: tuple[int, ...]) -> tuple[Option, ...]:
     shared = tuple(row for row in first if all(row in rows for rows in others))
     stated = any(row.name == STATE.name for rows in (first, *others) for row in rows)
     return (*shared, STATE) if stated and STATE not in shared else shared
+
+
+def together(verb: Verb, table: str, protocols: tuple[int, ...]) -> list[Option]:
+    """Return the options that a command on a table takes, with those of the protocols of -p."""
+    rows = (*OPTIONS, *EXTENSIONS, *own(protocols))
+    return [row for row in rows if row.kind != "deprecated" and takes(verb, table, row)]
+
+
+def takes(verb: Verb, table: str, row: Option) -> bool:
+    """Return whether a command on a table may have the option ``row``."""
+    return verb.letter in _rule(table, row).upper()
+
+
+def needs(verb: Verb, table: str, row: Option) -> bool:
+    """Return whether a command on a table must have the option ``row``."""
+    return verb.letter.lower() in _rule(table, row)
+
+
+def _rule(table: str, row: Option) -> str:
+    return row.expect if table == EXPECT else row.on
+
+
+#: kind of a value that may be a list where entries are selected -> what each item of it is
+LISTED: Final = {"ports": "port", "states": "state", "addresses": "address", "proto": "protocol"}
+
+
+def single(verb: Verb, table: str, row: Option) -> bool:
+    """Return whether a command has to know the one value of ``row``, which others may list."""
+    selecting = "LDE" if row.kind == "states" else "LUDE"
+    return row.kind in LISTED and (table == EXPECT or verb.letter not in selecting)
+
+
+def tables(verb: Verb) -> tuple[str, ...]:
+    """Return the tables that a command works on."""
+    if verb.arg != "[TABLE]":
+        return ()
+    if verb.letter in "UA":  # there is nothing in an expectation to change
+        return (CONNTRACK,)
+    return tuple(TABLES) if verb.letter == "L" else (CONNTRACK, EXPECT)
+
+
+def formats(verb: Verb) -> tuple[str, ...]:
+    """Return the words of -o that a command takes."""
+    return tuple(COUNTED if verb.letter in "CS" else OUTPUT)

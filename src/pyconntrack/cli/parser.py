@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..formats import DOCUMENTS
 from . import option_values, options
 from .console import UsageError
-from .options import CONNTRACK, EXPECT, Option, Verb
+from .options import CONNTRACK, EXPECT, HELP, Option, Verb
 from .rules import GivenOptions, check
 
 TYPE_CHECKING = False
@@ -29,6 +29,7 @@ class Command:
 
     def __init__(self) -> None:
         self.verb = ""
+        self.about: Verb | None = None  # the command that -h is beside
         self.table = CONNTRACK
         self.family = 0
         self.family_given = False
@@ -79,15 +80,6 @@ def meaning(name: str, protocols: tuple[int, ...]) -> Option | Verb | None:
     return found.pop() if len(found) == 1 else None
 
 
-def newer(name: str) -> str:
-    """Return ``: do you mean `--X'?`` for a beginning of our own options alone, or ""."""
-    classic = (*options.OPTIONS, *options.VERBS)
-    if any(long.startswith(name) for row in classic for long in row.long):
-        return ""
-    near = [f"`--{row.name}'" for row in options.EXTENSIONS if row.name.startswith(name)]
-    return f": do you mean {' or '.join(near)}?" if near else ""
-
-
 class _Reader:
     """The words of a command line, and what has been read of them so far."""
 
@@ -130,9 +122,13 @@ class _Reader:
     def long(self, word: str) -> None:
         name, equals, attached = word[2:].partition("=")
         row = meaning(name, self.command.protocols)
-        if row is None or (equals and not row.arg):
-            shared = ": not all protocols of -p have it" * (len(self.command.protocols) > 1)
-            raise UsageError(f"unknown option `{word}'{newer(name) or shared}")
+        if row is None:
+            from .advice import unknown_option
+
+            raise unknown_option(name, word, self.command.protocols)
+        if equals and not row.arg:
+            message = f"unknown option `{word}'"
+            raise UsageError(f"{message}: `--{name}' takes no value", classic=message)
         self.take(row, f"--{name}", attached if equals else None)
 
     def bundle(self, word: str) -> None:
@@ -170,27 +166,34 @@ class _Reader:
         self.store(row, text)
 
     def take_verb(self, verb: Verb, word: str, attached: str | None, last: bool) -> None:
-        if self.given.verb is not None:
+        command, first = self.command, self.given.verb
+        if first is None:
+            self.given.verb, command.verb = verb, verb.name
+        elif HELP in (first, verb) and first is not verb and command.about is None:
+            command.verb, command.about = HELP.name, verb if first is HELP else first
+        else:
             raise UsageError("Invalid commands combination")
-        self.given.verb = verb
-        command = self.command
-        command.verb = verb.name
         operand = attached
         if verb.arg and operand is None and last:
             operand = self.following(optional=verb.arg != "FILE")
         if verb.arg == "FILE":
-            if operand is None:
-                raise UsageError(f"unknown option `{word}'")
+            if operand is None and command.about is None:
+                raise UsageError(
+                    f"`{word}' needs a file: `-R FILE', or `-R -' for standard input",
+                    classic=f"unknown option `{word}'",
+                )
             command.opts["load_file"] = operand
         elif operand is not None:
             tables = [table for table in options.TABLES if operand and table.startswith(operand)]
             if not tables:
-                raise UsageError(f"unknown type `{operand}'")
+                from .advice import unknown_word
+
+                raise unknown_word(f"unknown type `{operand}'", operand, options.tables(verb))
             command.table = tables[0]
-            if command.table not in (CONNTRACK, EXPECT) and verb.name != "list":
+            if command.table not in options.tables(verb):
+                if command.table == EXPECT:
+                    raise UsageError(f"Can't do --{verb.long[0]} on expectations")
                 raise UsageError("Can't do that command with tables `dying' and `unconfirmed'")
-            if command.table == EXPECT and verb.name in ("update", "add"):
-                raise UsageError(f"Can't do --{verb.long[0]} on expectations")
         self.operand = operand is not None
 
     def following(self, optional: bool = False) -> str | None:
@@ -235,7 +238,9 @@ class _Reader:
         text = given or ""
         fitting = option_values.matching(text, options.FAMILIES)
         if not fitting:
-            raise UsageError(f"`{text}' unsupported protocol")
+            from .advice import unknown_word
+
+            raise unknown_word(f"`{text}' unsupported protocol", text, options.FAMILIES)
         self.agree(options.FAMILIES[fitting[0]])
         self.command.family_given = True
 
@@ -316,7 +321,10 @@ class _Reader:
                 if bit is None:  # the number of a bit without a name, as -o save writes them
                     bit = option_values.number(name)
                     if not name.isdecimal() or not 0 <= bit <= 127:
-                        raise UsageError(f"unknown label '{name}'")
+                        from ..escape import meant
+
+                        near = meant(name, known) if known and name else ""
+                        raise UsageError(f"unknown label '{name}'{near}")
                 if bit not in opts[row.field]:
                     opts[row.field].append(bit)
 

@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .parser import Command
 
-_HELP = next(verb for verb in options.VERBS if verb.name == "help")
 _PROTOCOLS = {protocol.number: protocol for protocol in options.PROTOCOLS}
 #: options with which -z would clear the counters of entries that are not shown
 _FILTERS = {
@@ -22,8 +21,6 @@ _FILTERS = {
     *("zone", "orig-zone", "reply-zone", "id", "where", "limit", "state"),
     *("sport", "dport", "reply-port-src", "reply-port-dst"),
 }
-#: kind of a value that may be a list where entries are selected -> what each item of it is
-_LISTED = {"ports": "port", "states": "state", "addresses": "address", "proto": "protocol"}
 
 
 class GivenOptions:
@@ -55,7 +52,11 @@ def check(given: GivenOptions, in_file: bool) -> None:
     if verb is None:
         if given.rows or in_file:
             raise UsageError("no command given: one of -L -G -D -I -A -U -E -F -C -S is needed")
-        command.verb, verb = _HELP.name, _HELP
+        command.verb, verb = options.HELP.name, options.HELP
+    if command.about is not None:
+        if in_file:
+            raise UsageError("Cannot use command `-h' with --load-file")
+        return
     expect = command.table == EXPECT
     if "any-nat" in named and ("src-nat" in named or "dst-nat" in named):
         raise UsageError("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'")
@@ -63,7 +64,7 @@ def check(given: GivenOptions, in_file: bool) -> None:
         raise UsageError("cannot use --label-add and --label-del at the same time", 1)
     if in_file:
         _check_file(given, verb, named)
-    _legal(given, (*options.OPTIONS, *options.EXTENSIONS), verb.letter, expect)
+    _legal(given, (*options.OPTIONS, *options.EXTENSIONS), verb)
     for side in ("src", "dst"):
         if f"mask_{side}" in opts and not expect and f"orig_{side}" not in opts:
             raise UsageError(f"Can't use --mask-{side} without --{side}")
@@ -75,14 +76,14 @@ def check(given: GivenOptions, in_file: bool) -> None:
     if options.STATE in given.rows and verb.letter in "GIAU" and not expect:
         raise UsageError("`--state' without -p only selects, with -L, -D and -E: "
                          "-p gives the protocol whose state it is")  # fmt: skip
-    _legal(given, own, verb.letter, expect)
+    _legal(given, own, verb)
     _foreign(given, own)
     protocol = _PROTOCOLS.get(-1 if command.proto is None else command.proto)
     if complete and protocol is not None and protocol.pair:
         source, destination = protocol.pair[:2]
         _pair(given, (f"orig_{source}", f"orig_{destination}",
                       f"reply_{source}", f"reply_{destination}"), protocol.pair)  # fmt: skip
-    _single(given, "" if expect else verb.letter)
+    _single(given, verb)
     if "zero" in opts and named & _FILTERS:
         raise UsageError("Can't use -z with filtering parameters")
     _settle(given, verb, expect)
@@ -103,28 +104,24 @@ def _narrow(given: GivenOptions, verb: Verb, named: set[str]) -> None:
     new = {"timeout", "mark", "status", "state"} if verb.letter == "U" else set()
     idle = (named - new) & {"nat-range", "timeout"}
     if idle and not any(
-        row.group in ("select", "both", "") or row.name in ("where", "from-file")
-        for row in given.rows
-        if row.name not in (*new, *idle)
+        row.group in ("select", "both", "") for row in given.rows if row.name not in (*new, *idle)
     ):
         raise UsageError(f"`--{min(idle)}' selects nothing: -{verb.short} would then mean "
                          "every entry; give a filter")  # fmt: skip
 
 
-def _single(given: GivenOptions, letter: str) -> None:
+def _single(given: GivenOptions, verb: Verb) -> None:
     """Refuse a list where a command has to know the one value."""
     for row in given.rows:
-        selecting = "LDE" if row.kind == "states" else "LUDE"
-        if row.kind not in _LISTED or (letter and letter in selecting):
+        if not options.single(verb, given.command.table, row):
             continue
         if row.kind == "proto":
             several = len(given.command.protocols) > 1
         else:
             several = isinstance(given.command.opts.get(row.field), tuple)
         if several:
-            raise UsageError(
-                f"`--{row.name}' takes a single {_LISTED[row.kind]} with this command, not a list"
-            )
+            item = options.LISTED[row.kind]
+            raise UsageError(f"`--{row.name}' takes a single {item} with this command, not a list")
 
 
 def _check_file(given: GivenOptions, verb: Verb, named: set[str]) -> None:
@@ -136,18 +133,18 @@ def _check_file(given: GivenOptions, verb: Verb, named: set[str]) -> None:
             raise UsageError(f"`--{name}' belongs beside --load-file, not in the file")
 
 
-def _legal(given: GivenOptions, rows: tuple[Option, ...], letter: str, expect: bool) -> None:
+def _legal(given: GivenOptions, rows: tuple[Option, ...], verb: Verb) -> None:
     """Check each row's rule for this command."""
+    table = given.command.table
     for row in rows:
-        rule = row.expect if expect else row.on
         if row in given.rows or row.field in given.masks:
-            if (letter not in rule and letter.lower() not in rule) or (
-                row.kind == "output"
-                and letter in "CS"
-                and not set(given.command.output) <= set(options.COUNTED)
+            if not options.takes(verb, table, row) or (
+                row.kind == "output" and not set(given.command.output) <= set(options.formats(verb))
             ):
-                raise UsageError(f"Illegal option `--{row.name}' with this command")
-        elif letter.lower() in rule:
+                from .advice import illegal_option
+
+                raise illegal_option(verb, table, row)
+        elif options.needs(verb, table, row):
             raise UsageError(f"You need to supply the `--{row.name}' option for this command")
 
 

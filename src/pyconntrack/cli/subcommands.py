@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUBCOMMANDS: Final = {
     "doctor": ("pyconntrack.doctor.command", "find what is wrong with connection tracking"),
     "help": ("pyconntrack.cli.help", "explain a command, an option or a word of one"),
+    "--completions": ("pyconntrack.cli.completions", "print the completions for a shell"),
 }
 
 
