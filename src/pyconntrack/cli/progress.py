@@ -42,10 +42,12 @@ class Progress:
 
     def stage(self, what: str, total: int = 0) -> None:
         """Count something else from now on."""
+        now = monotonic()
         if self._wanted and not self._terminal:
-            self._show(monotonic())
+            self._show(now)
         self.what, self.total, self.done = what, total, 0
-        self._begin = monotonic()
+        self._begin = now
+        self._last = max(self._last, now)  # no rate before there is one
 
     def _show(self, now: float, *, rest: bool = False) -> None:
         seconds = max(now - self._begin, 1e-3)

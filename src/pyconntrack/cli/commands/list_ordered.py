@@ -17,6 +17,7 @@ from ...thresholds import LISTING, PRINTED
 from ...where.fields import ADDRESS, AGE, FAMILY, LABEL, NUMBER, STATE, STRING, field_of, spellings
 from ..console import UsageError
 from ..filters import predicate
+from ..progress import Progress
 from ..selection import Document, Formatter, Messages, of_messages, selections, writer_of
 
 TYPE_CHECKING = False
@@ -40,9 +41,10 @@ def show(runner: Runner, command: Command) -> int:
     node = predicate(command)
     if columns and (bad := [word for word in command.output if word != "csv"]):
         raise UsageError(f"cannot combine --columns with -o {bad[0]}: it has columns of its own")
-    found = selections(runner, command, node, LISTING)
-    if order:
-        found = _sorted(found, order, opts.get("limit"))
+    progress = Progress(wanted=False) if order else None
+    found = selections(runner, command, node, LISTING, progress=progress)
+    if progress is not None:
+        found = _sorted(found, order, opts.get("limit"), progress)
     elif "limit" in opts:
         found = _first(found, int(opts["limit"]))
     writer = _Cells(columns, csv="csv" in command.output) if columns else writer_of(command)
@@ -53,6 +55,8 @@ def show(runner: Runner, command: Command) -> int:
     document = Document(runner.out, writer, table, gather=table is not None)
     for part in found:
         document.add(part)
+    if progress is not None:
+        progress.close()
     document.close()
     if table is not None and not document.count:
         runner.out.write(table.head())
@@ -86,8 +90,9 @@ def _first(found: Iterable[Selection], limit: int) -> Iterator[Selection]:
 
 
 def _sorted(
-    found: Iterable[Selection], order: list[tuple[Field, bool]], limit: int | None
-) -> Iterator[Selection]:
+    found: Iterable[Selection], order: list[tuple[Field, bool]], limit: int | None,
+    progress: Progress,
+) -> Iterator[Selection]:  # fmt: skip
     """Yield the entries in order, equal ones in the kernel's; those that lack a field come last."""
     entries: list[tuple[list[tuple[bool, Any]], Layout, bytes]] = []
     getters: dict[Layout, list[Any]] = {}
@@ -105,7 +110,9 @@ def _sorted(
             entries = entries[:limit]
     entries.sort(key=itemgetter(0))
     entries = entries[:limit]
+    progress.stage("sorted entries written", len(entries))
     for low in range(0, len(entries), PRINTED):
+        progress.add(len(entries[low : low + PRINTED]))
         block = entries[low : low + PRINTED]
         if columns:
             yield of_messages([message for _, _, message in block], columns=True)
