@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint type coverage bench fuzz docs release env clean
+.PHONY: help demo test check lint type coverage bench fuzz generate picture docs release env clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,6 +25,8 @@ fuzz: .venv/.dev ## the property tests, 20,000 examples each
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz
 generate: .venv/.dev ## what is derived from the schema and the list of differences
 	$(BIN)/python -m scripts.generate
+picture: .venv/.ready ## draw docs/demo.svg, what the demo shows (root)
+	$(BIN)/python -m scripts.picture
 docs: .venv/.docs ## the documentation, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 release: .venv/.dev ## build and check what would be published, into dist/; nothing is published

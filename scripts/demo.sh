@@ -42,8 +42,16 @@ trap 'exit 143' TERM
 # -- small helpers ---------------------------------------------------------------------
 
 ct() { "$CONNTRACK" "$@"; }
-# Show a command, then run it.
-show() { printf '\n%s$ conntrack %s%s\n' "$bold" "$*" "$plain"; ct "$@" 2>&1; }
+# Show a command, as it would be typed, then run it.
+show() {
+    local word line=''
+    for word; do
+        case $word in *[!A-Za-z0-9_.,:/=-]*) word="'$word'" ;; esac
+        line+=" $word"
+    done
+    printf '\n%s$ conntrack%s%s\n' "$bold" "$line" "$plain"
+    ct "$@" 2>&1
+}
 # poll 'condition': true when it holds, false after ten seconds
 poll() {
     local end=$((SECONDS + 10))
@@ -66,7 +74,7 @@ problem=$(ct -L 2>&1 >/dev/null) ||
 
 # One program, two parts: `serve` answers TCP and UDP; `talk` obeys lines on its input.
 cat >"$work/traffic.py" <<'PY'
-import selectors, socket, sys
+import selectors, socket, sys, threading, time
 
 def serve(address):
     loop = selectors.DefaultSelector()
@@ -93,13 +101,22 @@ def serve(address):
                     sock.close()
 
 def talk(address):
-    open_ones = {}
+    open_ones, received = {}, {}
+
+    def transfer(name):  # for ever, a kilobyte there and back
+        while True:
+            open_ones[name].sendall(bytes(1000))
+            received[name] += len(open_ones[name].recv(2048))
+            time.sleep(0.001)
+
     for line in sys.stdin:
-        what, name = line.split()
+        what, name, *to = line.split()
         if what == "tcp":
-            sock = socket.create_connection((address, 80), timeout=10, source_address=("", int(name)))
+            address_port = (to[0], int(to[1])) if to else (address, 80)
+            sock = socket.create_connection(address_port, timeout=10, source_address=("", int(name)))
             sock.sendall(b"hello")
             sock.recv(100)
+            sock.settimeout(None)
             open_ones[name] = sock
         elif what == "udp":
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -107,6 +124,12 @@ def talk(address):
                 sock.bind(("", int(name)))
                 sock.sendto(b"hello", (address, 53))
                 sock.recv(100)
+        elif what == "transfer":
+            received[name] = 0
+            threading.Thread(target=transfer, args=[name], daemon=True).start()
+        elif what == "received":
+            print(received[name], flush=True)
+            continue
         elif what == "close":
             sock = open_ones.pop(name)
             sock.shutdown(socket.SHUT_WR)
@@ -121,19 +144,27 @@ set_up_network() {
     ip link set lo up &&
         ip link add demo0 type veth peer name demo0 netns "$1" &&
         ip addr add 192.0.2.1/24 dev demo0 && ip link set demo0 up &&
-        nsenter -t "$1" -n sh -c 'ip link set lo up; ip addr add 192.0.2.2/24 dev demo0; ip link set demo0 up'
+        nsenter -t "$1" -n sh -c 'ip link set lo up; ip addr add 192.0.2.2/24 dev demo0; ip link set demo0 up' &&
+        ip route add 198.51.100.0/24 via 192.0.2.2
 }
-switch_tracking_on() {
-    if have nft && nft -f - <<'NFT'
+# A firewall as many are: what belongs to no connection passes only if it begins one.
+firewall() {
+    nft -f - <<'NFT'
 table inet demo {
   chain out {
     type filter hook output priority 0
-    ct state new,established accept
+    tcp flags & (syn | ack) != syn ct state != established drop
+  }
+  chain in {
+    type filter hook input priority 0
+    tcp flags & (syn | ack) != syn ct state != established drop
+  }
+  chain translation {
+    type nat hook output priority -100
+    ip daddr 198.51.100.7 tcp dport 443 dnat ip to 192.0.2.2:80
   }
 }
 NFT
-    then return; fi 2>/dev/null
-    have iptables && iptables -A OUTPUT -m conntrack --ctstate NEW -j ACCEPT 2>/dev/null
 }
 make_peer() {
     unshare -n sh -c 'echo > "$1"; read -r line < "$2"; exec "$3" "$4" serve 192.0.2.2' \
@@ -144,18 +175,25 @@ make_peer() {
         poll '[ -s "$work/serving" ]'
 }
 # say 'tcp 40001': have the talker do it, and wait until it has.
-say() {
-    echo "$1" >&"${TALK[1]}" && read -r -t 15 answer <&"${TALK[0]}" && [ "$answer" = done ]
+ask() { echo "$1" >&"${TALK[1]}" && read -r -t 15 answer <&"${TALK[0]}"; }
+say() { ask "$1" && [ "$answer" = done ]; }
+# Whether the transfer moves: in a tenth of a second, dozens of times a kilobyte goes and comes.
+moves() {
+    ask 'received 40001' && local before=$answer
+    read -r -t 0.1 <> <(:)
+    ask 'received 40001' && [ "$answer" -gt "$before" ]
 }
 
 real_traffic() {
+    { echo 1 >/proc/sys/net/netfilter/nf_conntrack_acct; } 2>/dev/null  # of this namespace
     have ip && have nsenter || { why="the program ip is missing (Debian: apt install iproute2)"; return 1; }
-    have nft || have iptables || { why="neither nft nor iptables is there to switch tracking on (Debian: apt install nftables)"; return 1; }
+    have nft || { why="the program nft is missing (Debian: apt install nftables)"; return 1; }
     why="the kernel would not track flows in this namespace"
-    mkfifo "$work/go" && make_peer && switch_tracking_on || return 1
+    mkfifo "$work/go" && make_peer && firewall || return 1
     coproc TALK { exec "$python" "$work/traffic.py" talk 192.0.2.2 2>/dev/null; }
     children+=("$TALK_PID")
-    say 'tcp 40001' && say 'tcp 40002' && say 'udp 50001' || return 1
+    say 'tcp 40001' && say 'tcp 40002 198.51.100.7 443' && say 'transfer 40001' || return 1
+    for port in 50001 50002 50003; do say "udp $port" || return 1; done
     if have ping; then ping -c 1 -W 5 192.0.2.2 >/dev/null 2>&1; fi
     [ "$(ct -C 2>/dev/null)" -ge 3 ] 2>/dev/null
 }
@@ -172,8 +210,8 @@ own_entries() {
 printf '%sA tour of conntrack%s, in a network namespace that exists only for it.\n' "$bold" "$plain"
 if real_traffic 2>"$work/why"; then
     real=1
-    note "192.0.2.1 (here) talks to 192.0.2.2 (a second namespace): two web connections,"
-    note "one DNS-like question$(have ping && echo ', one ping'). All packets are real; the kernel tracks them."
+    note "192.0.2.1 (here) talks to 192.0.2.2 (a second namespace): a transfer that goes on, a"
+    note "connection through a translated address, questions$(have ping && echo ', a ping'). All packets are real."
 else
     real=
     note "Real traffic is not possible here: $why."
@@ -183,6 +221,31 @@ fi
 
 title "What is the kernel tracking?"
 show -L
+
+title "The same for people"
+show -L --sort proto --columns proto,src,dst,dport,state,timeout
+
+title "Ask in words, and see what the kernel checks of them"
+show --explain -L --where 'proto == udp and dst in 192.0.2.0/24 and not assured'
+
+title "What would a delete do?"
+show -D -p udp --dport 53 --dry-run
+
+title "Delete a live connection, and bring it back"
+[ -z "$real" ] || { moves && note "A transfer runs through 192.0.2.1:40001. The firewall knows it by its entry alone."; }
+cd "$work" || exit 1  # for the file
+show -D -p tcp --sport 40001 --undo way-back
+if [ -n "$real" ]; then
+    poll '! moves' || give_up "the transfer goes on without its entry."
+    note "The transfer stands still: the firewall drops its packets."
+fi
+show -R way-back
+if [ -n "$real" ]; then
+    poll moves || give_up "the transfer does not go on."
+    note "The transfer goes on, as if nothing had been."
+fi
+show -L -p tcp --sport 40001
+cd "$OLDPWD" || exit 1
 
 title "Watch a connection come and go"
 note "Each line is one event, printed as it happens."
@@ -207,20 +270,6 @@ kill "$watcher" 2>/dev/null
 wait "$watcher" 2>/dev/null
 printf '\n%s$ conntrack -E -p tcp%s\n' "$bold" "$plain"
 cat "$work/events"
-
-title "Look one connection up"
-show -G -p tcp -s 192.0.2.1 -d 192.0.2.2 --sport 40001 --dport 80
-
-title "Make the kernel forget one"
-show -D -p tcp --sport 40002
-show -C
-
-title "The same table, for programs"
-if [ "$CONNTRACK" = "$PWD/.venv/bin/conntrack" ] || ct -L -o json >/dev/null 2>&1; then
-    show -L -p tcp -o json
-else
-    note "(this conntrack cannot write JSON)"
-fi
 
 title "That was it."
 note "The namespace and everything in it is gone now; your own connections were not touched."
