@@ -114,7 +114,7 @@ def test_updates_choose_by_lists_and_set_by_one() -> None:
      "-D -s 10.0.0.1,", "-D -p tcp,", "-D --dport ssh,", "-D --state ''", "-D --dport nosuch",
      "-D -s 10.0.0.1/,10.0.0.2", "-D -s 10.0.0.1-fd::9", "-D -t 1d", "-F --state CLOSE",
      "-I -p tcp -s 1.1.1.1 -d 2.2.2.2 --sport 1 --dport 10-20 -t 9 --state NONE",
-     "help -F", "nonsense -F", "-D --whe 'dport == 22'", "-D --sta CLOSE"],
+     "nonsense -F", "-D --whe 'dport == 22'", "-D --sta CLOSE"],
 )  # fmt: skip
 def test_what_is_not_clear_changes_nothing(line: str) -> None:
     done = ours(*shlex.split(line))
@@ -143,3 +143,39 @@ def test_they_are_explained() -> None:
         assert part in done.out
     done = ours("-L", "--explain", "-f", "ipv4", "--state", "ESTABLISHED")
     assert "tcp.state == ESTABLISHED or sctp.state == ESTABLISHED" in done.out
+
+
+@pytest.mark.usefixtures("_table")
+@pytest.mark.parametrize(
+    "line", ["help -F", "help -D", "hlep -F", "conntrack -F", "-p tcp help -D"]
+)
+def test_a_bare_word_first_runs_no_command(line: str) -> None:
+    ours(*line.split())
+    assert chosen(ours("-L").out) == ALL
+
+
+def test_unknown_subcommands() -> None:
+    for line, message in (
+        ("hlep", "unknown command `hlep': do you mean `help'?"),
+        ("-p tcp help", "`help' is no option: it must be the first word"),
+    ):
+        done = ours(*line.split())
+        assert (done.rc, done.out) == (2, "")
+        assert done.err.splitlines()[0].endswith(f"(conntrack-tools): {message}")
+
+
+@pytest.mark.usefixtures("netns")
+def test_files_of_lines_as_people_type_them() -> None:
+    """Lines of one shape are loaded by a template: each with its own service and time."""
+    track()
+    ports, times = ("ssh", "22", "domain", "443"), ("1d", "3600", "90m")
+    lines = [f"-A -p udp -s 1.1.1.1 -d 2.2.2.2 --sport {n + 1} --dport {ports[n % 4]}"
+             f" -t {times[n % 3]}\n" for n in range(600)]  # fmt: skip
+    assert ours("-R", "-", stdin="".join(lines)).rc == 0
+    found = [line.split() for line in ours("-L").out.splitlines()]
+    assert len(found) == 600
+    for words in found:
+        n = int(words[5].removeprefix("sport=")) - 1
+        assert words[6] == f"dport={(22, 22, 53, 443)[n % 4]}"
+        seconds = (86400, 3600, 5400)[n % 3]
+        assert seconds - 60 < int(words[2]) <= seconds
