@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
+from pyconntrack import Conntrack
+from pyconntrack.doctor import snapshot
 from support.ctool import ours
 from support.entries import fill
+from support.netns import Namespace, fresh_netns
 
 pytestmark = pytest.mark.usefixtures("netns")
+
+
+def refused(*words: str, message: str) -> None:
+    """Assert that a command line is refused with ``message``, and so by --check."""
+    done = ours(*words)
+    assert (done.rc, done.out) == (2, "")
+    assert done.err.splitlines()[0].endswith(f": {message}")
+    done = ours(words[0], "--check", *words[1:])
+    assert (done.rc, done.out, done.err) == (3, f"CONNTRACK UNKNOWN - {message}\n", "")
 
 
 def test_one_look_reports_the_namespace_and_what_is_wrong() -> None:
@@ -65,8 +78,47 @@ def test_a_plugin_prints_one_line_and_its_exit_code_is_the_severity() -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
 def test_bad_words_are_one_line(words: list[str], message: str) -> None:
-    done = ours("doctor", *words)
-    assert (done.rc, done.out) == (2, "")
-    assert done.err.splitlines()[0].endswith(f": {message}")
-    done = ours("doctor", "--check", *words)
-    assert (done.rc, done.out, done.err) == (3, f"CONNTRACK UNKNOWN - {message}\n", "")
+    refused("doctor", *words, message=message)
+
+
+def test_what_was_saved_is_examined_later(tmp_path: Path) -> None:
+    fill(3)
+    seen, anonymous = str(tmp_path / "seen"), str(tmp_path / "anonymous")
+    first = ours("doctor", "--for", "0", "--save", seen)
+    again = ours("doctor", "--load", seen, "--save", anonymous, "--anonymize")
+    assert (again.rc, again.out, again.err) == (0, first.out, "")
+    later = ours("doctor", "--load", anonymous)
+    assert later.rc == 0
+    assert later.out.startswith("anonymous, Linux ")
+    assert later.out.splitlines()[1:] == first.out.splitlines()[1:]
+    assert "10.0." not in Path(anonymous).read_text(encoding="ascii")
+
+
+def test_files_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
+    path = str(tmp_path / "wrong")
+    missing = f"doctor: --load: {path}: No such file or directory"
+    exists = f"doctor: --save: {path}: File exists"
+    truncated = f"doctor: --load: {path}: it is no snapshot, or not all of one: it is no JSON"
+    refused("doctor", "--load", path, message=missing)
+    refused("doctor", "--anonymize", message="doctor: --anonymize belongs to --save FILE")
+    elsewhere = "doctor: --netns and --load: what was saved was seen elsewhere"
+    refused("doctor", "--load", path, "--netns", "1", message=elsewhere)
+    Path(path).write_text("{", encoding="ascii")
+    refused("doctor", "--load", path, message=truncated)
+    refused("doctor", "--save", path, message=exists)
+
+
+def test_another_namespace_is_looked_at(netns: Namespace) -> None:
+    fill(2)
+    path = f"/proc/{os.getpid()}/fd/{netns.fd}"
+    with fresh_netns():
+        done = ours("doctor", "--for", "0", "--netns", path)
+        assert (": 2 entries of " in done.out, done.err) == (True, "")
+        with Conntrack(path) as there, Conntrack() as here:
+            assert [snapshot(ct, 0).counts for ct in (there, here)] == [(2, 2), (0, 0)]
+            names = [snapshot(ct, 0).netns for ct in (there, here)]
+        assert names[0] == f"net:[{netns.inode}]" != names[1]
+    done = ours("doctor", "--check", "--netns", "nowhere")
+    assert (done.rc, done.err) == (3, "")
+    said = "CONNTRACK UNKNOWN - --netns: there is no network namespace `nowhere'"
+    assert done.out.startswith(said)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconntrack import FlowTable
+from pyconntrack.doctor import NatRange
 from pyconntrack.doctor.ports import Pressure, port_pressure
-from pyconntrack.doctor.snapshot import NatRange
 from support.tables import flow_table
 
 SEEN, SRC_NAT, FIXED, OFFLOAD = 0x2, 0x10, 0x400, 0x4000

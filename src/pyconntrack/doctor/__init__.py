@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from .finding import Check as Check
     from .finding import Finding as Finding
     from .finding import Severity as Severity
+    from .observation import Listener as Listener
+    from .observation import NatRange as NatRange
+    from .observation import Snapshot as Snapshot
     from .sampling import snapshot as snapshot
-    from .snapshot import Listener as Listener
-    from .snapshot import NatRange as NatRange
-    from .snapshot import Snapshot as Snapshot
+    from .snapshot_file import anonymize as anonymize
+    from .snapshot_file import load as load
+    from .snapshot_file import save as save
 
 __all__ = [
     "CHECKS",
@@ -33,7 +36,10 @@ __all__ = [
     "NatRange",
     "Severity",
     "Snapshot",
+    "anonymize",
     "examine",
+    "load",
+    "save",
     "snapshot",
 ]
 
@@ -41,11 +47,14 @@ _HOMES = {
     "CHECKS": "checks",
     "Check": "finding",
     "Finding": "finding",
-    "Listener": "snapshot",
-    "NatRange": "snapshot",
+    "Listener": "observation",
+    "NatRange": "observation",
     "Severity": "finding",
-    "Snapshot": "snapshot",
+    "Snapshot": "observation",
+    "anonymize": "snapshot_file",
     "examine": "checks",
+    "load": "snapshot_file",
+    "save": "snapshot_file",
     "snapshot": "sampling",
 }
 

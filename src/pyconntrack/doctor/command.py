@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..cli.console import UsageError, program
@@ -11,7 +12,7 @@ from ..escape import meant, shown
 
 if TYPE_CHECKING:
     from ..cli.console import Output
-    from .snapshot import Snapshot
+    from .observation import Snapshot
 
 #: seconds to look, and the most that may be asked for
 _SECONDS, _LONGEST = 5, 86_400
@@ -31,6 +32,9 @@ OPTIONS = (
     Option(("--all",), "", "show also the checks that found nothing"),
     Option(("-o", "--output"), "FORMAT", "text or json"),
     Option(("--check",), "", "as a monitoring plugin: one line, exit code 0, 1, 2 or 3"),
+    Option(("--save",), "FILE", "write what was seen to a new file"),
+    Option(("--load",), "FILE", "examine what was saved instead of this machine"),
+    Option(("--anonymize",), "", "with --save: replace addresses and names"),
     Option(("--help", "-h"), "", "show this text"),
 )
 _BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.spellings}
@@ -63,7 +67,16 @@ def _run(out: Output, words: list[str]) -> int:
     wanted = seconds(given.get("--for", str(_SECONDS)), _LONGEST, "--for")
     if codes:
         _check_codes(codes)
-    found = _look(given, wanted)
+    for option in ("--for", "--netns"):
+        if "--load" in given and option in given:
+            raise UsageError(f"doctor: {option} and --load: what was saved was seen elsewhere")
+    if os.path.lexists(given.get("--save", "")):
+        raise UsageError(f"doctor: --save: {given['--save']}: File exists")
+    if "--anonymize" in given and "--save" not in given:
+        raise UsageError("doctor: --anonymize belongs to --save FILE")
+    found = _loaded(given["--load"]) if "--load" in given else _look(given, wanted)
+    if "--save" in given:
+        _save(found, given)
     from . import report
     from .checks import examine
 
@@ -129,6 +142,26 @@ def _look(given: dict[str, str], wanted: int) -> Snapshot:
             return snapshot(ct, wanted)
     except RequestError as error:
         raise UsageError(f"doctor: {error}") from None
+
+
+def _loaded(path: str) -> Snapshot:
+    from .snapshot_file import load
+
+    try:
+        return load(path)
+    except (RequestError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) else None
+        raise UsageError(f"doctor: --load: {f'{path}: {said}' if said else error}") from None
+
+
+def _save(found: Snapshot, given: dict[str, str]) -> None:
+    from .snapshot_file import anonymize, save
+
+    path = given["--save"]
+    try:
+        save(anonymize(found) if "--anonymize" in given else found, path)
+    except OSError as error:
+        raise UsageError(f"doctor: --save: {path}: {error.strerror}") from None
 
 
 def _usage() -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from .ports import port_pressure
 
 if TYPE_CHECKING:
+    from .observation import Snapshot
     from .ports import Pressure
-    from .snapshot import Snapshot
 
 #: ports of a range from which searches begin to fail before all are held; smaller ones are
 #: searched whole (measured on Linux 6.18)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..columnar.columns import Bools
     from ..columnar.flow_table import FlowTable
-    from .snapshot import NatRange
+    from .observation import NatRange
 
     Ports = tuple[int, int]
 

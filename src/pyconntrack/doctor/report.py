@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .finding import Finding
-    from .snapshot import Snapshot
+    from .observation import Snapshot
 
 _WORDS = {"ok": "ok", "unknown": "????", "warn": "WARN", "crit": "CRIT"}
 #: severity -> exit code and word of a monitoring plugin

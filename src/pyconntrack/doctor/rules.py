@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network, summarize_address_range
 from typing import TYPE_CHECKING
 
-from .snapshot import NatRange
+from .observation import NatRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,7 +19,7 @@ from ..errors import (
     check_seconds,
 )
 from ..netlink import netns, proc
-from .snapshot import Listener, NatRange, Snapshot
+from .observation import Listener, NatRange, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

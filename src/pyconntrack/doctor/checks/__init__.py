@@ -12,7 +12,7 @@ from . import failures, settings, traffic, usage
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..snapshot import Snapshot
+    from ..observation import Snapshot
 
 #: rates are each second, shares in percent; those of nat-ports stand in ``examination``, as other
 #: checks take them into account
