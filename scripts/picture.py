@@ -117,7 +117,7 @@ def svg(lines: Sequence[str]) -> str:
         f'height="{height}" role="img" aria-label="conntrack on a terminal">',
         f'<rect width="{width}" height="{height}" rx="8" fill="{_GROUND}"/>',
         f"<g font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" "
-        f'font-size="{_SIZE}" fill="{_INK}" xml:space="preserve">',
+        f'font-size="{_SIZE}" fill="{_INK}" style="white-space:pre">',
     ]
     for number, row in enumerate(rows):
         column = 0
@@ -126,7 +126,11 @@ def svg(lines: Sequence[str]) -> str:
             place = f'x="{_MARGIN + column * _ADVANCE:g}" textLength="{len(text) * _ADVANCE:g}"'
             spans += f"<tspan {place}{attributes}>{escape(text, quote=False)}</tspan>"
             column += len(text)
-        out.append(f'<text y="{_MARGIN + number * _LINE + _SIZE}">{spans}</text>' if spans else "")
+        out.append(
+            f'<text xml:space="preserve" y="{_MARGIN + number * _LINE + _SIZE}">{spans}</text>'
+            if spans
+            else ""
+        )
     return "\n".join([*out, "</g>", "</svg>", ""])
 
 
