@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconntrack.cli.commands import events
-from pyconntrack.cli.commands.list_ordered import _Cells
 from pyconntrack.cli.main import main
 from pyconntrack.columnar.render import Bulk
 from pyconntrack.ctnetlink.constants import (
@@ -178,7 +177,9 @@ def test_names_of_processes() -> None:
 def test_strings_in_a_table_of_columns(csv: bool) -> None:
     entry = flow(b"\x1b[2J,\r\n\t\0")
     layout = find(entry.message)
-    cells = _Cells([(name, FIELDS[name]) for name in ("helper", "family")], csv=csv)
-    line = compile_line(cells.pieces(layout), layout)(layout.unpack(entry.message))
+    columns = [(name, FIELDS[name]) for name in ("helper", "family")]
+    writer = Writer(["csv" if csv else "table"], None, columns=columns)
+    pieces = writer.table.cells if writer.table is not None else writer.pieces
+    line = compile_line(pieces(layout), layout)(layout.unpack(entry.message))
     assert line.replace("\t", "", 0 if csv else 1).isprintable()
     assert line.endswith(",ipv4" if csv else "\tipv4")

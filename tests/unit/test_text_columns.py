@@ -25,7 +25,25 @@ from pyconntrack.ctnetlink.layout import Layout, find
 from pyconntrack.ctnetlink.predicates import In, bind
 from pyconntrack.errors import DecodeError
 from pyconntrack.formats import save, text, xml
-from pyconntrack.formats.segments import Addr, Age, Call, Flag, Made, Num, Piece, Word, compile_line
+from pyconntrack.formats.registry import Writer
+from pyconntrack.formats.segments import (
+    DURATION,
+    SIZE,
+    Addr,
+    Age,
+    Call,
+    Cell,
+    Differ,
+    Flag,
+    Made,
+    Num,
+    Piece,
+    Row,
+    Total,
+    Word,
+    compile_line,
+)
+from pyconntrack.formats.table import Screen
 from pyconntrack.netlink.messages import attr, message, nest
 from support.batches import formatted
 from support.messages import ADDRESSES, BATCHES, EDGES, SEQ
@@ -84,13 +102,47 @@ def random_pieces(seed: int) -> Pieces:
         if wide:
             out.append(Age(chance.choice(wide), chance.choice(wide)))
             out.append(Made(lambda n: f"<{n}>", chance.choice(wide), 1_000_000_000))
+        out += _totals(layout, chance)
         if chance.random() < 0.5:
             out.append(chance.choice(LITERALS))
         if chance.random() < 0.1:
             out.insert(0, Call(lambda: "now"))
-        return out
+        return _in_cells(out, chance) if chance.random() < 0.5 else out
 
     return pieces
+
+
+def _totals(layout: Layout, chance: random.Random, depth: int = 2) -> list[Piece]:
+    """Sums of any numbers, and what is shown only where two fields differ."""
+    numbers = [name for name, slot in layout.slots.items() if slot.kind.number]
+    out: list[Piece] = []
+    if numbers:
+        some = chance.choices(numbers, k=chance.randrange(1, 4))
+        out.append(Total(chance.choice([None, DURATION, SIZE]), *some))
+    for one in layout.slots if depth else ():
+        other = chance.choice([*layout.slots])
+        if chance.random() < 0.3 and _alike(layout, one, other):
+            pairs = [(one, other), *[(one, one)] * chance.randrange(2)]
+            out.append(Differ(pairs, ["<", *_totals(layout, chance, depth - 1)[:3], ">"]))
+    return out
+
+
+def _alike(layout: Layout, one: str, other: str) -> bool:
+    first, second = layout.slots[one], layout.slots[other]
+    return first.size == second.size and first.kind.number == second.kind.number
+
+
+def _in_cells(pieces: list[Piece], chance: random.Random) -> list[Piece]:
+    """The same pieces in cells of any width; of them only the last may be other than ASCII."""
+    cells: list[Cell] = []
+    place = 0
+    for piece in pieces:
+        place += chance.randrange(12)
+        if not isinstance(piece, (str, Word, Call)) and chance.random() < 0.9:
+            some: list[Piece] = [piece] if chance.random() < 0.8 else []
+            cells.append(Cell(some, place, right=chance.random() < 0.5))
+    row = Row([*cells, Cell(["ü"], place)], chance.choice(["", "-", "none"]))
+    return [chance.choice(LITERALS), row]
 
 
 def _number_piece(name: str, chance: random.Random) -> Piece:
@@ -119,6 +171,7 @@ WRITERS: dict[str, Pieces] = {
     "extended": lambda layout: text.flow(layout, ("extended", "id"), _LABELS),
     "xml": lambda layout: xml.flow(layout, ("ktimestamp",), _LABELS),
     "save": lambda layout: save.flow(layout, "-A", _LABELS),
+    "table": Writer(["table", "id", "ktimestamp"], _LABELS, screen=Screen(colour=True)).pieces,
 }
 
 

@@ -115,7 +115,12 @@ COUNTED: Final = {
     "ndjson": "an object of JSON on each line; -R reads it, too",
 }
 #: each word of -o, and what it means
-OUTPUT: Final = {**CLASSIC_OUTPUT, **COUNTED, "csv": "a line of values for each entry, for tables"}
+OUTPUT: Final = {
+    **CLASSIC_OUTPUT,
+    **COUNTED,
+    "csv": "a line of values for each entry, for tables",
+    "table": "aligned columns for people, as wide as the terminal",
+}
 
 _ALL = "LGIAUDEFCSRVH"
 
@@ -212,8 +217,8 @@ EXTENSIONS: Final = (
            "write the times of -o timestamp and -o ktimestamp as ISO 8601 has them", group="show"),
     Option("- netns", "netns", "text", "NAME", "LGIAUDEFCSR", "LGIDEFCS",
            "work in this network namespace: its name, a process in it, or a path", group="run"),
-    Option("- columns", "columns", "names", "FIELD[,...]", "L", "",
-           "show these fields only", group="show"),
+    Option("- columns", "columns", "names", "FIELD[,...]", "LGUDE", "",
+           "show these fields only, as a table, csv, json or ndjson", group="show"),
 )  # fmt: skip
 
 

@@ -216,17 +216,38 @@ class Formatter:
         return "\n".join(out).encode("utf-8", "backslashreplace")
 
 
+def formatter_of(writer: Writer, event: str = "") -> Callable[[Selection], bytes]:
+    """Return the formatter of entries, or of events of a kind, by ``writer``."""
+    lines = Formatter(lambda layout: writer.pieces(layout, event))
+    if writer.table is None:
+        return lines
+    from .aligned import Aligned
+
+    return Aligned(writer, lines, Formatter(writer.table.cells), fitted=bool(event))
+
+
 def writer_of(command: Command, save: str = "-A", *, events: bool = False) -> Writer:
     """Return the writer that the words of -o select; ``save``: the command of -o save."""
-    labels = None
+    labels = columns = screen = None
+    words = command.output
+    if "columns" in command.opts:
+        from .field_options import columns_of
+
+        columns = columns_of(command)
+        words = words or ["table"]
+    if "table" in words:
+        from .aligned import screen_of_output
+
+        screen = screen_of_output()
     # any option that needs the label map shows labels, except with -D (as in conntrack(8))
     if command.labelmap is not None and (command.verb != "delete" or "save" in command.output):
         from .option_values import label_names
 
         labels = label_names(command.labelmap)
-    words = [*command.output, "iso"] if "iso" in command.opts else command.output
+    if "iso" in command.opts:
+        words = [*words, "iso"]
     return Writer(words, labels, expect=command.table == "expect", command=save,
-                  events=events)  # fmt: skip
+                  events=events, columns=columns, screen=screen)  # fmt: skip
 
 
 class Document:
@@ -234,17 +255,14 @@ class Document:
 
     Without entries only a ``framed`` format writes anything.  Columns wait until there are
     :data:`PRINTED` entries, as each call has a fixed cost; messages are printed at once, or wait
-    for as many if ``gather`` is true.
+    for as many if a table is fitted to them.
     """
 
     __slots__ = ("_gather", "_out", "_size", "_text", "_waiting", "count", "writer")
 
-    def __init__(
-        self, out: Output, writer: Writer, text: Callable[[Selection], bytes] | None = None,
-        *, gather: bool = False,
-    ) -> None:  # fmt: skip
-        self._out, self.writer, self._gather = out, writer, gather
-        self._text = text or Formatter(writer.pieces)
+    def __init__(self, out: Output, writer: Writer) -> None:
+        self._out, self.writer, self._gather = out, writer, writer.table is not None
+        self._text = formatter_of(writer)
         self._waiting: list[Any] = []  # of one kind
         self._size = self.count = 0
 

@@ -13,6 +13,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..formats.segments import Scale
+    from .columns import Column, Ints
+
 Values = npt.NDArray[Any]
 
 _tables: dict[str, Values] = {}
@@ -36,6 +39,38 @@ def table_of(name: str) -> Values:
 def words(texts: list[bytes]) -> Values:
     """Return texts of at most seven bytes as entries of a table."""
     return np.frombuffer(b"".join([t.ljust(7, b"\0") + bytes((len(t),)) for t in texts]), np.uint64)
+
+
+def codes_of(scale: Scale) -> Values:
+    """Return the texts of a scale below its end, as entries of a table by :func:`code_of`."""
+    table = _scales.get(scale)
+    if table is None:
+        limits = [*[limit for limit, _ in scale.steps], scale.end]
+        numbers = [
+            number
+            for at, (limit, unit) in enumerate(scale.steps)
+            for number in range(limit, limits[at + 1], unit)
+        ]
+        table = _scales[scale] = words([scale.text(number).encode() for number in numbers])
+    return table
+
+
+def code_of(scale: Scale, column: Column) -> Ints:
+    """Return the indexes of numbers, (n,) unsigned, in the table of a scale; from the scale's end
+    on the length of that table."""
+    steps = [(limit, unit) for limit, unit in scale.steps]
+    begins, above = [], 0
+    for at, (limit, unit) in enumerate(steps):
+        begins.append(above - limit // unit)
+        above += ((steps[at + 1][0] if at + 1 < len(steps) else scale.end) - limit) // unit
+    limits = np.array([limit for limit, _ in steps[1:]], np.uint64)
+    step = np.searchsorted(limits, column.astype(np.uint64), side="right")
+    units = np.array([unit for _, unit in steps], np.uint64)
+    code: Ints = (column // units[step]).astype(np.intp) + np.array(begins, np.intp)[step]
+    return np.minimum(code, above)
+
+
+_scales: dict[Scale, Values] = {}
 
 
 def _numerals(count: int, width: int, base: int, *, padded: bool = False) -> Values:

@@ -13,20 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ..ctnetlink.kinds import address
-from ..formats.segments import Addr, Age, Call, Flag, Made, Num, Word
+from ..formats.segments import GAP, Addr, Age, Call, Differ, Flag, Made, Num, Row, Total, Word
 from .columns import as_bytes
-from .digits import Values, table_of, words
+from .digits import Values, code_of, codes_of, table_of, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..ctnetlink.layout import Layout
-    from ..formats.segments import Piece
+    from ..formats.segments import Cell, Piece, Scale
     from .columns import Column, Group
 
     Step = bytes | Callable[[Group], Iterable["Lane"]]
 
 Lengths = npt.NDArray[np.int64]
+#: of each row, or of all rows
+Widths = int | Lengths
 #: literal text, or one text a row: (items, lengths)
 Lane = bytes | tuple[Values, Lengths]
 
@@ -35,8 +37,12 @@ _SEVEN, _OCTET = np.uint64(56), np.uint64(255)
 
 def steps_of(pieces: list[Piece], layout: Layout) -> list[Step]:
     """Return the steps for a line of ``layout``: literals, and functions from groups to lanes."""
+    return _steps([*pieces, "\n"], layout)
+
+
+def _steps(pieces: list[Piece], layout: Layout) -> list[Step]:
     steps: list[Step] = []
-    for piece in [*pieces, "\n"]:
+    for piece in pieces:
         step = _step(piece, layout)
         if isinstance(step, bytes) and steps and isinstance(steps[-1], bytes):
             steps[-1] += step
@@ -52,6 +58,12 @@ def _step(piece: Piece, layout: Layout) -> Step:
         return _call(piece)
     if isinstance(piece, Age):
         return _age(piece)
+    if isinstance(piece, Total):
+        return _total(piece)
+    if isinstance(piece, Differ):
+        return _differ(piece, layout)
+    if isinstance(piece, Row):
+        return _row(piece, layout)
     slot = layout.slots[piece.field]
     constant = layout.shape.get(piece.field)
     if isinstance(piece, Addr):
@@ -162,6 +174,102 @@ def _flag(piece: Flag, at: int, size: int, limit: int) -> Callable[[Group], Iter
     return step
 
 
+# ---- cells --------------------------------------------------------------------------------------
+
+
+def _differ(piece: Differ, layout: Layout) -> Callable[[Group], Iterable[Lane]]:
+    steps = _steps(piece.pieces, layout)
+
+    def step(group: Group) -> Iterable[Lane]:
+        differ = np.zeros(len(group), np.bool_)
+        for one, other in piece.pairs:
+            first, second = group.column(one), group.column(other)
+            if first.shape != second.shape:
+                differ[:] = True
+            else:
+                unlike = first != second
+                differ |= unlike.any(axis=1) if unlike.ndim > 1 else unlike
+        number = np.count_nonzero(differ)
+        if not number:
+            return []
+        lanes = [lane for step in steps
+                 for lane in ((step,) if isinstance(step, bytes) else step(group))]  # fmt: skip
+        return lanes if number == len(differ) else [_where(lane, differ) for lane in lanes]
+
+    return step
+
+
+def _where(lane: Lane, there: npt.NDArray[np.bool_]) -> Lane:
+    """Return a lane that has its text only in the rows of a mask."""
+    items, lengths = _repeated(lane, len(there)) if isinstance(lane, bytes) else lane
+    return items, lengths * there
+
+
+def _repeated(text: bytes, count: int) -> tuple[Values, Lengths]:
+    items: Values = np.frombuffer(text, np.dtype((np.void, len(text))))
+    return np.broadcast_to(items, (count,)), np.full(count, len(text), np.int64)
+
+
+def _row(piece: Row, layout: Layout) -> Callable[[Group], Iterable[Lane]]:
+    cells = [(_steps(cell.pieces, layout), cell) for cell in piece.cells]
+    absent = piece.absent.encode()
+
+    def step(group: Group) -> Iterable[Lane]:
+        position: Widths = 0
+        for steps, cell in cells:
+            lanes: list[Lane] = []
+            width: Widths = 0
+            for step in steps:
+                for lane in (step,) if isinstance(step, bytes) else step(group):
+                    lanes.append(lane)
+                    width = width + (len(lane) if isinstance(lane, bytes) else lane[1])
+            if absent:
+                width = _filled(lanes, width, absent)
+            if isinstance(width, int) and not width:
+                continue
+            pad = _padding(cell, position, width)
+            if isinstance(width, np.ndarray) and not width.all():
+                pad = np.where(width == 0, 0, pad)  # an empty cell has no space before it
+            if isinstance(pad, int):
+                yield b" " * pad
+            else:
+                yield from _blanks(pad)
+            yield from lanes
+            position = position + pad + width
+
+    return step
+
+
+def _filled(lanes: list[Lane], width: Widths, absent: bytes) -> Widths:
+    """Add a text to the empty ones among the cells of ``width``; return their new widths."""
+    if isinstance(width, int):
+        if not width:
+            lanes.append(absent)
+        return width or len(absent)
+    empty = width == 0
+    if not empty.any():
+        return width
+    lanes.append(_where(absent, empty))
+    filled: Lengths = np.where(empty, len(absent), width)
+    return filled
+
+
+def _padding(cell: Cell, position: Widths, width: Widths) -> Widths:
+    """Return the blanks before a cell, of each row or of all."""
+    place = cell.at - width if cell.right else cell.at
+    if isinstance(place, int) and isinstance(position, int):
+        return max(min(position, GAP), place - position)
+    pad: Lengths = np.maximum(np.minimum(position, GAP), place - position)
+    return pad
+
+
+def _blanks(pad: Lengths) -> Iterable[Lane]:
+    most = int(pad.max())
+    if int(pad.min()) == most:
+        return [b" " * most] if most else []
+    return [(_repeated(b" " * most, len(pad))[0], pad)]
+
+
 # ---- numbers ------------------------------------------------------------------------------------
 
 
@@ -185,9 +293,43 @@ def _age(piece: Age) -> Callable[[Group], Iterable[Lane]]:
     def step(group: Group) -> Iterable[Lane]:
         start = group.column(piece.start)
         stop = group.column(piece.stop) if piece.stop else start.dtype.type(time.time_ns())
-        return digits((np.maximum(stop, start) - start) // start.dtype.type(1_000_000_000))
+        seconds = (np.maximum(stop, start) - start) // start.dtype.type(1_000_000_000)
+        return _scaled(seconds, piece.scale)
 
     return step
+
+
+def _total(piece: Total) -> Callable[[Group], Iterable[Lane]]:
+    def step(group: Group) -> Iterable[Lane]:
+        columns = [group.column(field).astype(np.uint64) for field in piece.fields]
+        if len(columns) > 1 and any(int(column.max()) >> 62 for column in columns):
+            sums = map(sum, zip(*map(group.raw, piece.fields), strict=True))
+            text = piece.scale.text if piece.scale is not None else str
+            return [_pack([text(number).encode() for number in sums])]
+        return _scaled(sum(columns[1:], columns[0]), piece.scale)
+
+    return step
+
+
+def _scaled(column: Column, scale: Scale | None) -> list[Lane]:
+    """Return lanes of unsigned numbers, (n,), as written by ``scale``."""
+    first = column[0]
+    if first == column[-1] and (column == first).all():
+        number = int(first)
+        return [(scale.text(number) if scale is not None else str(number)).encode()]
+    if scale is None:
+        return digits(column)
+    table = codes_of(scale)
+    code = code_of(scale, column)
+    rare = np.flatnonzero(code == len(table))
+    if not len(rare):
+        return [_measured(table.take(code))]
+    texts = [scale.text(number).encode() for number in column[rare].tolist()]
+    if max(map(len, texts)) > 7:  # more than an entry of a table holds
+        return [_pack([scale.text(number).encode() for number in column.tolist()])]
+    word = table.take(code, mode="clip")
+    word[rare] = words(texts)
+    return [_measured(word)]
 
 
 def digits(column: Column) -> list[Lane]:

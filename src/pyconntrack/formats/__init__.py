@@ -1,4 +1,4 @@
 """Writers: each format is an ordered list of segments (:mod:`.segments`), compiled per layout."""
 
 #: the words of -o that select a document format; at most one at a time
-DOCUMENTS = ("xml", "save", "json", "ndjson", "csv")
+DOCUMENTS = ("xml", "save", "json", "ndjson", "csv", "table")

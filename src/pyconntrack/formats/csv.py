@@ -6,10 +6,12 @@ or an event can have.
 
 from __future__ import annotations
 
+from time import time_ns
+
 from ..ctnetlink.schema import CONNTRACK, EXPECT, REPORT, names
 from ..ctnetlink.vocabulary import FAMILY
-from .json import now, value
-from .segments import Call, shown
+from .json import value
+from .segments import Call, Total, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,22 +21,28 @@ if TYPE_CHECKING:
     from .segments import Piece
 
 
+#: the columns before those of an event
+EVENT = ["event", "time"]
+
+
 def columns(*, expect: bool = False) -> list[str]:
-    """Return the columns of a document, without ``event`` and ``time``."""
+    """Return the columns of a document, without those of :data:`EVENT`."""
     return ["family", *names(EXPECT if expect else CONNTRACK, REPORT)]
 
 
 def head(*, expect: bool, event: bool) -> bytes:
     """Return the header line."""
-    names = (["event", "time"] if event else []) + columns(expect=expect)
-    return (",".join(names) + "\n").encode()
+    return (",".join([*EVENT * event, *columns(expect=expect)]) + "\n").encode()
+
+
+def event_cells(event: str) -> list[Piece]:
+    """Return the segments of the cells before those of an event's entry; [] in a listing."""
+    return [event, ",", Call(lambda: str(time_ns())), ","] if event else []
 
 
 def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece]:
     """Return the segments for the cells of an entry."""
-    out: list[Piece] = []
-    if event:
-        out += [event, ",", Call(now), ","]
+    out = event_cells(event)
     for number, name in enumerate(columns(expect=expect)):
         if number:
             out.append(",")
@@ -43,23 +51,23 @@ def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece
     return out
 
 
-def _text(raw: bytes) -> str:
+def text(raw: bytes) -> str:
     """Return a string from the kernel as a cell (RFC 4180)."""
-    text = shown(raw)
-    if any(char in text for char in ',"\r\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    cell = shown(raw)
+    if any(char in cell for char in ',"\r\n'):
+        return '"' + cell.replace('"', '""') + '"'
+    return cell
 
 
 def cell(
-    layout: Layout, names: Sequence[str], string: Callable[[bytes], str] = _text
+    layout: Layout, names: Sequence[str], string: Callable[[bytes], str] = text
 ) -> list[Piece]:
     """Return the segments for the value of a field, or for the sum of several; [] for no name.
 
     ``string`` formats a string from the kernel.
     """
     if len(names) > 1:
-        return [Call(lambda *values: str(sum(values)), *names)]
+        return [Total(None, *names)]
     if "family" in names:
         return [FAMILY.get(layout.family, str(layout.family))]
     return [piece for name in names

@@ -8,6 +8,8 @@ member.  The names are the schema's; ``orig``, ``reply``, ``master`` (and an exp
 
 from __future__ import annotations
 
+from time import time_ns
+
 from ..ctnetlink.kinds import IPV4, IPV6, LABELS, TEXT, bits_of, label_numbers
 from ..ctnetlink.schema import CONNTRACK, EXPECT, leaves
 from ..ctnetlink.vocabulary import FAMILY, FLAGS
@@ -28,17 +30,13 @@ OBJECT = {name: part for rows in (CONNTRACK, EXPECT) for name, part, _ in leaves
 
 def flow(layout: Layout, event: str = "") -> list[Piece]:
     """Return the segments for an entry; an event adds ``event`` and ``time`` (nanoseconds)."""
-    members: list[list[Piece]] = []
-    if event:
-        members.append([f'"event":"{event}"'])
-        stamped = "timestamp_event" in layout.slots
-        members.append(['"time":', Num("timestamp_event") if stamped else Call(now)])
+    members = event_members(layout, event)
     if layout.family in FAMILY:
-        members.append([f'"family":"{FAMILY[layout.family]}"'])
+        members.append(['"family":', *family(layout)])
     objects: dict[str, list[list[Piece]]] = {}
     for name in layout.slots:
         prefix = OBJECT[name]
-        piece = value(layout, name, '"', _text, _array, nameless=True)
+        piece = member(layout, name)
         if prefix:
             if prefix not in objects:
                 objects[prefix] = []
@@ -48,20 +46,42 @@ def flow(layout: Layout, event: str = "") -> list[Piece]:
             members.append([f'"{name}":', *piece])
     if layout.unknown:
         members.append(['"unknown":[', *_unknown(layout), "]"])
+    for number, (first, *rest) in enumerate(members):
+        if not rest and first in objects:
+            members[number] = [f'"{first}":', *braced(objects[str(first)])]
+    return braced(members)
+
+
+def braced(members: list[list[Piece]]) -> list[Piece]:
+    """Return the segments of an object with these members."""
     out: list[Piece] = ["{"]
-    for number, member in enumerate(members):
-        if number:
-            out.append(",")
-        if len(member) == 1 and member[0] in objects:
-            prefix = str(member[0])
-            out.append(f'"{prefix}":{{')
-            for at, inner in enumerate(objects[prefix]):
-                out += [",", *inner] if at else inner
-            out.append("}")
-        else:
-            out += member
-    out.append("}")
-    return out
+    for number, each in enumerate(members):
+        out += [",", *each] if number else each
+    return [*out, "}"]
+
+
+def event_members(
+    layout: Layout, event: str, time: Callable[[int], str] = str
+) -> list[list[Piece]]:
+    """Return the members that an event has before those of its entry; [] in a listing.
+
+    ``time`` returns the value of ``time`` from nanoseconds since the epoch.
+    """
+    if not event:
+        return []
+    stamped = "timestamp_event" in layout.slots
+    stamp = Made(time, "timestamp_event") if stamped else Call(lambda: time(time_ns()))
+    return [[f'"event":"{event}"'], ['"time":', stamp]]
+
+
+def family(layout: Layout) -> list[Piece]:
+    """Return the segments of the layer 3 family."""
+    return [f'"{FAMILY.get(layout.family, layout.family)}"']
+
+
+def member(layout: Layout, name: str) -> list[Piece]:
+    """Return the segments of the value of a field."""
+    return value(layout, name, '"', _text, _array, nameless=True)
 
 
 def _unknown(layout: Layout) -> list[Piece]:
@@ -122,13 +142,6 @@ def _text(raw: bytes) -> str:
 
 def _array(texts: Iterable[str]) -> str:
     return f"[{','.join(texts)}]"
-
-
-def now() -> str:
-    """Return the current time in nanoseconds since the epoch."""
-    from time import time_ns
-
-    return str(time_ns())
 
 
 def head(what: str) -> bytes:

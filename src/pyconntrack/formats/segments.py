@@ -15,7 +15,7 @@ from ..netlink.messages import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from ..ctnetlink.layout import Layout
@@ -70,13 +70,73 @@ class Call:
         self.fields, self.function = fields, function
 
 
+class Scale:
+    """A way to write numbers that keeps their first digits only.
+
+    ``text`` returns the text of a number.  ``steps`` are (limit, unit), ascending: from each limit
+    on, the text is that of the number rounded down to a multiple of the unit.  From ``end`` on each
+    number has a text of its own.
+    """
+
+    __slots__ = ("end", "steps", "text")
+
+    def __init__(
+        self, text: Callable[[int], str], steps: Sequence[tuple[int, int]], end: int
+    ) -> None:
+        self.text, self.steps, self.end = text, steps, end
+
+
+def duration(seconds: int) -> str:
+    """Return a time in its two largest units, as in ``4m 12s``; from 100 days on in days."""
+    if seconds < 60:
+        return f"{seconds}s"
+    if seconds < 3600:
+        return f"{seconds // 60}m {seconds % 60}s"
+    if seconds < 86400:
+        return f"{seconds // 3600}h {seconds // 60 % 60}m"
+    days = seconds // 86400
+    return f"{days}d {seconds // 3600 % 24}h" if days < 100 else f"{days}d"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes in two or three digits and a decimal unit, as in ``1.2 GB``."""
+    if number < 1000:
+        return f"{number} B"
+    unit = min((len(str(number)) - 1) // 3, len(_UNITS) - 1)
+    tenths = number // 10 ** (3 * unit - 1)
+    shown = f"{tenths // 10}.{tenths % 10}" if tenths < 100 else str(tenths // 10)
+    return f"{shown} {_UNITS[unit]}"
+
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+DURATION = Scale(duration, ((0, 1), (3600, 60), (86400, 3600)), 100 * 86400)
+SIZE = Scale(
+    size,
+    [(0, 1), *[(limit, limit // 10)
+               for power in range(3, 21, 3) for limit in (10**power, 10 ** (power + 1))]],
+    10**21,
+)  # fmt: skip
+
+
 class Age:
-    """The whole seconds from ``start`` to ``stop``, or to now; both are fields in nanoseconds."""
+    """The whole seconds from ``start`` to ``stop``, or to now; both are fields in nanoseconds.
 
-    __slots__ = ("start", "stop")
+    ``scale``: how they are written; by default all digits.
+    """
 
-    def __init__(self, start: str, stop: str | None = None) -> None:
-        self.start, self.stop = start, stop
+    __slots__ = ("scale", "start", "stop")
+
+    def __init__(self, start: str, stop: str | None = None, scale: Scale | None = None) -> None:
+        self.start, self.stop, self.scale = start, stop, scale
+
+
+class Total:
+    """The sum of some numbers, written by ``scale``, or with all digits."""
+
+    __slots__ = ("fields", "scale")
+
+    def __init__(self, scale: Scale | None, *fields: str) -> None:
+        self.scale, self.fields = scale, fields
 
 
 class Made:
@@ -88,7 +148,69 @@ class Made:
         self.field, self.make, self.unit = field, make, unit
 
 
-Piece = str | Num | Addr | Word | Flag | Call | Age | Made
+class Differ:
+    """The segments ``pieces`` where the fields of any of ``pairs`` differ, else nothing."""
+
+    __slots__ = ("pairs", "pieces")
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], pieces: list[Piece]) -> None:
+        self.pairs, self.pieces = pairs, pieces
+
+    def compiled(self, layout: Layout) -> Callable[[tuple[Any, ...]], str]:
+        """Return a function from the raw values of a message of ``layout`` to the text."""
+        text = compile_line(self.pieces, layout)
+        places = [(layout.names.index(one), layout.names.index(other)) for one, other in self.pairs]
+
+        def differ(raw: tuple[Any, ...]) -> str:
+            for one, other in places:
+                if raw[one] != raw[other]:
+                    return text(raw)
+            return ""
+
+        return differ
+
+
+class Cell:
+    """A cell of a :class:`Row`: it begins at column ``at``, or with ``right`` ends there."""
+
+    __slots__ = ("at", "pieces", "right")
+
+    def __init__(self, pieces: list[Piece], at: int, *, right: bool = False) -> None:
+        self.pieces, self.at, self.right = pieces, at, right
+
+
+class Row:
+    """Aligned cells.  A cell that comes too late for its place follows :data:`GAP` blanks later.
+
+    The text of an empty cell is ``absent``; if that is empty, so is the space before it.  Only the
+    last cell may have characters other than ASCII.
+    """
+
+    __slots__ = ("absent", "cells")
+
+    def __init__(self, cells: list[Cell], absent: str = "") -> None:
+        self.cells, self.absent = cells, absent
+
+    def compiled(self, layout: Layout) -> Callable[[tuple[Any, ...]], str]:
+        """Return a function from the raw values of a message of ``layout`` to the text."""
+        cells = [(compile_line(cell.pieces, layout), cell.at, cell.right) for cell in self.cells]
+        absent = self.absent
+
+        def row(raw: tuple[Any, ...]) -> str:
+            line = ""
+            for compiled, at, right in cells:
+                cell = compiled(raw) or absent
+                if cell:
+                    start = len(line) + min(len(line), GAP)
+                    line = line.ljust(max(start, at - len(cell) if right else at)) + cell
+            return line
+
+        return row
+
+
+#: the least blanks between two cells
+GAP = 2
+Piece = str | Num | Addr | Word | Flag | Call | Age | Made | Total | Differ | Row
 
 
 def shown(raw: bytes) -> str:
@@ -155,13 +277,13 @@ def label_names(
     return text
 
 
-def age(start: int, stop: int | None = None) -> str:
-    """Return the text of an :class:`Age`, at least 0."""
+def age(start: int, stop: int | None = None) -> int:
+    """Return the seconds of an :class:`Age`, at least 0."""
     if stop is None:
         from time import time_ns
 
         stop = time_ns()
-    return str((stop - start) // 1_000_000_000 if stop > start else 0)
+    return (stop - start) // 1_000_000_000 if stop > start else 0
 
 
 class _Memo(dict[object, str]):
@@ -203,8 +325,17 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
             known[name] = piece.function
             value = f"{name}({', '.join(index[field] for field in piece.fields)})"
         elif isinstance(piece, Age):
-            known[name] = age
-            value = f"{name}({index[piece.start]}, {index[piece.stop] if piece.stop else None})"
+            known[name], known["age"] = _Memo(piece.scale.text if piece.scale else str), age
+            stop = index[piece.stop] if piece.stop else None
+            value = f"{name}[age({index[piece.start]}, {stop})]"
+        elif isinstance(piece, Total):
+            value = " + ".join([index[field] for field in piece.fields])
+            if piece.scale is not None:
+                known[name] = _Memo(piece.scale.text)
+                value = f"{name}[{value}]"
+        elif isinstance(piece, Differ | Row):
+            known[name] = piece.compiled(layout)
+            value = f"{name}(raw)"
         else:
             value = index[piece.field]
             if isinstance(piece, Addr):
@@ -222,7 +353,9 @@ def compile_line(pieces: list[Piece], layout: Layout) -> Callable[[tuple[Any, ..
     return function
 
 
-def _joined(pieces: list[Piece]) -> Iterator[str | Num | Addr | Call | Age | Made]:
+def _joined(
+    pieces: list[Piece],
+) -> Iterator[str | Num | Addr | Call | Age | Made | Total | Differ | Row]:
     """Yield the segments with words memoized, and adjacent flags of one field merged."""
     flags: list[Flag] = []
     for piece in [*pieces, ""]:

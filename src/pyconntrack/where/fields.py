@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..ctnetlink.layout import Layout
     from ..ctnetlink.predicates import Node
 
 NUMBER, ADDRESS, STRING, FAMILY, STATE, LABEL, AGE = (
@@ -59,6 +60,16 @@ class Field:
             self.units = BYTES
         elif name.endswith("packets"):
             self.units = SIZE
+
+    def within(self, layout: Layout) -> list[str]:
+        """Return the schema fields of ``layout`` whose sum is the field; [] if it lacks one.
+
+        Of the states an entry has one; the family belongs to every layout.
+        """
+        if self.kind == FAMILY:
+            return [*self.names]
+        names = [name for name in self.names if name in layout.slots]
+        return names if self.kind == STATE or len(names) == len(self.names) else []
 
     @property
     def port(self) -> bool:

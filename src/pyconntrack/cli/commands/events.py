@@ -26,11 +26,11 @@ from ...netlink.socket import Transport
 from ...thresholds import BURST
 from ..console import complain, say
 from ..filters import predicate
-from ..selection import Document, Formatter, Scan, writer_of
+from ..selection import Document, Formatter, Scan, formatter_of, writer_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from ...ctnetlink.layout import Layout
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ...netlink.mmsg import Mmsg
     from ..main import Runner
     from ..parser import Command
+    from ..selection import Selection
 
     Lines = tuple[bytes, int]
 
@@ -273,7 +274,9 @@ class EventLines:
         portid = int.from_bytes(message[12:16], sys.byteorder)
         return text[:-1] + self.mark(portid).encode() + b"\n" if portid and self.marks else text
 
-    def _text(self, event: str) -> Formatter:
+    def _text(self, event: str) -> Callable[[Selection], bytes]:
+        if self.writer.table is not None:
+            return formatter_of(self.writer, event)
         return Formatter(lambda layout: self.pieces(layout, event))
 
     def pieces(self, layout: Layout, event: str) -> list[Piece]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def show(runner: Runner, command: Command) -> int:
     """Run -L, for each table."""
-    if command.opts.keys() & {"sort", "limit", "columns", "explain"}:
+    if command.opts.keys() & {"sort", "limit", "explain"}:
         from .list_ordered import show as view
 
         return view(runner, command)
