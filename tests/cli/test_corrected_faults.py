@@ -236,7 +236,7 @@ def test_an_entry_added_twice_is_renewed() -> None:
         ("-U -p tcp -t abc", "abc"), ("-U -p tcp -t -1", "-1"), ("-U -p tcp -t 4294967296", "t"),
         ("-L -m 0x1ffffffff", "0x1ffffffff"), ("-L -m 1/x", "x"), ("-L -w 65536", "65536"),
         ("-L --orig-zone x", "x"), ("-L -p tcp --sport 65536", "65536"),
-        ("-L -p tcp --sport http", "http"), ("-L -p icmp --icmp-type 256", "256"),
+        ("-L -p tcp --sport htp", "htp"), ("-L -p icmp --icmp-type 256", "256"),
         ("-L -p icmp --icmp-id x", "x"), ("-L -p gre --srckey 65536", "65536"),
         ("-L -p 256", "256"), ("-L -p tcpx", "tcpx"), ("-L -c x", "x"), ("-L -i x", "x"),
         ("-E -b x", "x"), ("-L -o xmq", "xmq"), ("-L -u ASSUX", "ASSUX"), ("-E -e NEX", "NEX"),
