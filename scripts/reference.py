@@ -215,6 +215,7 @@ def json_schema() -> dict[str, Any]:
             _document("flows", _closed("flow")),
             _document("expectations", _closed("expectation")),
             _document("events", _closed("event")),
+            _document("groups", {"$ref": "#/$defs/group"}),
             _document("stats", _closed("counters")),
             _closed("counted"),
         ],
@@ -235,9 +236,17 @@ def json_schema() -> dict[str, Any]:
                 "properties": {"schema": {"const": SCHEMA}, "count": _WHOLE},
                 "required": ["count"],
             },
+            "group": {
+                "description": "Entries that --count-by counts: their number, sums and fields, by "
+                               "the names that were asked for; null: the entries have none.",
+                "type": "object",
+                "properties": {"count": {"type": "integer", "minimum": 1}},
+                "required": ["count"],
+                "additionalProperties": {"type": ["integer", "string", "array", "null"]},
+            },
             "line": {
                 "description": "A line of -o ndjson.",
-                "anyOf": [_closed(name) for name in _LINES],
+                "anyOf": [*[_closed(name) for name in _LINES], {"$ref": "#/$defs/group"}],
             },
         },
     }  # fmt: skip

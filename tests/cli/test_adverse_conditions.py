@@ -68,7 +68,15 @@ def with_numpy(path: Path, source: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "words",
-    ["-L", "-L -o extended,id", "-L -o xml", "-L -o json", "-L -p udp --dport 53 -m 7"],
+    [
+        "-L",
+        "-L -o extended,id",
+        "-L -o xml",
+        "-L -o json",
+        "-L -p udp --dport 53 -m 7",
+        "-L --count-by dst,mark,status --sum bytes",
+        "-L --count-by src/24,state -o json",
+    ],
 )
 def test_numpy_is_missing(words: str, tmp_path: Path) -> None:
     without = with_numpy(tmp_path, "raise ImportError('no numpy here')")

@@ -150,6 +150,8 @@ def test_real_output_meets_the_json_schema(flows: Flows, valid: Callable[..., An
     assert len(lines) == len(listing)
     for line in lines:
         valid(line, "line")
+    groups = valid(ours("-L", "-o", "json", "--count-by", "proto,status,zone").out)["groups"]
+    assert sum(group["count"] for group in groups) == len(listing)
     deleted = valid(ours("-D", "-p", "tcp", "-o", "json").out)["flows"]
     assert len(deleted) == 2
 

@@ -65,6 +65,7 @@ def check(given: GivenOptions, in_file: bool) -> None:
     if in_file:
         _check_file(given, verb, named)
     _legal(given, (*options.OPTIONS, *options.EXTENSIONS), verb)
+    _counting(named, expect and verb.letter == "L")
     for side in ("src", "dst"):
         if f"mask_{side}" in opts and not expect and f"orig_{side}" not in opts:
             raise UsageError(f"Can't use --mask-{side} without --{side}")
@@ -88,6 +89,18 @@ def check(given: GivenOptions, in_file: bool) -> None:
         raise UsageError("Can't use -z with filtering parameters")
     _settle(given, verb, expect)
     _narrow(given, verb, named)
+
+
+def _counting(named: set[str], expect: bool) -> None:
+    """Check what goes with --count-by; ``expect``: a listing of expectations."""
+    if "count-by" in named:
+        if "columns" in named:
+            raise UsageError("cannot combine --count-by with --columns: a group has its own")
+        return
+    if "sum" in named:
+        raise UsageError("`--sum' adds up groups: give --count-by too")
+    if expect and (alone := named & {"sort", "limit"}):
+        raise UsageError(f"`--{min(alone)}' of expectations goes with --count-by only")
 
 
 def _timed(words: list[str]) -> bool:

@@ -52,8 +52,12 @@ def flow(layout: Layout, event: str = "", *, expect: bool = False) -> list[Piece
 
 
 def text(raw: bytes) -> str:
-    """Return a string from the kernel as a cell (RFC 4180)."""
-    cell = shown(raw)
+    """Return a string from the kernel as a cell."""
+    return quoted(shown(raw))
+
+
+def quoted(cell: str) -> str:
+    """Return the text of a cell (RFC 4180)."""
     if any(char in cell for char in ',"\r\n'):
         return '"' + cell.replace('"', '""') + '"'
     return cell

@@ -6,7 +6,7 @@ from ..ctnetlink import constants as c
 from ..ctnetlink import vocabulary
 from ..ctnetlink.kinds import IPV4, IPV6, LABEL_BYTES, TEXT
 from ..ctnetlink.predicates import SECOND, Bits, Or, translated
-from ..ctnetlink.schema import CONNTRACK, REPORT, TURNED, groups, leaves, names
+from ..ctnetlink.schema import CONNTRACK, EXPECT, REPORT, TURNED, groups, leaves, names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..ctnetlink.layout import Layout
     from ..ctnetlink.predicates import Node
+    from ..ctnetlink.schema import Rows
 
 NUMBER, ADDRESS, STRING, FAMILY, STATE, LABEL, AGE = (
     "number", "address", "text", "family", "state", "label", "age",
@@ -27,7 +28,7 @@ SIZE = {
 BYTES = {"b": 1, **SIZE, **{f"{unit}b": factor for unit, factor in SIZE.items()}}
 
 #: the groups of fields, whose names a dot may follow, longest first
-_GROUPS = sorted(groups(CONNTRACK, REPORT), key=len, reverse=True)
+_GROUPS = sorted({*groups(CONNTRACK, REPORT), *groups(EXPECT, REPORT)}, key=len, reverse=True)
 _ALIASES = (*TURNED, "proto", "icmp_type", "icmp_code", "icmp_id")
 #: names of their own
 _SHORT = {"timestamp_start": "start", "timestamp_stop": "stop"}
@@ -105,10 +106,11 @@ def dotted(name: str) -> str:
     return name
 
 
-def _table() -> dict[str, Field]:
+def _table(rows: Rows, tuple_name: str) -> dict[str, Field]:
+    """Return every spelling -> its field; those of ``tuple_name`` need no prefix."""
     found: dict[str, Field] = {}
-    reported = names(CONNTRACK, REPORT)
-    for name, _, row in leaves(CONNTRACK):
+    reported = names(rows, REPORT)
+    for name, _, row in leaves(rows):
         if name not in reported or name in found:
             continue
         if row.kind in (IPV4, IPV6):
@@ -119,14 +121,19 @@ def _table() -> dict[str, Field]:
             flags = row.words in vocabulary.FLAGS
             words, bits = (None, _bits()) if flags else (row.words, None)
             found[name] = Field(dotted(name), (name,), NUMBER, row.kind.limit, words, bits)
+    for name in _ALIASES:
+        found[name] = found[f"{tuple_name}_{name}"]
+    found["family"] = Field("family", ("family",), FAMILY, 255)
+    return found
+
+
+def _of_flows() -> dict[str, Field]:
+    found = _table(CONNTRACK, "orig")
     for name, short in _SHORT.items():
         found[short] = found[name]
-    for name in _ALIASES:
-        found[name] = found["orig_" + name]
     for name in ("packets", "bytes"):
         found[name] = Field(name, ("orig_" + name, "reply_" + name), NUMBER, (1 << 64) - 1)
     found["age"] = Field("age", ("age",), AGE, ((1 << 64) - 1) // SECOND)
-    found["family"] = Field("family", ("family",), FAMILY, 255)
     found["state"] = Field("state", tuple(vocabulary.STATES), STATE, 255)
     found["label"] = found["labels"] = Field("label", ("labels",), LABEL, 8 * LABEL_BYTES - 1)
     return found
@@ -149,19 +156,24 @@ def _flags() -> dict[str, Node]:
 
 
 #: every spelling with underscores -> its field
-FIELDS = _table()
+FIELDS = _of_flows()
 #: every flag -> its predicate
 FLAGS = _flags()
 
 
-def field_of(word: str) -> Field | None:
+def field_of(word: str, known: Mapping[str, Field] = FIELDS) -> Field | None:
     """Return the field with the name ``word`` (dots or underscores, any case), or None."""
     if word.startswith(".") or word.endswith(".") or ".." in word:
         return None
-    return FIELDS.get(word.lower().replace(".", "_"))
+    return known.get(word.lower().replace(".", "_"))
 
 
-def spellings() -> list[str]:
+def fields_of_expectations() -> dict[str, Field]:
+    """Return every spelling of a field of an expectation -> the field."""
+    return _table(EXPECT, "tuple")
+
+
+def spellings(known: Mapping[str, Field] = FIELDS) -> list[str]:
     """Return the names to suggest: aliases first, then every field in canonical spelling."""
-    return [*(name for name in FIELDS if "_" not in name), *_ALIASES,
-            *(field.name for field in FIELDS.values())]  # fmt: skip
+    return [*(name for name in known if "_" not in name), *_ALIASES,
+            *(field.name for field in known.values())]  # fmt: skip

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 def show(runner: Runner, command: Command) -> int:
     """Run -L, for each table."""
+    if "count_by" in command.opts:
+        from .list_counted import show as count
+
+        return count(runner, command)
     if command.opts.keys() & {"sort", "limit", "explain"}:
         from .list_ordered import show as view
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 from ...netlink.messages import text
 from ...thresholds import LISTING, PRINTED
 from ...where.fields import ADDRESS, FAMILY, LABEL, STRING
-from ..field_options import sorted_by
+from ..field_options import kept_field
 from ..filters import predicate
 from ..progress import Progress
 from ..selection import Document, Messages, of_messages, selections, writer_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def show(runner: Runner, command: Command) -> int:
     """Run -L with --sort or --limit."""
     opts = command.opts
-    order = [(sorted_by(name), down) for name, down in opts.get("sort", ())]
+    order = [(kept_field(name, "--sort"), down) for name, down in opts.get("sort", ())]
     writer = writer_of(command)
     progress = Progress(wanted=False) if order else None
     found = selections(runner, command, predicate(command), LISTING, progress=progress)
