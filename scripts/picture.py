@@ -117,16 +117,20 @@ def svg(lines: Sequence[str]) -> str:
         f'height="{height}" role="img" aria-label="conntrack on a terminal">',
         f'<rect width="{width}" height="{height}" rx="8" fill="{_GROUND}"/>',
         f"<g font-family=\"ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" "
-        f'font-size="{_SIZE}" fill="{_INK}" xml:space="preserve">',
+        f'font-size="{_SIZE}" fill="{_INK}" style="white-space:pre">',
     ]
     for number, row in enumerate(rows):
-        y = _MARGIN + number * _LINE + _SIZE
         column = 0
+        spans = ""
         for attributes, text in row:
-            place = f'x="{_MARGIN + column * _ADVANCE:g}" y="{y}"'
-            length = f'textLength="{len(text) * _ADVANCE:g}"'
-            out.append(f"<text {place} {length}{attributes}>{escape(text, quote=False)}</text>")
+            place = f'x="{_MARGIN + column * _ADVANCE:g}" textLength="{len(text) * _ADVANCE:g}"'
+            spans += f"<tspan {place}{attributes}>{escape(text, quote=False)}</tspan>"
             column += len(text)
+        out.append(
+            f'<text xml:space="preserve" y="{_MARGIN + number * _LINE + _SIZE}">{spans}</text>'
+            if spans
+            else ""
+        )
     return "\n".join([*out, "</g>", "</svg>", ""])
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 import venv
 from collections.abc import Iterator
 from email.parser import Parser
@@ -61,9 +62,12 @@ def faults(sdist: Path, wheel: Path, tracked: list[str]) -> Iterator[str]:
         info = f"pyconntrack-{VERSION}.dist-info"
         metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
     data = f"pyconntrack-{VERSION}.data"
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        built = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    shared = built["shared-data"].values()
     package = [name.removeprefix("src/") for name in tracked if name.startswith("src/")]
     wanted = [*package, f"{data}/scripts/conntrack", f"{data}/scripts/pyconntrack",
-              f"{data}/data/share/man/man8/conntrack.8", f"{info}/licenses/LICENSE"]  # fmt: skip
+              *(f"{data}/data/{path}" for path in shared), f"{info}/licenses/LICENSE"]  # fmt: skip
     yield from (f"{wheel.name} lacks {name}" for name in wanted if name not in names)
     for name in names:
         if not name.startswith((f"{info}/", f"{data}/")) and name not in package:

@@ -219,6 +219,16 @@ def test_an_option_that_stands_once_is_not_offered_again() -> None:
         ("-L -o json -o cs", ("list", 0, [])),
         ("--completions fi", ("word", 0, ["fish"])),
         ("help jso", ("word", 0, ["json"])),
+        ("doctor --al", ("word", 0, ["--all"])),
+        (
+            "doctor --all --",
+            (
+                "word",
+                0,
+                ["--for", "--netns", "--check", "--save", "--load", "--anonymize", "--help"],
+            ),
+        ),
+        ("doctor --netns ", ("word", 0, [])),
         ("help json js", ("word", 0, [])),
         ("-R flows", ("file", 0, [])),
     ],

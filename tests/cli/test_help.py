@@ -9,6 +9,7 @@ import pytest
 from pyconntrack.cli import help, options
 from pyconntrack.cli.options import Option, Verb
 from pyconntrack.cli.parser import parse
+from pyconntrack.cli.subcommands import SUBCOMMANDS
 from support.ctool import Result, ours_argv, run
 from support.terminal import run as on_terminal
 
@@ -26,6 +27,8 @@ def test_the_whole_help_names_every_command_and_option() -> None:
     rows: list[Verb | Option] = [*options.VERBS]
     for row in (*rows, *options.OPTIONS, *options.EXTENSIONS, *options.ANYWHERE):
         assert f"--{row.long[0]}" in text or row.name == "nat-range"
+    for word in SUBCOMMANDS:
+        assert f"  {word} " in text
     assert len([line for line in text.splitlines() if line.startswith("  conntrack -")]) == 5
 
 

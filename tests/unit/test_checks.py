@@ -146,6 +146,7 @@ SIDES: list[tuple[str, Snapshot, Snapshot, str]] = [
     ("zones", look(flows=[flows(4999, zone=5), flows(1)]),
      look(flows=[flows(5000, zone=5), flows(1)]), "warn"),
     ("no-module", look(), look(sysctls=None, modules=(), maximum=0)._replace(sysctls={}), "warn"),
+    ("no-rules", look(needed_by=(), counts=(0, 1)), look(needed_by=(), counts=(0, 0)), "warn"),
     ("permission", look(unknown={"nat": "nft: it is not installed"}),
      look(unknown={"flows": "no permission: it needs CAP_NET_ADMIN"}), "unknown"),
 ]  # fmt: skip

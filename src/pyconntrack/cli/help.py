@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import options
 from .console import Output, UsageError, program, version
 from .options import CONNTRACK, HELP, Option, Verb
+from .subcommands import SUBCOMMANDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def text(protocols: tuple[int, ...] = ()) -> str:
     )
     commands = [_section(title, [row for row in options.VERBS if row.group == group])
                 for group, title in _COMMANDS]  # fmt: skip
+    commands[-1] += "".join(_line(word, what) for word, (_, what) in SUBCOMMANDS.items())
     examples = [_line(f"{program()} {line}", what, 40) for line, what in _EXAMPLES]
     blocks = [
         "Command line interface for the connection tracking system. "
@@ -214,8 +216,6 @@ def vocabulary(row: Option) -> list[str]:
 
 def _of_words(word: str) -> Iterable[str]:
     """Yield what tables, protocols, subcommands and values a word names."""
-    from .subcommands import SUBCOMMANDS
-
     lower = word.lower()
     if lower in SUBCOMMANDS:
         yield _line(f"{program()} {lower}", SUBCOMMANDS[lower][1])
@@ -267,10 +267,14 @@ def _of_fields(word: str) -> Iterable[str]:
         yield f"Flag {word.lower()}, true or false of an entry, for --where\n"
 
 
+def words(before: list[str]) -> dict[str, str]:
+    """Return the words that may follow ``help`` and the words ``before``, and what each means."""
+    return {} if before else topics()
+
+
 def topics() -> dict[str, str]:
     """Return the words that there is help on, and what each means in short."""
     from . import fields
-    from .subcommands import SUBCOMMANDS
 
     found = {word: what for word, (_, what) in SUBCOMMANDS.items()}
     for verb in options.VERBS:

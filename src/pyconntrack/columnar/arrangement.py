@@ -33,7 +33,7 @@ def sort_keys(
         array = table._array(column)
         own: list[Column]
         if array.ndim == 2:
-            halves = np.ascontiguousarray(array).view(">u8").astype(np.uint64)
+            halves = np.ascontiguousarray(array).view(">u8")
             own = [halves[:, 1], halves[:, 0], table._family()]
         elif array.dtype == object:
             distinct = sorted({value for value in array.tolist() if value is not None})
@@ -99,13 +99,13 @@ def grouped(keys: Sequence[Column], count: int) -> tuple[Ints, Ints]:
     """
     varying = [key for key in keys if count and (key[0] != key).any()]
     leader = np.zeros(count, np.intp)
-    rows = np.arange(count if varying else 0)
-    factor = _FACTOR
+    rows, factor = np.arange(count if varying else 0), _FACTOR
+    own = varying
     while len(rows):
         bits = min(max(len(rows).bit_length(), 4), _BITS)
         mixed = np.zeros(len(rows), np.uint64)
-        for key in varying:
-            mixed ^= key[rows].astype(np.uint64)
+        for key in own:
+            mixed ^= key
             mixed *= np.uint64(factor)
             mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(factor)
@@ -114,10 +114,11 @@ def grouped(keys: Sequence[Column], count: int) -> tuple[Ints, Ints]:
         holder[code[::-1]] = rows[::-1]  # of equal codes the last assignment counts
         found = holder[code]
         same = np.ones(len(rows), np.bool_)
-        for key in varying:
-            same &= key[found] == key[rows]
+        for key, values in zip(varying, own, strict=True):
+            same &= key[found] == values
         leader[rows[same]] = found[same]
         rows = rows[~same]
+        own = [key[rows] for key in varying]
         factor = factor * _FACTOR & (1 << 64) - 1
     head = leader == np.arange(count)
     first = np.flatnonzero(head)

@@ -267,7 +267,10 @@ class FlowTable:
         return column
 
     def _family(self) -> npt.NDArray[np.uint8]:
-        return np.array([family for family, _ in self._shapes] or [0], np.uint8)[self._shape]
+        families = [family for family, _ in self._shapes] or [0]
+        if len(set(families)) == 1:
+            return np.full(len(self), families[0], np.uint8)
+        return np.array(families, np.uint8)[self._shape]
 
     def _array(self, column: TableColumn) -> Column:
         """Return the array that keeps a column's field."""
@@ -281,8 +284,10 @@ class FlowTable:
             return np.asarray(self._family() != 0)
         if column.form == TIME:
             return ~np.isnat(self._array(column))
-        has = [column.field in names for _, names in self._shapes]
-        return np.array(has or [False], np.bool_)[self._shape]
+        has = [column.field in names for _, names in self._shapes] or [False]
+        if len(set(has)) == 1:
+            return np.full(len(self), has[0])
+        return np.array(has, np.bool_)[self._shape]
 
     def _shown(self, column: TableColumn) -> Column | ValueColumn[Any]:
         array = self._array(column)

@@ -40,6 +40,15 @@ OPTIONS = (
 _BY_SPELLING = {spelling: option for option in OPTIONS for spelling in option.spellings}
 
 
+def words(before: list[str]) -> dict[str, str]:
+    """Return the words that may follow ``doctor`` and the words ``before``, and what each means."""
+    last = _BY_SPELLING.get(before[-1]) if before else None
+    if last is not None and last.arg:
+        return {}
+    rows = [row for row in OPTIONS if not set(row.spellings) & set(before)]
+    return {row.spellings[0]: row.help for row in rows}
+
+
 def main(out: Output, words: list[str]) -> int:
     """Run ``conntrack doctor``; return the exit code."""
     if "--check" not in words:

@@ -66,7 +66,9 @@ class Snapshot(NamedTuple):
     of the table; ``expectations``: number of expectations by helper ("" for none);
     ``expect_maximum``: their limit.  ``listeners``: the sockets that receive events; ``flows``: the
     table, None if it could not be read; ``dump_seconds``: the time that reading it took.
-    ``nat``: what the rules translate sources to; ``modules``: kernel modules of netfilter.
+    ``nat``: what the rules translate sources to; ``needed_by``: what has rules that need tracking
+    ("nft"), or may have ("iptables": the rules of legacy tables do not show); ``modules``: kernel
+    modules of netfilter.
 
     ``unknown``: field -> reason, for what could not be read; the field then has its default.
     """
@@ -87,6 +89,7 @@ class Snapshot(NamedTuple):
     flows: FlowTable | None = None
     dump_seconds: float = 0.0
     nat: tuple[NatRange, ...] = ()
+    needed_by: tuple[str, ...] = ("nft",)
     modules: tuple[str, ...] = ()
     unknown: Mapping[str, str] = {}
 

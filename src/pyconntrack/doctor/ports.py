@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 #: the ports that are searched for sources below 512, below 1024, and others
 CLASSES: tuple[Ports, ...] = ((1, 511), (600, 1023), (1024, 65535))
+_ANY = (-1, -1)
 #: the kernel in which a new connection was first given the port of one that ends
 _EVICTS = (6, 5)
 #: what two connections may not have in common, apart from the public port
 _PAIR = ("orig_proto", "zone", "reply_zone", "reply_dst", "reply_src", "reply_sport")
-_NEEDED = (*_PAIR, "orig_src", "reply_dport", "status", "tcp_state")
+#: what is looked at of each flow
+_EACH = ("reply_dport", "status", "tcp_state")
 _ENDING = ("TIME_WAIT", "CLOSE", "SYN_SENT2")
 
 
@@ -70,40 +72,37 @@ def port_pressure(
     ``nat``: what the rules translate to; ``kernel``: the release, the running kernels' habits
     without one.  Only what is translated is looked at, and only protocols with ports.
     """
-    table = flows.select(*_NEEDED)[flows.mask("reply_dport")]
-    if not len(table) or not table["status"].has("SRC_NAT").any():
+    if not flows["status"].has("SRC_NAT").any():
         return []
+    table, sources = flows.select(*_EACH), flows.select("orig_src")
     sizes = [_size(CLASSES[1:2])] + [_size([each.ports]) for each in nat if each.ports]
     least = max(1, int(min(sizes) * share / 100))
     evicts = _release(kernel) >= _EVICTS
-    known: dict[tuple[str, str], tuple[Ports, ...]] = {}
+    known: dict[tuple[str, str], list[NatRange]] = {}
     found = []
-    for rows in members(table, _PAIR, least):
-        pair = table[rows]
+    for rows in members(flows, _PAIR, least):
+        first, pair = flows[rows[:1]], table[rows]
         translated = pair["status"].has("SRC_NAT")
-        if not translated.any():
+        if not translated.any() or not first.mask("reply_dport")[0]:
             continue
-        protocol, address = str(pair["orig_proto"][0]), str(pair["reply_dst"][0])
+        protocol, address = str(first["orig_proto"][0]), str(first["reply_dst"][0])
         if (protocol, address) not in known:
-            known[protocol, address] = _ranges(address, protocol, nat)
-        ranges = known[protocol, address]
-        if ranges:
-            outside = (translated & ~_within(pair, ranges)).any()
-            classes, assumed = [ranges], bool(outside)
-        else:
-            classes, assumed = [(each,) for each in CLASSES], _is_assumed(address, protocol, nat)
-        ending = _ending(pair) if evicts else ~pair.mask("reply_dport")
-        for ports in classes:
-            inside = _within(pair, ports)
+            known[protocol, address] = _rules(address, protocol, nat)
+        rules = known[protocol, address]
+        ranges = _union(rules)
+        outside = bool(ranges) and bool((translated & ~_within(pair, ranges)).any())
+        ending = _ending(pair) & evicts
+        for ports in [ranges] if ranges else [(each,) for each in CLASSES]:
+            inside, capacity = _within(pair, ports), _size(ports)
             held = inside & ~ending
-            number, capacity = int(held.sum()), _size(ports)
-            gives_way = int((inside & ending).sum())
+            number, gives_way = int(held.sum()), int((inside & ending).sum())
             if not number + gives_way or 100 * number < share * capacity:
                 continue
             found.append(
                 Pressure(
-                    protocol, address, str(pair["reply_src"][0]), int(pair["reply_sport"][0]),
-                    _zone(pair), ports, capacity, assumed, number, gives_way, *_client(pair[held]),
+                    protocol, address, str(first["reply_src"][0]), int(first["reply_sport"][0]),
+                    _zone(first), ports, capacity, outside or not rules, number, gives_way,
+                    *_client(sources[rows[held]]),
                 )
             )  # fmt: skip
     return sorted(found, key=lambda each: -each.share)
@@ -161,15 +160,11 @@ def _rules(address: str, protocol: str, nat: Sequence[NatRange]) -> list[NatRang
     return [each for each in matching if each.address is not None] or matching
 
 
-def _is_assumed(address: str, protocol: str, nat: Sequence[NatRange]) -> bool:
-    return not _rules(address, protocol, nat)
-
-
-def _ranges(address: str, protocol: str, nat: Sequence[NatRange]) -> tuple[Ports, ...]:
-    """Return the ports of all rules for ``address``, () if the kernel's classes are used."""
+def _union(rules: Iterable[NatRange]) -> tuple[Ports, ...]:
+    """Return the ports of all ``rules``, () if one of them keeps the kernel's classes."""
     union: list[Ports] = []
-    for each in sorted(each.ports or (0, 0) for each in _rules(address, protocol, nat)):
-        if each == (0, 0):
+    for each in sorted(rule.ports or _ANY for rule in rules):
+        if each == _ANY:
             return ()
         if union and each[0] <= union[-1][1] + 1:
             union[-1] = (union[-1][0], max(union[-1][1], each[1]))

@@ -19,7 +19,8 @@ from ..errors import (
     check_seconds,
 )
 from ..netlink import netns, proc
-from .observation import Listener, NatRange, Snapshot
+from .observation import Listener, Snapshot
+from .rules import nat_ranges, needs_tracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ class _Look:
         rows: list[proc.Row] = self._there("listeners", self._sockets, [])
         # the rest of what is small is read, and what is needed later imported, meanwhile
         sysctls: dict[str, int] = self._there("sysctls", _sysctls, {})
-        nat: tuple[NatRange, ...] = self._there("nat", _nat, ())
+        ruleset = self._there("nat", _ruleset, None)
         expectations: dict[str, int] = self._read("expectations", self._expectations, {})
         system = os.uname()
         name = self._there("netns", _namespace, "")
@@ -91,6 +92,8 @@ class _Look:
             later, count_later, maximum = self._counted()
             rows_later = self._there("listeners", self._sockets, [])
         listeners = _listeners(rows, rows_later)
+        if "nat" in self.unknown:
+            self.unknown["needed_by"] = self.unknown["nat"]
         begin = time.monotonic()
         flows = self._read("flows", self._table, None)
         return Snapshot(
@@ -109,7 +112,8 @@ class _Look:
             listeners=listeners,
             flows=flows,
             dump_seconds=time.monotonic() - begin,
-            nat=nat,
+            nat=nat_ranges(ruleset),
+            needed_by=self._there("needed_by", lambda: _needed_by(ruleset), ()),
             modules=modules,
             unknown=self.unknown,
         )
@@ -234,13 +238,11 @@ def _modules() -> tuple[str, ...]:
         return ()
 
 
-def _nat() -> tuple[NatRange, ...]:
-    """Return the source translations of nft's rules; raise ConntrackError if it cannot be read."""
+def _ruleset() -> object:
+    """Return the rules of nft as parsed JSON; raise ConntrackError if they cannot be read."""
     import json
     import shutil
     import subprocess
-
-    from .rules import nat_ranges
 
     program = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
@@ -256,6 +258,19 @@ def _nat() -> tuple[NatRange, ...]:
         lines = done.stderr.decode("utf-8", "backslashreplace").split("\n")
         raise ConntrackError(f"nft -j list ruleset: {lines[0] or 'it failed'}")
     try:
-        return nat_ranges(json.loads(done.stdout))
+        return json.loads(done.stdout)
     except (ValueError, RecursionError):
         raise ConntrackError("nft -j list ruleset: its output is no JSON") from None
+
+
+def _needed_by(ruleset: object) -> tuple[str, ...]:
+    """Return what has rules that need tracking, by the rules of nft and the legacy tables."""
+    names = ["nft"] if needs_tracking(ruleset) else []
+    for family in ("ip", "ip6"):
+        try:
+            with open(f"{proc.NET}/{family}_tables_names") as file:
+                if "iptables" not in names and file.read().strip():
+                    names.append("iptables")
+        except FileNotFoundError:  # the kernel has no such tables
+            continue
+    return tuple(names)

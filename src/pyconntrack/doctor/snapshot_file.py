@@ -264,6 +264,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
              ports=_optional(_ports), source=_word("nft", "masquerade", "xt"),
              family=_optional(_word("ipv4", "ipv6")))
     ),
-    "modules": _several(_text),
+    **dict.fromkeys(("needed_by", "modules"), _several(_text)),
     "unknown": _unknown,
 }  # fmt: skip

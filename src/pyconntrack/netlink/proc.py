@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 #: the thread's namespace: /proc/net is that of the process
-_NET = "/proc/thread-self/net"
+NET = "/proc/thread-self/net"
 
 
 class Row:
@@ -34,7 +34,7 @@ class Row:
 
 def sockets() -> list[Row]:
     """Return the sockets of NETLINK_NETFILTER; raise OSError if they cannot be read."""
-    with open(f"{_NET}/netlink") as file:
+    with open(f"{NET}/netlink") as file:
         rows = [line.split() for line in file]
     return [Row(cells) for cells in rows if len(cells) >= 10 and cells[1] == f"{NETLINK_NETFILTER}"]
 
@@ -71,7 +71,7 @@ def counters() -> list[dict[str, int]]:
 
     Anyone may read them; those that the kernel reports by netlink are for root only.
     """
-    with open(f"{_NET}/stat/nf_conntrack") as file:
+    with open(f"{NET}/stat/nf_conntrack") as file:
         names = file.readline().split()
         lines = [line.split() for line in file]
     return [

@@ -33,6 +33,11 @@ def main(out: Output, arguments: list[str]) -> int:
     return 0
 
 
+def words(before: list[str]) -> dict[str, str]:
+    """Return the words that may follow ``--completions`` and the words ``before``."""
+    return {} if before else {shell: f"print the script for {shell}" for shell in SCRIPTS}
+
+
 def script(shell: str) -> str:
     """Return the completion script for a shell."""
     with open(f"{__path__[0]}/{SCRIPTS[shell]}", encoding="utf-8") as file:

@@ -87,15 +87,10 @@ def _named(line: Line, current: str) -> list[tuple[str, str]]:
 
 def _operands(before: list[str], current: str) -> Candidates:
     """Return the candidates behind a subcommand."""
-    if before == ["--completions"]:
-        from . import SCRIPTS
-
-        return Candidates("word", 0, _beginning(((shell, "") for shell in SCRIPTS), current))
-    if before == ["help"]:
-        from ..help import topics
-
-        return Candidates("word", 0, _beginning(topics().items(), current))
-    return Candidates("word", 0)
+    word, *others = before
+    module = __import__(SUBCOMMANDS[word][0], fromlist=["words"])
+    words: dict[str, str] = module.words(others)
+    return Candidates("word", 0, _beginning(words.items(), current))
 
 
 def _values(line: Line, row: Option | Verb, current: str, begin: int) -> Candidates:

@@ -102,6 +102,7 @@ CHECKS: tuple[Check, ...] = (
     # half of the maximum for one zone, where there are several, is taken from the others
     Check("zones", "no zones in use", ("flows",), usage.zones, {"warn": 50}),
     Check("no-module", "nf_conntrack is loaded", (), settings.no_module),
+    Check("no-rules", "something is tracked", ("needed_by", "counts"), settings.no_rules),
     Check("permission", "all could be looked at", (), settings.permission),
 )  # fmt: skip
 

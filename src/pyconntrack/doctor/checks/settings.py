@@ -123,6 +123,16 @@ def no_module(examination: Examination, thresholds: Thresholds) -> Iterator[Find
                   advice="modprobe nf_conntrack; a rule that needs it loads it, too")  # fmt: skip
 
 
+def no_rules(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]:
+    """Whether an empty table is empty because no rule asks for tracking."""
+    snapshot = examination.snapshot
+    if snapshot.needed_by or any(snapshot.counts):
+        return
+    line = "no rule of nft or iptables needs connection tracking here: nothing is tracked"
+    yield Finding("no-rules", "warn", evidence=(line,),
+                  advice="A rule with `ct state', or one that translates, starts it")  # fmt: skip
+
+
 def permission(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]:
     """Whether all could be looked at."""
     refused = {
