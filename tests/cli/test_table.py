@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 
 import pytest
 
 from pyconntrack.formats.segments import duration, size
 from pyconntrack.formats.table import Column, Screen, Table
-from support.ctool import environment, ours, ours_argv
+from support.ctool import Stream, environment, ours, ours_argv
 from support.entries import NAT, fill
 from support.terminal import run
 
@@ -101,16 +102,77 @@ def test_ipv6_addresses_are_whole_in_any_width() -> None:
         )
 
 
-def test_the_columns_that_do_not_fit_are_left_out_in_the_documented_order() -> None:
-    names = ["KEEP", "NEXT", "LAST"]
-    columns = [Column(name, rank, lambda layout: []) for rank, name in enumerate(names)]
-    heads = [Table(columns, Screen(width)).fit([["a", "b", "c"]], more=False).decode().split()
-             for width in (0, 16, 15, 10, 9, 4, 1)]  # fmt: skip
-    assert heads == [names, names, names[:2], names[:2], names[:1], names[:1], names[:1]]
-    # an empty column gives way before any other
-    assert Table(columns, Screen(10)).fit([["a", "", "c"]], more=True) == b"KEEP  LAST\n"
-    # and is left out where all entries are known
-    assert Table(columns, Screen()).fit([["a", "", "c"]], more=False) == b"KEEP  LAST\n"
+def heading(width: int, row: list[str], *, more: bool = False) -> list[str]:
+    """Return the headings of columns of the ranks 0 to 3 for a row of cells."""
+    columns = [Column(name, rank, lambda layout: [])
+               for name, rank in (("THIRD", 3), ("FIRST", 1), ("KEPT", 0), ("2ND", 2))]  # fmt: skip
+    return Table(columns, Screen(width)).fit([row], more=more).decode().split()
+
+
+def test_columns_take_their_room_by_rank() -> None:
+    row = ["c", "a", "-", "b"]
+    assert heading(0, row) == heading(23, row) == ["THIRD", "FIRST", "KEPT", "2ND"]
+    assert heading(22, row) == heading(16, row) == ["FIRST", "KEPT", "2ND"]
+    assert heading(15, row) == heading(11, row) == ["FIRST", "KEPT"]
+    assert heading(10, row) == ["KEPT", "2ND"]
+    assert heading(8, row) == heading(1, row) == ["KEPT"]
+
+
+def test_an_empty_column_gives_way_to_all_others() -> None:
+    row = ["c", "", "-", "b"]
+    assert heading(0, row, more=True) == ["THIRD", "FIRST", "KEPT", "2ND"]
+    assert heading(16, row, more=True) == ["THIRD", "KEPT", "2ND"]
+    assert heading(0, row) == ["THIRD", "KEPT", "2ND"]  # no other entry follows
+
+
+def test_events() -> None:
+    with Stream([*ours_argv(), "-E", "-o", "table"]) as stream:
+        assert ours("-R", "-", stdin="\n".join([*LINES, SIX]) + "\n").rc == 0
+        assert ours("-D", "-p", "icmp", "-o", "table").out.count("\n") == 2
+        head, *lines = [stream.line() for _ in range(1 + 4 + 1)]
+    assert head.startswith("EVENT    PROTO  STATE        SOURCE                 -> DESTINATION")
+    kinds = [line.split()[:4] for line in lines]
+    assert kinds[0] == ["NEW", "tcp", "ESTABLISHED", "10.0.0.5:40001"]
+    assert kinds[-1] == ["DESTROY", "icmp", "UNREPLIED", "10.0.0.6"]
+    place = head.index(" NAT ") + 1
+    assert lines[0][place:].startswith("via 203.0.113.7:23001 ")
+    assert lines[1][place:].startswith("-> 10.0.0.8:8080 ")
+
+
+def test_columns_of_events() -> None:
+    argv = [*ours_argv(), "-E", "-e", "NEW", "-o", "ndjson", "--columns", "sport,dst"]
+    with Stream(argv) as stream:
+        fill(0, LINES[0])
+        event = json.loads(stream.line())
+    assert list(event) == ["event", "time", "sport", "dst"]
+    assert (event["event"], event["sport"], event["dst"]) == ("new", 40001, "198.51.100.9")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", event["time"])
+
+
+def test_a_burst_of_events_is_shown_as_single_ones() -> None:
+    with Stream([*ours_argv(), "-E", "-e", "NEW", "-o", "table"]) as stream:
+        stream.process.send_signal(signal.SIGSTOP)
+        fill(2000, *LINES)
+        stream.process.send_signal(signal.SIGCONT)
+        head, *lines = [stream.line() for _ in range(2004)]
+    place = head.index("-> DESTINATION")
+    assert sum(line[place : place + 3] == "-> " for line in lines) == 2003
+    assert {line.split()[0] for line in lines} == {"NEW"}
+
+
+def test_expectations() -> None:
+    master = ["-p", "tcp", "-s", "10.0.0.5", "-d", "10.0.0.9", "--sport", "4000", "--dport", "21"]
+    assert ours("-I", *master, "-t", "600", "--state", "ESTABLISHED", "--helper", "ftp").rc == 0
+    made = ours("-I", "expect", *master, "-t", "60", "--tuple-src", "10.0.0.9", "--tuple-dst",
+                "10.0.0.5", "--mask-src", "255.255.255.255", "--mask-dst", "255.255.255.255",
+                "--tuple-port-src", "0", "--tuple-port-dst", "2001", "--mask-port-src", "0",
+                "--mask-port-dst", "65535")  # fmt: skip
+    assert made.rc == 0, made.err
+    head, line = ours("-L", "expect", "-o", "table").out.splitlines()
+    assert head.split()[:4] == ["PROTO", "SOURCE", "->", "DESTINATION"]
+    cells = re.split("   *", line)
+    assert cells[:3] == ["tcp", "10.0.0.9:*", "-> 10.0.0.5:2001"]
+    assert cells[-1] == "10.0.0.5:4000 -> 10.0.0.9:21"
 
 
 @pytest.mark.parametrize(

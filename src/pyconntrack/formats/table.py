@@ -7,6 +7,8 @@ Columns that do not fit are left out by :attr:`Column.rank`, and a line is never
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from .segments import GAP, Cell, Row
 
 TYPE_CHECKING = False
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 #: what a destination begins with
 ARROW = "-> "
 RED, GREEN, YELLOW, PLAIN = 31, 32, 33, 39
+#: characters by which a value is longer than most
+_FAR = 6
 _EVENT_COLOURS = {"new": GREEN, "update": YELLOW, "destroy": RED}
 
 
@@ -46,9 +50,9 @@ class Screen:
 class Column:
     """A column: heading, the segments of its cells (none where an entry has no value).
 
-    ``rank``: of the columns that do not fit, that with the highest rank is left out first, and
-    rank 0 never; ``usual``: the width of most values; ``right``: numbers, aligned to the right;
-    ``unseen``: bytes of each cell that only set colours.
+    ``rank``: columns are shown by ascending rank, each that still fits, and rank 0 always;
+    ``usual``: the width of most values; ``right``: numbers, aligned to the right; ``unseen``: bytes
+    of each cell that only set colours.
     """
 
     __slots__ = ("name", "pieces", "rank", "right", "unseen", "usual")
@@ -100,28 +104,24 @@ class Table:
             if not empty or more or self._absent or not column.rank:
                 # an empty column gives way to all others
                 kept.append((column, lengths, column.rank + 1000 * empty))
-        share = 1.0
-        while True:
-            self._shown = [
-                (column, max(len(column.name), column.usual * more, *_share(lengths, share)))
-                for column, lengths, _ in kept
-            ]
-            if self._fits():
-                break
-            if share == 1.0:
-                share = 0.9  # a few long values do not push out a column
-                continue
-            last = max(kept, key=lambda each: each[2])
-            if not last[2]:
-                break
-            kept.remove(last)
+        self._shown = self._chosen(kept, more=more, cut=False)
+        if len(self._shown) < len(kept):
+            self._shown = self._chosen(kept, more=more, cut=True)
         self._unseen = sum(column.unseen for column, _ in self._shown)
         return self._head()
 
-    def _fits(self) -> bool:
-        width = self.screen.width
-        used = sum(size for _, size in self._shown) + GAP * (len(self._shown) - 1)
-        return not width or used <= width
+    def _chosen(
+        self, columns: Sequence[tuple[Column, list[int], int]], *, more: bool, cut: bool
+    ) -> list[tuple[Column, int]]:
+        """Return the columns that fit, by rank, and their widths; ``cut``: for most values only."""
+        room = self.screen.width + GAP
+        widths: dict[Column, int] = {}
+        for column, lengths, rank in sorted(columns, key=itemgetter(2)):
+            width = max(len(column.name), column.usual * more, _width_of(lengths, cut=cut))
+            if not self.screen.width or not rank or width + GAP <= room:
+                widths[column] = width
+                room -= width + GAP
+        return [(column, widths[column]) for column, _, _ in columns if column in widths]
 
     def _places(self) -> list[tuple[Column, int]]:
         """Return the columns, and where their cells begin, or end if aligned to the right."""
@@ -167,13 +167,15 @@ def _short(line: bytes, width: int) -> bytes:
     gap = b" " * GAP
     indent = len(line) - len(line.lstrip())
     least = line.find(gap, line.find(ARROW.encode()) + 1 or indent)
-    end = max(line.rfind(gap, 0, width - 1), least)
+    end = max(line.rfind(gap, 0, width), least)
     return line if least < 0 else line[:end].rstrip() + b" >"
 
 
-def _share(lengths: list[int], share: float) -> list[int]:
-    """Return the width that a share of values with ``lengths``, ascending, does not exceed."""
-    return [lengths[int((len(lengths) - 1) * share)]] if lengths else [0]
+def _width_of(lengths: list[int], *, cut: bool) -> int:
+    """Return the greatest of the lengths, ascending; with ``cut`` without a few far longer ones."""
+    most = lengths[-1] if lengths else 0
+    usual = lengths[(len(lengths) - 1) * 9 // 10] if lengths else 0
+    return usual if cut and most > usual + _FAR else most
 
 
 def _width(text: str) -> int:

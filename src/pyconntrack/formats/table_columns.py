@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 #: the letters of FLAGS, in the order of the status bits
 LETTERS = {
-    c.IPS_EXPECTED: "E", c.IPS_ASSURED: "A", c.IPS_DYING: "X", c.IPS_FIXED_TIMEOUT: "F",
+    c.IPS_EXPECTED: "E", c.IPS_ASSURED: "A", c.IPS_FIXED_TIMEOUT: "F",
     c.IPS_HELPER: "H", c.IPS_OFFLOAD: "O", c.IPS_HW_OFFLOAD: "W",
 }  # fmt: skip
 
@@ -54,27 +54,27 @@ def flow(
     """Return the columns of flows; ``options`` are words of ``-o``, ``labels`` the names of
     labels, or None if they are not shown."""
     out = [
-        Column("PROTO", 1, lambda layout: _proto(layout, "orig_"), 4),
-        Column("STATE", 2, lambda layout: _state(layout, screen), 11, unseen=screen.unseen),
+        Column("PROTO", 2, lambda layout: _proto(layout, "orig_"), 4),
+        Column("STATE", 3, lambda layout: _state(layout, screen), 11, unseen=screen.unseen),
         Column("SOURCE", 0, lambda layout: _source(layout, "orig_"), 21),
         Column(f"{ARROW}DESTINATION", 0, lambda layout: _destination(layout, "orig_"), 24),
-        Column("NAT", 3, _translation, 25),
-        Column("TIMEOUT", 5, lambda layout: total(layout, DURATION, "timeout"), 7, right=True),
-        Column("BYTES", 6, _bytes, 6, right=True),
-        Column("AGE", 7, age, 7, right=True),
-        Column("FLAGS", 8, lambda layout: made(layout, "status", _letters)),
-        Column("ZONE", 4, _zone),
-        Column("MARK", 9, lambda layout: made(layout, "mark", _mark)),
-        Column("HELPER", 10, lambda layout: _text(layout, "helper")),
+        Column("NAT", 4, _translation, 25),
+        Column("TIMEOUT", 6, lambda layout: total(layout, DURATION, "timeout"), 7, right=True),
+        Column("BYTES", 7, _bytes, 6, right=True),
+        Column("AGE", 8, age, 7, right=True),
+        Column("FLAGS", 9, lambda layout: made(layout, "status", _letters)),
+        Column("ZONE", 5, _zone),
+        Column("MARK", 10, lambda layout: made(layout, "mark", _mark)),
+        Column("HELPER", 11, lambda layout: _text(layout, "helper")),
     ]
     if "id" in options:
-        out.insert(0, Column("ID", 4, lambda layout: total(layout, None, "id"), 10, right=True))
+        out.insert(0, Column("ID", 1, lambda layout: total(layout, None, "id"), 10, right=True))
     if "ktimestamp" in options:
         for name in ("START", "STOP"):
-            out.append(Column(name, 4, _instant(f"timestamp_{name.lower()}")))
+            out.append(Column(name, 1, _instant(f"timestamp_{name.lower()}")))
     if labels is not None:
         names = label_names({bit: printable(name) for bit, name in labels.items()})
-        out.append(Column("LABELS", 4, lambda layout: _labels(layout, names)))
+        out.append(Column("LABELS", 1, lambda layout: _labels(layout, names)))
     return out
 
 
@@ -229,20 +229,17 @@ def times(options: Collection[str]) -> Column:
             return [Call(write, "timestamp_event")]
         return [Call(lambda: write(time_ns()))]
 
-    return Column("TIME", 4, pieces, len(write(0)))
+    return Column("TIME", 1, pieces, len(write(0)))
 
 
 def _clock(nanoseconds: int) -> str:
-    """Return the local time of day."""
-    return f"{strftime('%H:%M:%S', localtime(nanoseconds // 10**9))}.{_micros(nanoseconds)}"
+    """Return the local time of day in milliseconds."""
+    time = strftime("%H:%M:%S", localtime(nanoseconds // 10**9))
+    return f"{time}.{nanoseconds // 10**6 % 1000:03d}"
 
 
 def _date(nanoseconds: int) -> str:
-    return iso(nanoseconds // 10**9, f".{_micros(nanoseconds)}")
-
-
-def _micros(nanoseconds: int) -> str:
-    return f"{nanoseconds // 1000 % 10**6:06d}"
+    return iso(nanoseconds // 10**9, f".{nanoseconds // 10**6 % 1000:03d}")
 
 
 # ---- the columns of expectations ----------------------------------------------------------------
