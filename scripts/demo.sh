@@ -223,7 +223,10 @@ title "What is the kernel tracking?"
 show -L
 
 title "The same for people"
-show -L --sort proto --columns proto,src,dst,dport,state,timeout
+show -L -o table
+
+title "How many of what?"
+show -L --count-by proto,state --sum bytes
 
 title "Ask in words, and see what the kernel checks of them"
 show --explain -L --where 'proto == udp and dst in 192.0.2.0/24 and not assured'
@@ -234,7 +237,7 @@ show -D -p udp --dport 53 --dry-run
 title "Delete a live connection, and bring it back"
 [ -z "$real" ] || { moves && note "A transfer runs through 192.0.2.1:40001. The firewall knows it by its entry alone."; }
 cd "$work" || exit 1  # for the file
-show -D -p tcp --sport 40001 --undo way-back
+show -D -p tcp --sport 40001 --undo way-back -o table
 if [ -n "$real" ]; then
     poll '! moves' || give_up "the transfer goes on without its entry."
     note "The transfer stands still: the firewall drops its packets."
@@ -244,7 +247,7 @@ if [ -n "$real" ]; then
     poll moves || give_up "the transfer does not go on."
     note "The transfer goes on, as if nothing had been."
 fi
-show -L -p tcp --sport 40001
+show -L -p tcp --sport 40001 -o table
 cd "$OLDPWD" || exit 1
 
 title "Watch a connection come and go"

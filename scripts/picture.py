@@ -21,6 +21,7 @@ COLUMNS = 100
 #: the sections of the demo that are drawn, by their titles
 SECTIONS = (
     "The same for people",
+    "How many of what?",
     "Delete a live connection, and bring it back",
 )
 _SIZE, _ADVANCE, _LINE, _MARGIN = 13, 7.8, 18, 16
