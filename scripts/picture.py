@@ -67,7 +67,7 @@ def sections(text: str) -> list[str]:
         bare = _SGR.sub("", line)
         if bare.startswith("== "):
             wanted = bare[3:] in SECTIONS
-        elif wanted:
+        elif wanted and (bare or not lines or lines[-1]):  # one empty line is enough
             lines.append(line)
     return lines
 
