@@ -93,7 +93,9 @@ SIDES: list[tuple[str, Snapshot, Snapshot, str]] = [
     ("table-full", look(counts=(8000, 8000)), look(counts=(9500, 9500)), "crit"),
     # 61 and 60 seconds to go: at 64 a second
     ("table-full", look(counts=(5700, 6020)), look(counts=(5860, 6180)), "crit"),
-    ("table-full", look(counts=(100, 170)), look(counts=(0, 500)), "warn"),
+    ("table-full", look(counts=(4399, 4999)), look(counts=(4400, 5000)), "crit"),
+    ("table-full", look(counts=(2942, 3000)), look(counts=(2941, 3000)), "warn"),
+    ("table-full", look(counts=(2399, 2499)), look(counts=(2400, 2500)), "warn"),
     ("gc-late", look(counts=(1999, 1999)), look(counts=(2000, 2000)), "warn"),
     ("buckets", look(counts=(399, 399), buckets=100, maximum=1199),
      look(counts=(400, 400), buckets=100, maximum=1199), "warn"),
@@ -261,6 +263,11 @@ def test_a_capacity_that_no_rule_shows_is_assumed_and_only_failures_make_it_seri
     finding = of("nat-ports", failing)
     assert finding.severity == "crit"
     assert finding.evidence[-1] == "Capacity assumed: nft: it is not installed"
+    assert finding.advice.startswith("Let 10.1.7.3 keep connections open and use them again")
+    sources = ["10.1.7.3" if n % 100 < 61 else f"10.1.7.{n % 100}" for n in range(62_102)]
+    several = translated(62_102, reply_dport=range(1024, 1024 + 62_102), orig_src=sources)
+    finding = of("nat-ports", failing._replace(flows=several))
+    assert "61 % of the ports belong to 10.1.7.3" in finding.evidence[1]
     assert finding.advice == (
         "Translate 10.1.7.0/24 to several addresses: it helps many clients, not one"
     )
@@ -268,7 +275,12 @@ def test_a_capacity_that_no_rule_shows_is_assumed_and_only_failures_make_it_seri
 
 
 def test_a_range_full_of_connections_that_end_is_well() -> None:
-    assert bad(look(flows=translated(50, tcp_state=TIME_WAIT), nat=RANGE)) == {}
+    ending = look(flows=translated(50, tcp_state=TIME_WAIT), nat=RANGE)
+    assert bad(ending) == {}
+    assert of("nat-ports", ending).evidence == (
+        "holds 0 of 50 ports (0 %)",
+        "50 more are of ended connections, which give way to new ones",
+    )
 
 
 def test_a_clash_that_was_resolved_is_healthy() -> None:
@@ -302,6 +314,9 @@ def test_live_and_expired_entries_are_told_apart_with_their_doubt() -> None:
     )
     assert of("gc-late", late).severity == "warn"
     assert of("gc-late", late._replace(dump_seconds=10.0)).severity == "ok"
+    once = late._replace(seconds=0.0)
+    assert of("gc-late", once).severity == "unknown"
+    assert "or they went during the dump" in of("table-full", once).evidence[1]
 
 
 def test_without_a_maximum_a_table_is_never_full() -> None:
@@ -328,6 +343,14 @@ def test_what_could_not_be_read_is_unknown_with_the_reason(field: str) -> None:
     assert bad(blind) == dict.fromkeys(needing, "unknown")
     for code in needing:
         assert of(code, blind).evidence == ("the moon is full",)
+
+
+@pytest.mark.parametrize("name", flows(1).columns)
+def test_a_table_without_a_column_is_unknown(name: str) -> None:
+    table = flows(3)
+    less = look(flows=table.select(*(each for each in table.columns if each != name)))
+    reason = f"the table was read without the column {name}"
+    assert {f.evidence for f in examine(less) if f.severity != "ok"} <= {(reason,)}
 
 
 def test_a_setting_that_the_kernel_lacks_is_unknown() -> None:
@@ -367,7 +390,7 @@ NUMBERS = st.integers(0, 2**33)
 @settings(max_examples=50)
 @given(
     counts=st.tuples(NUMBERS, NUMBERS), maximum=NUMBERS, buckets=NUMBERS,
-    seconds=st.sampled_from([0.0, 0.1, 5.0]), dump_seconds=st.floats(0, 9),
+    seconds=st.sampled_from([0.0, 5e-324, 5.0]), dump_seconds=st.floats(0, 9),
     moved=st.dictionaries(st.sampled_from(COUNTERS), NUMBERS),
     sysctls=st.dictionaries(st.sampled_from([*SYSCTLS]), NUMBERS), rows=st.integers(0, 60),
     expectations=st.dictionaries(st.sampled_from(["", "ftp"]), NUMBERS),
@@ -375,7 +398,8 @@ NUMBERS = st.integers(0, 2**33)
     kernel=st.text(max_size=8),
 )  # fmt: skip
 def test_any_snapshot_gives_findings_of_each_check(rows: int, **fields: Any) -> None:
-    snapshot = look(flows=[translated(rows), flows(rows)], nat=RANGE, **fields)
+    strange = flow_table(rows, status=SRC_NAT, family=[2, None, *[10] * 58][:rows])
+    snapshot = look(flows=[translated(rows), flows(rows), strange], nat=RANGE, **fields)
     findings = examine(snapshot)
     assert list(dict.fromkeys(f.code for f in findings)) == [check.code for check in CHECKS]
     for finding in findings:

@@ -23,6 +23,13 @@ FAILING, FAILING_WHOLE = 90.0, 100.0
 FULL = 95.0
 
 
+#: the columns of a table of flows that the checks look at
+NEEDED = (
+    "orig_proto", "orig_src", "orig_dst", "orig_dport", "reply_src", "reply_dst", "reply_sport",
+    "reply_dport", "status", "tcp_state", "timeout", "helper", "zone", "orig_zone", "reply_zone",
+)  # fmt: skip
+
+
 class Failures(NamedTuple):
     """What became of packets between the two readings, told apart by the counters' differences.
 
@@ -41,6 +48,13 @@ class Examination:
     """A snapshot under examination."""
 
     def __init__(self, snapshot: Snapshot) -> None:
+        lacking = (
+            set() if snapshot.flows is None else set(NEEDED).difference(snapshot.flows.columns)
+        )
+        if lacking:
+            reason = f"the table was read without the column {min(lacking)}"
+            unknown = {"flows": reason, **snapshot.unknown}
+            snapshot = snapshot._replace(flows=None, unknown=unknown)
         self.snapshot = snapshot
 
     @cached_property
@@ -56,7 +70,7 @@ class Examination:
 
     @cached_property
     def pressed(self) -> list[Pressure]:
-        """Return the ranges of ports that are nearly used up, the fullest first."""
+        """Return the ranges of ports that are nearly used up, if only by flows that end."""
         snapshot = self.snapshot
         if snapshot.flows is None:
             return []
@@ -71,7 +85,7 @@ class Examination:
         """
         failed = self.failures is not None and self.failures.ports > 0
         full = [each for each in self.pressed if _fails(each) and (failed or not each.assumed)]
-        return full or (self.pressed if failed else [])
+        return full or [each for each in self.pressed if failed and each.share >= PRESSED]
 
     @property
     def is_full(self) -> bool:
@@ -80,9 +94,9 @@ class Examination:
         return bool(most) and 100 * max(self.snapshot.counts) >= FULL * most
 
     @property
-    def expired(self) -> tuple[int, int] | None:
+    def expired(self) -> tuple[int, int | None] | None:
         """Return the number of entries that expired and were not yet removed, and by how much it
-        may be wrong; None if it is unknown.
+        may be wrong, None if that is unknown; None if the number is.
 
         They count, but a dump does not show them.  What came or went during the dump is taken for
         them.
@@ -90,8 +104,11 @@ class Examination:
         snapshot = self.snapshot
         if snapshot.flows is None or "counts" in snapshot.unknown:
             return None
-        doubt = abs(snapshot.growth or 0) * snapshot.dump_seconds
-        return max(0, snapshot.counts[1] - len(snapshot.flows)), round(doubt)
+        number = max(0, snapshot.counts[1] - len(snapshot.flows))
+        if snapshot.growth is None:
+            return number, None
+        doubt = abs(snapshot.growth) * snapshot.dump_seconds
+        return number, round(min(doubt, max(snapshot.counts)))
 
     @property
     def during(self) -> str:

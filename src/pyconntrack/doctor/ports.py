@@ -9,7 +9,7 @@ are one range.  Flows that end (TIME_WAIT and later states) give way to new ones
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..columnar.arrangement import members
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .observation import NatRange
 
     Ports = tuple[int, int]
+    Network = IPv4Network | IPv6Network | None
 
 #: the ports that are searched for sources below 512, below 1024, and others
 CLASSES: tuple[Ports, ...] = ((1, 511), (600, 1023), (1024, 65535))
@@ -30,6 +31,8 @@ _ANY = (-1, -1)
 _EVICTS = (6, 5)
 #: what two connections may not have in common, apart from the public port
 _PAIR = ("orig_proto", "zone", "reply_zone", "reply_dst", "reply_src", "reply_sport")
+#: without which there is no public port
+_OWN = ("orig_proto", "reply_dst", "reply_src", "reply_sport", "reply_dport")
 #: what is looked at of each flow
 _EACH = ("reply_dport", "status", "tcp_state")
 _ENDING = ("TIME_WAIT", "CLOSE", "SYN_SENT2")
@@ -67,7 +70,9 @@ class Pressure(NamedTuple):
 def port_pressure(
     flows: FlowTable, nat: Sequence[NatRange], *, share: float = 80.0, kernel: str = ""
 ) -> list[Pressure]:
-    """Return the ranges of ports of which at least ``share`` percent are held, the fullest first.
+    """Return the ranges of ports of which ``share`` percent are in use, those held most first.
+
+    In use are also the ports of flows that end.
 
     ``nat``: what the rules translate to; ``kernel``: the release, the running kernels' habits
     without one.  Only what is translated is looked at, and only protocols with ports.
@@ -78,16 +83,21 @@ def port_pressure(
     sizes = [_size(CLASSES[1:2])] + [_size([each.ports]) for each in nat if each.ports]
     least = max(1, int(min(sizes) * share / 100))
     evicts = _release(kernel) >= _EVICTS
+    networks = [
+        (each, ip_network(each.address, strict=False) if each.address else None)
+        for each in nat
+        if each.source != "xt"
+    ]
     known: dict[tuple[str, str], list[NatRange]] = {}
     found = []
     for rows in members(flows, _PAIR, least):
         first, pair = flows[rows[:1]], table[rows]
         translated = pair["status"].has("SRC_NAT")
-        if not translated.any() or not first.mask("reply_dport")[0]:
+        if not (translated.any() and all(first.mask(name)[0] for name in _OWN)):
             continue
         protocol, address = str(first["orig_proto"][0]), str(first["reply_dst"][0])
         if (protocol, address) not in known:
-            known[protocol, address] = _rules(address, protocol, nat)
+            known[protocol, address] = _rules(address, protocol, networks)
         rules = known[protocol, address]
         ranges = _union(rules)
         outside = bool(ranges) and bool((translated & ~_within(pair, ranges)).any())
@@ -96,7 +106,8 @@ def port_pressure(
             inside, capacity = _within(pair, ports), _size(ports)
             held = inside & ~ending
             number, gives_way = int(held.sum()), int((inside & ending).sum())
-            if not number + gives_way or 100 * number < share * capacity:
+            used = number + gives_way
+            if not used or 100 * used < share * capacity:
                 continue
             found.append(
                 Pressure(
@@ -105,7 +116,7 @@ def port_pressure(
                     *_client(sources[rows[held]]),
                 )
             )  # fmt: skip
-    return sorted(found, key=lambda each: -each.share)
+    return sorted(found, key=lambda each: (-each.share, *each[:4], each.zone or 0, each.ranges))
 
 
 def _ending(pair: FlowTable) -> Bools:
@@ -143,7 +154,9 @@ def _size(ranges: Iterable[Ports]) -> int:
     return sum(high - low + 1 for low, high in ranges)
 
 
-def _rules(address: str, protocol: str, nat: Sequence[NatRange]) -> list[NatRange]:
+def _rules(
+    address: str, protocol: str, networks: Iterable[tuple[NatRange, Network]]
+) -> list[NatRange]:
     """Return the ranges of rules that translate to ``address``.
 
     Where rules name it, those of the outgoing interface's address are for others.
@@ -151,11 +164,10 @@ def _rules(address: str, protocol: str, nat: Sequence[NatRange]) -> list[NatRang
     own = ip_address(address)
     matching = [
         each
-        for each in nat
-        if each.source != "xt"
-        and each.protocol in (None, protocol)
+        for each, network in networks
+        if each.protocol in (None, protocol)
         and each.family in (None, f"ipv{own.version}")
-        and (each.address is None or own in ip_network(each.address))
+        and (not network or own in network)
     ]
     return [each for each in matching if each.address is not None] or matching
 

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 #: rates are each second, shares in percent; those of nat-ports stand in ``examination``, as other
 #: checks take them into account
 CHECKS: tuple[Check, ...] = (
-    # at 80 % there is time to act; at 95 % a burst fills the rest.  A forecast of half a minute
-    # counts if half is used: an empty table fills fast until its first entries expire.  A growth
-    # of fewer than 32 entries is chance
+    # at 80 % there is time to act; at 95 % a burst fills the rest.  That it is full in a minute, or
+    # in ten, counts if half or a quarter is used: an empty table fills fast until its first entries
+    # expire.  A growth of fewer than 32 entries is chance
     Check(
         "table-full", "the table has room", ("counts",), usage.table_full,
-        {"warn": 80, "crit": 95, "half": 50, "crit_seconds": 60, "warn_seconds": 600, "chance": 32},
+        {
+            "warn": 80, "warn_soon": 25, "warn_seconds": 600,
+            "crit": 95, "crit_soon": 50, "crit_seconds": 60, "chance": 32,
+        },
     ),
     # the collector may be a minute late; that matters where it takes a fifth of all places
     Check(

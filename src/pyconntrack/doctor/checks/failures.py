@@ -9,6 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+from ..examination import PRESSED
 from ..finding import Finding
 from ..ports import CLASSES
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _PRIVILEGED = [(each,) for each in CLASSES[:2]]
 _OTHERS = CLASSES[2][1] - CLASSES[2][0] + 1
+#: percent of the ports of one client from which no others are to be helped
+ALONE = 90
 _ONE_READING = "only one reading of the counters: rates need some time (--for 5s)"
 
 
@@ -31,7 +34,9 @@ def nat_ports(examination: Examination, thresholds: Thresholds) -> Iterator[Find
     for pressure in examination.pressed:
         exhausted = pressure in examination.exhausted
         # what a rule that was not seen allows is not known: only failures show that it is too few
-        severity: Severity = "crit" if exhausted else "ok" if pressure.assumed else "warn"
+        severity: Severity = "crit" if exhausted else "warn"
+        if not exhausted and (pressure.assumed or pressure.share < PRESSED):
+            severity = "ok"
         lines = [
             f"holds {pressure.held:,} of {pressure.capacity:,} ports ({int(pressure.share)} %)"
         ]
@@ -41,7 +46,9 @@ def nat_ports(examination: Examination, thresholds: Thresholds) -> Iterator[Find
             causes.append(f"{part:.0f} % of the ports belong to {pressure.client}")
         lines += filter(None, ["; ".join(filter(None, causes))])
         if pressure.ending:
-            lines.append(f"{pressure.ending:,} more are of connections that end, and give way")
+            lines.append(
+                f"{pressure.ending:,} more are of ended connections, which give way to new ones"
+            )
         if pressure.assumed:
             reason = examination.snapshot.unknown.get(
                 "nat", "no rule that nft shows names its ports"
@@ -75,8 +82,13 @@ def _advice(pressure: Pressure) -> str:
         return f"Sources below 1024 are translated to ports {ports} only: name ports in the rule"
     if pressure.capacity < _OTHERS and not pressure.assumed:
         return f"Let the rule translate to more ports than {ports}"
+    if pressure.client_held >= ALONE * pressure.held / 100:
+        return (
+            f"Let {pressure.client} keep connections open and use them again: more addresses help"
+            " many clients, not one"
+        )
     length = 64 if ":" in pressure.client else 24
-    clients = ip_network(f"{pressure.client}/{length}", strict=False) if pressure.client else "them"
+    clients = ip_network(f"{pressure.client}/{length}", strict=False)
     return f"Translate {clients} to several addresses: it helps many clients, not one"
 
 

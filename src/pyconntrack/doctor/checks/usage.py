@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     Thresholds = Mapping[str, float]
 
+#: the severities that have thresholds
+LEVELS: tuple[Severity, ...] = ("warn", "crit")
+
 
 def table_full(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]:
     """How much of the maximum is used, and when nothing is left at this rate.
@@ -38,7 +41,7 @@ def table_full(examination: Examination, thresholds: Thresholds) -> Iterator[Fin
     if expired is not None:
         evidence.append(
             f"{max(0, used - expired[0]):,} live, {expired[0]:,} expired and not yet removed"
-            + (f" (give or take {expired[1]:,})" if expired[1] else "")
+            f"{_doubt(expired[1])}"
         )
     failures = examination.failures
     if examination.is_full and failures is not None and (failures.full or failures.evicted):
@@ -46,13 +49,11 @@ def table_full(examination: Examination, thresholds: Thresholds) -> Iterator[Fin
             f"{failures.full:,} packets dropped and {failures.evicted:,} entries removed early"
             f" {examination.during}"
         )
-    soon = left is not None and left < thresholds["crit_seconds"] and share >= thresholds["half"]
-    early = left is not None and left < thresholds["warn_seconds"]
     severity: Severity = "ok"
-    if share >= thresholds["crit"] or soon:
-        severity = "crit"
-    elif share >= thresholds["warn"] or early:
-        severity = "warn"
+    for level in LEVELS:
+        soon = left is not None and left < thresholds[f"{level}_seconds"]
+        if share >= thresholds[level] or (soon and share >= thresholds[f"{level}_soon"]):
+            severity = level
     advice = ""
     if severity != "ok":
         advice = f"sysctl -w net.netfilter.nf_conntrack_max={2 * most}, with as many buckets"
@@ -68,13 +69,22 @@ def gc_late(examination: Examination, thresholds: Thresholds) -> Iterator[Findin
     if expired is None or not most:
         return
     number, doubt = expired
-    text = f"{number:,} expired entries are not yet removed ({100 * number / most:.0f} % of the"
-    text += f" maximum, give or take {doubt:,})" if doubt else " maximum)"
-    late = 100 * (number - doubt) >= thresholds["warn"] * most
+    text = f"{number:,} expired entries are not yet removed, {100 * number / most:.0f} % of the"
+    text += f" maximum{_doubt(doubt)}"
+    severity: Severity = "ok"
+    if 100 * (number - (doubt or 0)) >= thresholds["warn"] * most:
+        severity = "unknown" if doubt is None else "warn"
     advice = "Raise nf_conntrack_max by as much: the collector needs up to a minute"
     yield Finding(
-        "gc-late", "warn" if late else "ok", "", number, most, (text,), advice if late else ""
+        "gc-late", severity, "", number, most, (text,), "" if severity == "ok" else advice
     )
+
+
+def _doubt(number: int | None) -> str:
+    """Return how uncertain a number of expired entries is."""
+    if number is None:
+        return " (or they went during the dump)"
+    return f" (give or take {number:,})" if number else ""
 
 
 def buckets(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]:
