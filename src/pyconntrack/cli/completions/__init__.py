@@ -7,6 +7,7 @@ many characters of it stay as they are:
 
     word N      a space follows
     list N      a comma or a space
+    part N      anything: it is a part of an expression
     file N      the rest is the name of a file, which the shell completes itself
 
 Each further line is a word: for bash the whole one, for zsh the part behind what stays, a tab and
@@ -50,10 +51,12 @@ def answer(shell: str, words: list[str]) -> str:
 
     if shell == "bash":
         words = _joined(words)
+        words = [*(word.strip("'\"") for word in words[:-1]), words[-1]]
+    quoted = words[-1].startswith(("'", '"'))
     current = words[-1] = words[-1].lstrip("'\"")
     found = candidates(words)
     stays = current[: found.stays]
-    if shell == "bash":  # which divides words at each `='
+    if shell == "bash" and not quoted:  # it divides words at each `='
         stays = stays[stays.rfind("=") + 1 :]
     lines = [f"{found.kind} {len(stays)}"]
     for word, meaning in found.words:
@@ -63,11 +66,10 @@ def answer(shell: str, words: list[str]) -> str:
 
 
 def _joined(words: list[str]) -> list[str]:
-    """Return words as they were typed where bash divided ``--option=value`` at its ``=``."""
+    """Return words as they were typed where bash divided them: before and behind each ``=``."""
     joined: list[str] = []
     for word in words:
-        before = joined[-1] if joined else ""
-        if before.startswith("--") and (word == "=" or before.endswith("=")):
+        if joined and (set(word) == {"="} or joined[-1].endswith("=")):
             joined[-1] += word
         else:
             joined.append(word)

@@ -99,13 +99,13 @@ def _values(line: Line, row: Option | Verb, current: str, begin: int) -> Candida
     if isinstance(row, Option) and row.name == "where":
         word = text[len(text.rstrip(_NAME)) :]
         words = _beginning(_expression(text.removesuffix(word)), word)
-        return Candidates("list", len(current) - len(word), words)
+        return Candidates("part", len(current) - len(word), words)
     if row.arg == "FILE" or (row.name == "netns" and "/" in text):
         return Candidates("file", begin)
     if isinstance(row, Verb):
         tables = [(table, options.TABLES[table]) for table in options.tables(row)]
         return Candidates("word", begin, _beginning(tables, text))
-    source = _fields if "FIELD" in row.arg else _WORDS.get(row.name) or _WORDS.get(row.kind)
+    source = _WORDS.get(row.name) or (_fields if "FIELD" in row.arg else _WORDS.get(row.kind))
     if source is None:
         return Candidates("word", begin)
     several = "," in row.arg and not (
@@ -129,7 +129,13 @@ def _values(line: Line, row: Option | Verb, current: str, begin: int) -> Candida
 
 
 def _fields(line: Line, row: Option, chosen: list[str]) -> Words:
-    return fields.sentences().items()
+    """Return the fields to show and to sort by: an age is not kept."""
+    return [(name, what) for name, what in fields.sentences().items() if name != "age"]
+
+
+def _counters(line: Line, row: Option, chosen: list[str]) -> Words:
+    names = _fields(line, row, chosen)
+    return [(name, what) for name, what in names if name.endswith(("bytes", "packets"))]
 
 
 def _formats(line: Line, row: Option, chosen: list[str]) -> Words:
@@ -191,6 +197,7 @@ _WORDS: dict[str, Callable[[Line, Option, list[str]], Words]] = {
     "labels": _labels,
     "labels?": _labels,
     "netns": _namespaces,
+    "sum": _counters,
 }
 
 

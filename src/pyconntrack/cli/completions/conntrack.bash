@@ -6,7 +6,7 @@ _conntrack() {
         "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
     COMPREPLY=("${answer[@]:1}")
     case ${answer[0]} in
-        list*) compopt -o nospace ;;
+        list* | part*) compopt -o nospace ;;
         file*) compopt -o default ;;
     esac
 }

@@ -7,7 +7,7 @@ _conntrack() {
     answer=("${(@f)$("${(Q)words[1]}" --completions zsh "${(@Q)words[2,CURRENT-1]}" \
         "$PREFIX" 2>/dev/null)}")
     kind=${answer[1]% *} stays=${answer[1]#* }
-    [[ $kind == (word|list|file) ]] || return 1
+    [[ $kind == (word|list|part|file) ]] || return 1
     (( stays == 0 )) || compset -p $stays
     if [[ $kind == file ]]; then
         _files
@@ -17,11 +17,11 @@ _conntrack() {
         word=${${line%%$'\t'*}//:/\\:}
         words_and_meanings+=("$word:${line#*$'\t'}")
     done
-    if [[ $kind == list ]]; then
-        _describe -V word words_and_meanings -q -S ,
-    else
-        _describe -V word words_and_meanings
-    fi
+    case $kind in
+        list) _describe -V word words_and_meanings -q -S , ;;
+        part) _describe -V word words_and_meanings -S '' ;;
+        *) _describe -V word words_and_meanings ;;
+    esac
 }
 
 if [[ $funcstack[1] == _conntrack ]]; then
