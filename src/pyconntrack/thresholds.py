@@ -47,7 +47,7 @@ MANY_BYTES, CHANGED_BYTES = 12_000_000, 1 << 20
 HIDDEN = 400_000
 #: entries that are printed, sorted or aligned together, as columns cost by the call
 PRINTED = 4096
-#: entries whose keys are sorted together, to be counted
+#: entries that are counted together
 GROUPED = 16_384
 #: updated entries of a large table that are shown again by GETs; for more a dump is faster
 GETS = 8192

@@ -38,6 +38,7 @@ def added(*words: str) -> set[str]:
     "words",
     [("-C",), ("-L",), ("-L", "-p", "tcp", "--dport", "80"), ("-L", "-o", "extended,id"),
      ("-L", "-o", "xml"), ("-L", "-o", "save"), ("-V",), ("-S",), ("-D",), ("-R", "/dev/null"),
+     tuple(shlex.split("-L --count-by proto,src/24,state --sum bytes")),
      tuple(shlex.split("-I -p udp -s 1.1.1.1 -d 1.1.1.2 --sport 1 --dport 2 -t 9"))],
     ids=" ".join,
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """Count entries by the values of some fields, thousands at once.
 
-The keys of an entry are packed into words of 64 bits, so that equal words are equal keys and the
-order of the words is that of the keys.  Which keys an entry has, and of which family its addresses
-are, is a property of its layout: each combination has a table of its own, of sorted blocks that are
-merged as they grow.  So memory grows with the number of groups only.
+The keys of an entry are packed into words of 64 bits, so that equal words are equal keys.  Which
+keys an entry has, and of which family its addresses are, is a property of its layout: each
+combination has a table of its own, of blocks that are merged as they grow.  So memory grows with
+the number of groups only.
 
 The reference is :class:`pyconntrack.cli.grouping.Groups`.
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..thresholds import GROUPED, PRINTED
 from ..where.fields import LABEL, STRING
+from .arrangement import grouped
 from .columns import as_bytes
 from .group_keys import ABSENT, Seen, packed, parts_of, parts_of_value, widths_of
 
@@ -183,17 +184,12 @@ class _Table:
     def _merged(self, blocks: list[list[Words]]) -> list[Words]:
         columns = [np.concatenate(column) for column in zip(*blocks, strict=True)]
         keys = columns[: self._words]
-        order = np.argsort(keys[0]) if len(keys) == 1 else np.lexsort(keys[::-1])
-        new = np.zeros(len(order), np.bool_)
-        new[0] = True
-        ordered = [key[order] for key in keys]
-        for key in ordered:
-            new[1:] |= key[1:] != key[:-1]
-        edges = np.flatnonzero(new)
-        return [
-            *[key[edges] for key in ordered],
-            *[np.add.reduceat(column[order], edges) for column in columns[self._words :]],
-        ]
+        first, place = grouped(keys, len(keys[0]))
+        added = []
+        for column in columns[self._words :]:
+            added.append(np.zeros(len(first), np.uint64))
+            np.add.at(added[-1], place, column)
+        return [*[key[first] for key in keys], *added]
 
 
 class _Part:

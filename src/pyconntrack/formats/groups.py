@@ -12,7 +12,7 @@ from .json import FOOT, head, string
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from typing import Any, TypeAlias
 
     from .group_keys import GroupKey, Value
@@ -30,8 +30,8 @@ class GroupWriter:
     ``colour``: which is bold.
     """
 
-    __slots__ = ("_begun", "_colour", "_format", "_keys", "_names", "_title", "_widths", "foot",
-                 "head")  # fmt: skip
+    __slots__ = ("_begun", "_cell", "_colour", "_join", "_keys", "_names", "_title", "_widths",
+                 "foot", "head")  # fmt: skip
 
     def __init__(
         self, form: str, keys: Sequence[GroupKey], sums: Sequence[str], *, title: bool = False,
@@ -42,61 +42,70 @@ class GroupWriter:
         self._widths = [0] * len(self._names)
         self._begun = False
         self.head = self.foot = b""
-        self._format = {"json": self._json, "ndjson": self._json, "csv": self._csv}.get(
-            form, self._text
-        )
+        self._cell, self._join = {
+            "json": (_member, self._objects), "ndjson": (_member, self._objects),
+            "csv": (_cell, self._cells),
+        }.get(form, (_word, self._aligned))  # fmt: skip
         if form == "json":
             self.head, self.foot = head("groups"), FOOT
         elif form == "csv":
             self.head = (",".join(self._names) + "\n").encode()
 
-    def lines(self, groups: Iterable[Group]) -> bytes:
+    def lines(self, groups: Sequence[Group]) -> bytes:
         """Return the lines of these groups."""
-        rows = []
-        for values, count, sums in groups:
-            shown = [key.shown(value) for key, value in zip(self._keys, values, strict=True)]
-            rows.append([count, *sums, *shown])
-        text = self._format(rows) if rows else ""
+        if not groups:
+            return b""
+        values, counts, sums = zip(*groups, strict=True)
+        columns = [self._texts(column) for column in (counts, *zip(*sums, strict=True))]
+        for key, column in zip(self._keys, zip(*values, strict=True), strict=True):
+            columns.append(self._texts(column, key))
+        text = self._join(columns)
         self._begun = True
         return text.encode("utf-8", "backslashreplace")
 
-    def _json(self, rows: list[list[Any]]) -> str:
-        names = [f"{string(name)}:" for name in self._names]
+    def _texts(self, column: Sequence[Any], key: GroupKey | None = None) -> list[str]:
+        """Return the texts of a column; equal values are formatted once."""
+        cell = self._cell
+        texts = {value: cell(value if key is None else key.shown(value)) for value in {*column}}
+        return [texts[value] for value in column]
+
+    def _objects(self, columns: list[list[str]]) -> str:
         between = "," if self.foot else ""
-        lines = []
-        for row in rows:
-            members = [name + _member(value) for name, value in zip(names, row, strict=True)]
-            lines.append(f"{between}{{{','.join(members)}}}\n")
-        text = "".join(lines)
+        names = ",".join([string(name).replace("%", "%%") + ":%s" for name in self._names])
+        line = f"{between}{{{names}}}\n"
+        text = "".join([line % row for row in zip(*columns, strict=True)])
         return text if self._begun else text[len(between) :]
 
-    def _csv(self, rows: list[list[Any]]) -> str:
-        return "".join([",".join([quoted(_text(value)) for value in row]) + "\n" for row in rows])
+    def _cells(self, columns: list[list[str]]) -> str:
+        return "\n".join([",".join(row) for row in zip(*columns, strict=True)]) + "\n"
 
-    def _text(self, rows: list[list[Any]]) -> str:
-        cells = [[_text(value) or ("-" if value is None else '""') for value in row]
-                 for row in rows]  # fmt: skip
+    def _aligned(self, columns: list[list[str]]) -> str:
         title = self._title and not self._begun
         if title:
-            cells.insert(0, self._names)
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+            columns = [[name, *texts] for name, texts in zip(self._names, columns, strict=True)]
         # a column never gets narrower
-        self._widths = list(map(max, self._widths, widths))
+        self._widths = [max(width, *map(len, texts))
+                        for width, texts in zip(self._widths, columns, strict=True)]  # fmt: skip
         numbers = len(self._names) - len(self._keys)
         specs = [f"%{width}s" if number < numbers else f"%-{width}s"
                  for number, width in enumerate(self._widths)]  # fmt: skip
         line = "  ".join([*specs[:-1], "%s"])
-        lines = [line % tuple(row) for row in cells]
+        lines = [line % row for row in zip(*columns, strict=True)]
         if title and self._colour:
             lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
         return "\n".join(lines) + "\n"
 
 
-def _text(value: Any) -> str:
-    """Return a value as text; "" for None."""
+def _word(value: Any) -> str:
+    """Return a value for a line."""
     if isinstance(value, list):
-        return "|".join(map(str, value)) if value else "0"
-    return "" if value is None else printable(str(value))
+        return "|".join(map(str, value)) or "0"
+    return "-" if value is None else printable(str(value)) or '""'
+
+
+def _cell(value: Any) -> str:
+    """Return a value for CSV."""
+    return "" if value is None else '""' if value == "" else quoted(_word(value))
 
 
 def _member(value: Any) -> str:
