@@ -93,6 +93,7 @@ def _plan(runner: Runner, sizes: list[int]) -> Iterator[tuple[str, Callable[[], 
     yield "growth", lambda: special.growth(runner, sizes)
     for job in JOBS:
         yield job.name, lambda job=job: iter([runner.run(job)])  # type: ignore[misc]
+    yield "-L --count-by", lambda: special.counted(runner)
     yield "load -R ndjson", lambda: special.formats(runner)
     yield "library dump table", lambda: special.library(runner)
     yield "start-up", lambda: special.startup(runner)

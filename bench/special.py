@@ -70,6 +70,29 @@ def formats(runner: Runner) -> Iterator[Row]:
     yield row
 
 
+def counted(runner: Runner) -> Iterator[Row]:
+    """Compare -L --count-by, of few groups and of as many as entries, with the bare dump."""
+    runner.table.fill(runner.size)
+    for fields, more in (("proto,state", []), ("src", ["--limit", "10"])):
+        row = Row(f"-L --count-by {fields}", "list", "bare dump", target=1.3)
+        argv = [*runner.tools["ours"], "-L", "--count-by", fields]
+        path = runner.table.folder / "groups"
+        measure.run(argv, str(path))
+        entries = sum(int(line.split()[0]) for line in path.read_text().splitlines())
+        path.unlink()
+        if entries != runner.size:
+            row.notes.append(f"{entries} entries were counted, not {runner.size}; not measured")
+            yield row
+            continue
+        takes: dict[str, Take] = {
+            "ours": lambda argv=[*argv, *more]: measure.run(argv),  # type: ignore[misc]
+            "floor": lambda: measure.run_child("floor")[0],
+        }
+        got = turns(takes, runner.rounds, row)
+        row.theirs, row.ours = got.get("floor"), got.get("ours")
+        yield row
+
+
 def _restored(runner: Runner, path: str) -> Sample:
     runner.table.empty()
     sample = measure.run([*runner.tools["ours"], "-R", path])

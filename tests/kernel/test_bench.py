@@ -39,7 +39,7 @@ def test_a_small_run_ends_well_and_prints_a_table(tmp_path: Path) -> None:
         unavailable("the measurements need root")
     tool = c_tool()
     picture = tmp_path / "picture.svg"
-    jobs = "^(growth|-L|-L -s CIDR|-D one|load -R.*|events.*|churn.*)$"
+    jobs = "^(growth|-L|-L --count-by|-L -s CIDR|-D one|load -R.*|events.*|churn.*)$"
     done = bench(
         *("--max", "1000", "--rounds", "1", "--only", jobs, "--c-tool", tool),
         *("--out", str(tmp_path), "--svg", str(picture)),
@@ -50,7 +50,8 @@ def test_a_small_run_ends_well_and_prints_a_table(tmp_path: Path) -> None:
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert results["entries"] == 1000
     rows = {row["job"]: row for row in results["rows"]}
-    compared = ["-L, 1,000 entries", "-L", "-L -s CIDR", "-D one", "load -R", "-R ndjson"]
+    compared = ["-L, 1,000 entries", "-L", "-L -s CIDR", "-D one", "load -R",
+                "-L --count-by proto,state", "-L --count-by src", "-R ndjson"]  # fmt: skip
     events = ["at 20,000/s", "not wanted"]
     counted = ["-E, events/s without loss", "-E, flooded: accounted for",
                "-D under churn: wrong", "-U under churn: wrong"]  # fmt: skip
