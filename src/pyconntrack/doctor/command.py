@@ -140,7 +140,7 @@ def _check_codes(codes: list[str]) -> None:
 
 def _look(given: dict[str, str], wanted: int) -> Snapshot:
     from ..client.blocking import Conntrack
-    from .sampling import snapshot
+    from .sampling import look
 
     if "--netns" in given:
         from ..cli.main import enter
@@ -148,9 +148,14 @@ def _look(given: dict[str, str], wanted: int) -> Snapshot:
         enter(given["--netns"])
     try:
         with Conntrack() as ct:
-            return snapshot(ct, wanted)
+            return look(ct, wanted, _prepare)
     except RequestError as error:
         raise UsageError(f"doctor: {error}") from None
+
+
+def _prepare() -> None:
+    """Import what is needed after the look."""
+    from . import checks, report  # noqa: F401
 
 
 def _loaded(path: str) -> Snapshot:

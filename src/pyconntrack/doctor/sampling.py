@@ -20,7 +20,6 @@ from ..errors import (
 )
 from ..netlink import netns, proc
 from .observation import Listener, Snapshot
-from .rules import nat_ranges, needs_tracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +59,13 @@ def snapshot(ct: Conntrack, seconds: float = 5.0) -> Snapshot:
     permission or of the file, is noted in ``unknown``; this raises RequestError for a wrong
     argument only.
     """
+    return look(ct, seconds, lambda: None)
+
+
+def look(ct: Conntrack, seconds: float, meanwhile: Callable[[], object]) -> Snapshot:
+    """Return the same; ``meanwhile`` is called between the two readings, where time is free."""
     check_seconds("seconds", seconds)
-    return _Look(ct).take(seconds or 0)
+    return _Look(ct).take(seconds or 0, meanwhile)
 
 
 class _Look:
@@ -71,7 +75,7 @@ class _Look:
         self.ct = ct
         self.unknown: dict[str, str] = {}
 
-    def take(self, seconds: float) -> Snapshot:
+    def take(self, seconds: float, meanwhile: Callable[[], object]) -> Snapshot:
         taken_at = time.time_ns()
         counters, count, maximum = self._counted()
         begin = time.monotonic()
@@ -84,7 +88,9 @@ class _Look:
         name = self._there("netns", _namespace, "")
         modules = _modules()
         from ..columnar import flow_table  # noqa: F401
+        from .rules import nat_ranges
 
+        meanwhile()
         later, count_later, rows_later, elapsed = counters, count, rows, 0.0
         if seconds:
             time.sleep(max(0.0, begin + seconds - time.monotonic()))
@@ -265,6 +271,8 @@ def _ruleset() -> object:
 
 def _needed_by(ruleset: object) -> tuple[str, ...]:
     """Return what has rules that need tracking, by the rules of nft and the legacy tables."""
+    from .rules import needs_tracking
+
     names = ["nft"] if needs_tracking(ruleset) else []
     for family in ("ip", "ip6"):
         try:
