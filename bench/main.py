@@ -97,6 +97,7 @@ def _plan(runner: Runner, sizes: list[int]) -> Iterator[tuple[str, Callable[[], 
     yield "load -R ndjson", lambda: special.formats(runner)
     yield "library dump table", lambda: special.library(runner)
     yield "start-up", lambda: special.startup(runner)
+    yield "doctor", lambda: special.doctor(runner)
     yield "events -E", lambda: events(runner, seconds)
     yield "churn -D -U", lambda: churn(runner)
 

@@ -158,3 +158,23 @@ def library(runner: Runner) -> Iterator[Row]:
     got = turns({"ours": task("table", size), "floor": task("floor", 0)}, runner.rounds, row)
     row.theirs, row.ours = got.get("floor"), got.get("ours")
     yield row
+
+
+def doctor(runner: Runner) -> Iterator[Row]:
+    """Measure conntrack doctor: of a large table beside the bare dump, and of an empty one."""
+    command = [*runner.tools["ours"], "doctor", "--for"]
+    row = Row("doctor, one look", "doctor", "bare dump", target=1.4, peak_target=250.0)
+    runner.table.fill(runner.size)
+    takes: dict[str, Take] = {
+        "ours": lambda: measure.run([*command, "0"]),
+        "floor": lambda: measure.run_child("floor")[0],
+    }
+    got = turns(takes, runner.rounds, row)
+    row.theirs, row.ours = got.get("floor"), got.get("ours")
+    yield row
+    row = Row("doctor, an empty table, beside the second of sampling", "doctor", bound=0.15)
+    runner.table.empty()
+    got = turns({"ours": lambda: measure.run([*command, "1"])}, runner.rounds, row)
+    if "ours" in got:
+        row.ours = got["ours"]._replace(wall=got["ours"].wall - 1)
+    yield row

@@ -19,6 +19,7 @@ from pyconntrack.ctnetlink.schema import (
     Rows,
     names,
 )
+from pyconntrack.doctor.finding import SEVERITIES
 from pyconntrack.formats.json import OBJECT, SCHEMA
 from pyconntrack.model.fields import attribute
 from scripts.declarations import LITERALS, type_of
@@ -218,6 +219,7 @@ def json_schema() -> dict[str, Any]:
             _document("groups", {"$ref": "#/$defs/group"}),
             _document("stats", _closed("counters")),
             _closed("counted"),
+            _closed("diagnosis"),
         ],
         "$defs": {
             "address": {
@@ -236,6 +238,7 @@ def json_schema() -> dict[str, Any]:
                 "properties": {"schema": {"const": SCHEMA}, "count": _WHOLE},
                 "required": ["count"],
             },
+            "diagnosis": _diagnosis(),
             "group": {
                 "description": "Entries that --count-by counts: their number, sums and fields, by "
                                "the names that were asked for; null: the entries have none.",
@@ -250,6 +253,31 @@ def json_schema() -> dict[str, Any]:
             },
         },
     }  # fmt: skip
+
+
+def _diagnosis() -> dict[str, Any]:
+    """Return the schema of what conntrack doctor prints; a number that is unknown is null."""
+    text, number = {"type": "string"}, {"type": ["number", "null"]}
+    whole = {"type": ["integer", "null"], "minimum": 0}
+    looked = {
+        "host": text, "kernel": text, "netns": text, "time": text,
+        "seconds": {"type": "number", "minimum": 0},
+        "entries": whole, "maximum": whole, "listed": whole,
+    }  # fmt: skip
+    finding = {
+        "code": text, "severity": {"enum": list(SEVERITIES)}, "subject": text, "value": number,
+        "limit": number, "evidence": {"type": "array", "items": text}, "advice": text,
+    }  # fmt: skip
+    findings = {"type": "array", "items": _whole_object(finding)}
+    members = {"schema": {"const": SCHEMA}, "doctor": _whole_object(looked), "findings": findings}
+    return {"description": "What conntrack doctor says, the worst finding first.",
+            **_whole_object(members)}  # fmt: skip
+
+
+def _whole_object(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has all of ``members`` and no others."""
+    return {"type": "object", "properties": members, "required": list(members),
+            "additionalProperties": False}  # fmt: skip
 
 
 _LINES = ("flow", "expectation", "event", "counters", "counted")

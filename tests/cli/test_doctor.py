@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from pyconntrack import Conntrack
@@ -47,6 +49,8 @@ def test_all_shows_each_check() -> None:
 
 def test_json_has_what_the_text_has() -> None:
     document = json.loads(ours("doctor", "--for", "0", "-o", "json").out)
+    schema = json.loads(files("pyconntrack").joinpath("schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, schema)
     assert document["schema"] == "pyconntrack/1"
     assert document["doctor"]["entries"] == 0
     text = ours("doctor", "--for", "0", "--all").out
