@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint type coverage bench fuzz generate picture docs release env clean
+.PHONY: help demo test check lint type coverage bench fuzz soak generate picture docs release env clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -23,6 +23,8 @@ bench: .venv/.dev ## the measurements (root)
 	$(BIN)/python -m bench
 fuzz: .venv/.dev ## the property tests, 20,000 examples each
 	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz
+soak: .venv/.dev ## the tests that fill whole tables or take minutes (root)
+	$(BIN)/python -m pytest -m soak
 generate: .venv/.dev ## what is derived from the schema and the list of differences
 	$(BIN)/python -m scripts.generate
 picture: .venv/.ready ## draw docs/demo.svg, what the demo shows (root)
