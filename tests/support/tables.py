@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,6 +18,11 @@ NAMES = (
     "reply_dst", "reply_sport", "reply_dport", "status", "tcp_state", "timeout", "helper", "zone",
     "orig_zone", "reply_zone",
 )  # fmt: skip
+
+
+@cache
+def octets(text: str) -> bytes:
+    return ip_address(text).packed
 
 
 def flow_table(count: int, **values: Any) -> FlowTable:
@@ -35,7 +41,7 @@ def flow_table(count: int, **values: Any) -> FlowTable:
         listed = list(value)
         present = np.array([each is not None for each in listed], np.bool_)
         if column.form == ADDRESS:
-            packed = [ip_address(each).packed if each else b"" for each in listed]
+            packed = [octets(each) if each else b"" for each in listed]
             raw = np.frombuffer(b"".join(each.ljust(16, b"\0") for each in packed), np.uint8)
             family = np.array([10 if len(each) == 16 else 2 for each in packed], np.uint8)
             columns[name] = AddressColumn(name, raw.reshape(count, 16), present, family)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pyconntrack import FlowTable, RequestError
 from pyconntrack.doctor import CHECKS, Finding, Listener, NatRange, Snapshot, examine
+from support.messages import batch
 from support.tables import flow_table
 
 COUNTERS = (
@@ -382,6 +383,14 @@ def test_offloaded_entries_are_counted() -> None:
 def test_a_check_that_there_is_none_of_is_refused() -> None:
     with pytest.raises(RequestError, match="table-full"):
         examine(look(), ["table-ful"])
+
+
+@settings(max_examples=100)
+@given(st.builds(batch, st.integers(0, 2**32), st.integers(1, 8), st.integers(1, 60)))
+def test_a_healthy_table_made_at_random_is_never_critical(messages: list[bytes]) -> None:
+    data = b"".join(messages)
+    table = FlowTable.from_batches([(data, len(data))])
+    assert "crit" not in bad(look(flows=table)).values()
 
 
 NUMBERS = st.integers(0, 2**33)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import cache
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -51,7 +52,7 @@ def random_row(rng: random.Random) -> Row:
 
 
 def random_rules(rng: random.Random) -> list[NatRange]:
-    ranges = [None, (5000, 5000), (5000, 5010), (5001, 5020), (1, 511), (600, 70000)]
+    ranges = [None, (5000, 5000), (5000, 5010), (5001, 5020), (1, 511), (600, 65535)]
     return [
         NatRange(
             rng.choice([None, "203.0.113.7/32", "203.0.113.0/24", "2001:db8:f::/64"]),
@@ -62,6 +63,14 @@ def random_rules(rng: random.Random) -> list[NatRange]:
         )
         for _ in range(rng.randrange(4))
     ]
+
+
+CLASSES = [set(range(1, 512)), set(range(600, 1024)), set(range(1024, 65536))]
+
+
+@cache
+def union(ranges: frozenset[tuple[int, int]]) -> set[int]:
+    return {port for low, high in ranges for port in range(low, high + 1)}
 
 
 def counted(rows: list[Row], rules: list[NatRange], *, evicts: bool) -> list[tuple[object, ...]]:
@@ -85,15 +94,11 @@ def counted(rows: list[Row], rules: list[NatRange], *, evicts: bool) -> list[tup
             and (rule.address is None or here in ip_network(rule.address))
         ]  # fmt: skip
         fitting = [rule for rule in fitting if rule.address] or fitting
-        allowed: list[set[int]]
         if fitting and all(rule.ports for rule in fitting):
-            union = {port for rule in fitting if rule.ports
-                     for port in range(rule.ports[0], rule.ports[1] + 1)}  # fmt: skip
-            allowed = [union]
-            assumed = any(row["reply_dport"] not in union for row in translated)
+            allowed = [union(frozenset(rule.ports for rule in fitting if rule.ports))]
+            assumed = any(row["reply_dport"] not in allowed[0] for row in translated)
         else:
-            allowed = [set(range(1, 512)), set(range(600, 1024)), set(range(1024, 65536))]
-            assumed = not fitting
+            allowed, assumed = CLASSES, not fitting
         for ports in allowed:
             held, ending, clients = 0, 0, Counter[object]()
             for row in own:
