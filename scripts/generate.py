@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts import columns, declarations, differences, field_help, reference
+from scripts import columns, declarations, differences, doctor_page, field_help, reference
 
 ROOT = Path(__file__).parent.parent
 
@@ -23,6 +23,7 @@ def files() -> dict[Path, str]:
         ROOT / "src/pyconntrack/schema.json": reference.json_text(),
         ROOT / "docs/fields.md": reference.fields_page(),
         ROOT / "docs/columns.md": columns.page(),
+        page.with_name("conntrack-doctor.8"): doctor_page.text(),
         page: differences.written(page.read_text(encoding="utf-8")),
     }
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from support import ROOT
 from support.netns import unavailable
 
 PAGE = ROOT / "share/man/man8/conntrack.8"
+PAGES = [PAGE, PAGE.with_name("conntrack-doctor.8")]
 #: spelt on the command line, but nothing to tell
 UNTOLD = {"--nat-range"}
 
@@ -40,17 +42,19 @@ def long_options() -> list[str]:
     return sorted({"--completions", *(f"--{name}" for name in names)} - UNTOLD)
 
 
-def test_groff_has_nothing_to_complain_of() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_groff_has_nothing_to_complain_of(page: Path) -> None:
     done = subprocess.run(
-        [tool("groff"), "-man", "-ww", "-Tutf8", "-z", str(PAGE)],
+        [tool("groff"), "-man", "-ww", "-Tutf8", "-z", str(page)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stderr == ""
     assert done.returncode == 0
 
 
-def test_the_page_names_the_version() -> None:
-    assert f'"pyconntrack {pyconntrack.__version__}"' in PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_page_names_the_version(page: Path) -> None:
+    assert f'"pyconntrack {pyconntrack.__version__}"' in page.read_text(encoding="utf-8")
 
 
 def test_man_renders_it() -> None:

@@ -73,6 +73,7 @@ def test_what_a_file_to_be_published_lacks_is_named(tmp_path: Path) -> None:
         "p.tar.gz lacks src/pyconntrack/py.typed",
         "p.whl lacks pyconntrack/py.typed",
         f"p.whl lacks {data}/data/share/man/man8/conntrack.8",
+        f"p.whl lacks {data}/data/share/man/man8/conntrack-doctor.8",
         f"p.whl lacks {data}/data/share/bash-completion/completions/conntrack",
         f"p.whl lacks {data}/data/share/zsh/site-functions/_conntrack",
         f"p.whl lacks {data}/data/share/fish/vendor_completions.d/conntrack.fish",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING
 
 from ..escape import printable
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from .finding import Finding
     from .observation import Snapshot
 
-_WORDS = {"ok": "ok", "unknown": "????", "warn": "WARN", "crit": "CRIT"}
+_WORDS = {"ok": "ok", "unknown": "unknown", "warn": "WARN", "crit": "CRIT"}
 #: severity -> exit code and word of a monitoring plugin
 _STATES = {
     "ok": (0, "OK"), "warn": (1, "WARNING"), "crit": (2, "CRITICAL"), "unknown": (3, "UNKNOWN")
 }  # fmt: skip
 #: columns that a finding may take for its advice to stand on the same line
 _WIDTH = 100
+#: columns of a list of checks
+_LISTED = 68
 #: the counters whose rates stand in the performance data
 _RATES = ("insert_failed", "drop", "early_drop", "invalid", "error", "clash_resolve")
 
@@ -30,10 +33,11 @@ _RATES = ("insert_failed", "drop", "early_drop", "invalid", "error", "clash_reso
 def text(snapshot: Snapshot, findings: Sequence[Finding], *, everything: bool = False) -> str:
     """Return the report, the worst first; ``everything``: also what is well, line by line."""
     lines = [_head(snapshot)]
-    shown = _sorted(findings if everything else [f for f in findings if f.severity != "ok"])
+    shown = _sorted(findings) if everything else _together(_sorted(_ill(findings)))
     width = max((len(finding.code) for finding in shown), default=0)
+    margin = max([4, *(len(_WORDS[finding.severity]) for finding in shown)])
     for finding in shown:
-        start = f"{_WORDS[finding.severity]:<4}  {finding.code:<{width}}  "
+        start = f"{_WORDS[finding.severity]:<{margin}}  {finding.code:<{width}}  "
         body = _body(finding)
         if finding.advice:
             beside = f"{body[0]}.  {finding.advice}"
@@ -44,8 +48,32 @@ def text(snapshot: Snapshot, findings: Sequence[Finding], *, everything: bool = 
         lines.append(start + body[0])
         lines += [" " * len(start) + line for line in body[1:]]
     if not everything and (well := len(_well(findings))):
-        lines.append(f"ok    {_checks(well)} (--all shows {'them' if well > 1 else 'it'})")
+        lines.append(
+            f"{'ok':<{margin}}  {_checks(well)} (--all shows {'them' if well > 1 else 'it'})"
+        )
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _ill(findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.severity != "ok"]
+
+
+def _together(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings, those that could not look for the same reason as one."""
+    groups: dict[object, list[Finding]] = {}
+    for number, finding in enumerate(findings):
+        alone = finding.severity != "unknown" or finding.advice
+        groups.setdefault(number if alone else finding.evidence, []).append(finding)
+    joined = []
+    for group in groups.values():
+        first = group[0]
+        if len(group) > 1:
+            names = ", ".join(finding.code for finding in group)
+            codes = textwrap.wrap(names, _LISTED, break_on_hyphens=False)
+            evidence = (*first.evidence, *codes)
+            first = first._replace(code=_checks(len(group)), evidence=evidence)
+        joined.append(first)
+    return joined
 
 
 def _checks(number: int) -> str:
@@ -110,8 +138,7 @@ def plugin(snapshot: Snapshot, findings: Sequence[Finding]) -> tuple[str, int]:
     """
     ranked = _sorted(findings)
     code, word = _STATES[ranked[0].severity if ranked else "ok"]
-    bad = [finding for finding in ranked if finding.severity != "ok"]
-    parts = [f"{finding.code}: {_body(finding)[0]}" for finding in bad]
+    parts = [f"{finding.code}: {_body(finding)[0]}" for finding in _together(_ill(ranked))]
     said = "; ".join(parts) if parts else _checks(len(_well(findings)))
     return plugin_line(word, said, _performance(snapshot)), code
 
