@@ -245,7 +245,7 @@ def no_answers(scene: Scene) -> Iterator[None]:
     """Most entries are those of a scan."""
     flows = [
         Flow(Tuple(host(number, 11), host(number, 12), "udp", 1000, 53), timeout=600)
-        for number in range(1500)
+        for number in range(4500)
     ]
     with Conntrack() as ct:
         assert ct.load(flows) == []

@@ -323,7 +323,7 @@ STATS_CPU = _rows(
     Attr(2, "CTA_STATS_FOUND", "found", U32),
     #: Entries created; older kernels only
     Attr(3, "CTA_STATS_NEW", "new", U32),
-    #: Packets that fit no connection and cannot begin one
+    #: Packets that fit no connection and cannot begin one, or are damaged
     Attr(4, "CTA_STATS_INVALID", "invalid", U32),
     #: Packets that needed no lookup; older kernels only
     Attr(5, "CTA_STATS_IGNORE", "ignore", U32),
@@ -339,7 +339,7 @@ STATS_CPU = _rows(
     Attr(10, "CTA_STATS_DROP", "drop", U32),
     #: Entries removed early, to make room in a full table
     Attr(11, "CTA_STATS_EARLY_DROP", "early_drop", U32),
-    #: Packets with a wrong header or checksum
+    #: Packets of ICMP that are damaged, of an unknown type, or about no known connection
     Attr(12, "CTA_STATS_ERROR", "error", U32),
     #: Lookups repeated, as the table changed meanwhile
     Attr(13, "CTA_STATS_SEARCH_RESTART", "search_restart", U32),

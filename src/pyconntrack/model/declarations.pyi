@@ -561,7 +561,7 @@ class CpuAttributes:
         """Entries created; older kernels only."""
     @property
     def invalid(self) -> int | None:
-        """Packets that fit no connection and cannot begin one."""
+        """Packets that fit no connection and cannot begin one, or are damaged."""
     @property
     def ignore(self) -> int | None:
         """Packets that needed no lookup; older kernels only."""
@@ -585,7 +585,7 @@ class CpuAttributes:
         """Entries removed early, to make room in a full table."""
     @property
     def error(self) -> int | None:
-        """Packets with a wrong header or checksum."""
+        """Packets of ICMP that are damaged, of an unknown type, or about no known connection."""
     @property
     def search_restart(self) -> int | None:
         """Lookups repeated, as the table changed meanwhile."""

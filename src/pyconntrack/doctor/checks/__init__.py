@@ -55,7 +55,7 @@ CHECKS: tuple[Check, ...] = (
         {"crit": 100},
     ),
     # a few damaged, late or scanning packets come from the internet at any time
-    Check("error", "few packets are damaged", ("counters",), failures.error, {"warn": 10}),
+    Check("error", "few packets of ICMP are wrong", ("counters",), failures.error, {"warn": 10}),
     Check("invalid", "few packets are invalid", ("counters",), failures.invalid, {"warn": 10}),
     Check("clash-resolve", "no clashes", ("counters",), failures.clash_resolve),
     # below a thousand a scan from outside is most of a small table

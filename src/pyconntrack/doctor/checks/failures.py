@@ -167,9 +167,13 @@ def early_drop(examination: Examination, thresholds: Thresholds) -> Iterator[Fin
 
 
 def error(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]:
-    """Whether many packets have a wrong header or checksum, or are of ICMP that fits nothing."""
+    """Whether many packets of ICMP are damaged, of an unknown type, or about no known connection.
+
+    Only ICMP moves this counter (nf_conntrack_handle_icmp).
+    """
     yield from _rated(
-        examination, thresholds, "error", "packets with a wrong header or checksum",
+        examination, thresholds, "error",
+        "packets of ICMP that are damaged, or about no known connection",
         "See which: sysctl -w net.netfilter.nf_conntrack_log_invalid=255, then the kernel's log",
     )  # fmt: skip
 
@@ -177,11 +181,12 @@ def error(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]
 def invalid(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]:
     """Whether many packets fit no connection and cannot begin one.
 
-    Mostly they are late, or only one direction of the connection passes here.
+    Mostly they are late, or only one direction of the connection passes here; those with a wrong
+    header or checksum count, too.
     """
     yield from _rated(
         examination, thresholds, "invalid",
-        "packets that fit no connection: late, or only one direction passes here",
+        "packets that fit no connection, as they are late or damaged, or only one direction passes",
         "See which: sysctl -w net.netfilter.nf_conntrack_log_invalid=6, then the kernel's log",
     )  # fmt: skip
 
@@ -214,7 +219,7 @@ def _rated(
     if rate is None:
         yield Finding(name, "unknown", evidence=(_ONE_READING,))
     elif rate >= thresholds["warn"]:
-        line = f"{rate:,.0f} {text} each second"
+        line = f"{rate:,.0f} each second: {text}"
         yield Finding(name, "warn", "", rate, thresholds["warn"], (line,), advice)
     else:
         yield Finding(name, "ok", "", rate, thresholds["warn"], (f"{rate:,.1f} each second",))
