@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyconntrack import thresholds
@@ -316,6 +316,7 @@ def mixed_file(seed: int, *, spoilt: bool) -> bytes:
 
 
 @given(st.integers(0, 1 << 32), st.booleans(), st.sampled_from([300, 5000, 20000, 1 << 30]))
+@example(534, False, 300)  # a shape with messages of several lengths
 def test_lines_are_encoded_as_they_are_read(seed: int, spoilt: bool, block: int) -> None:
     """As columns and by the line, in both formats, to the byte."""
     data = mixed_file(seed, spoilt=spoilt)

@@ -7,8 +7,8 @@ checked to be a number; one that changes the message in another way (an ICMP typ
 constant of the message.  Values that may only change together (the tuples of a flow that is not
 translated) are tied: a line in which they differ is left to the reader.  So this module knows no
 option and no field, and serves the save format and NDJSON alike.  The result is accepted if it
-predicts the messages of other made-up lines: all numbers different, all the same, the smallest, the
-largest.
+predicts the messages of other made-up lines: all numbers different, all the same, equal to a
+constant, the smallest, the largest.
 
 Large files are encoded by :mod:`pyconntrack.columnar.restore`, which uses these shapes and
 encoders.  A shape, its trial and its encoder stand together, as they are one argument: why the
@@ -175,7 +175,7 @@ class Shape:
         if whole is not None and len(whole) % 4 == 0:
             trial = _Trial(self, values, whole, reader)
             near = next(filter(None, self.encoders.values()), None)
-            if near is not None:
+            if near is not None and len(near.whole) == len(whole):
                 if any(values[at] != values[leader] for at, leader in near.ties):
                     return False  # a line that is tied may follow
                 same = [Varying(v.at, v.kind, v.high, v.slots) for v in near.varying]
@@ -333,6 +333,13 @@ class _Trial:
                     changes[value.at] = _address(value.kind, (1, value.at + 1, 0)[number % 3])
             if not self._agree(found, changes):
                 return self._without(numbers, found, highs, changes)
+        constants = {*range(len(self._base))} - {at for at, _ in self.ties}
+        constants -= {value.at for value in varying}
+        for constant in {self._base[at] for at in constants}:  # a value may come to equal one
+            changes = {at: _address(self._shape.kinds[at], 1) for at in addresses}
+            changes |= {v.at: min(max(constant, v.low), v.high) for v in numbers}
+            if not self._agree(found, changes):
+                return None
         return found
 
     def _without(
