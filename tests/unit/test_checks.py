@@ -308,6 +308,17 @@ def test_the_forecast_is_what_is_left_by_the_growth() -> None:
     assert "full in" not in of("table-full", look(counts=(9000, 9031))).evidence[0]  # by chance
 
 
+def test_what_is_one_for_all_namespaces_is_set_in_the_first() -> None:
+    full = look(counts=(9900, 9900))
+    command = (
+        "sysctl -w net.netfilter.nf_conntrack_max=20000 net.netfilter.nf_conntrack_buckets=20000"
+    )
+    assert of("table-full", full._replace(netns="init")).advice == command
+    assert of("table-full", full._replace(netns="pod")).advice == (
+        f"{command} in the initial namespace"
+    )
+
+
 def test_live_and_expired_entries_are_told_apart_with_their_doubt() -> None:
     late = look(counts=(4000, 5000), flows=flows(2000), dump_seconds=1.0)
     assert of("table-full", late).evidence[1] == (

@@ -120,6 +120,7 @@ def altered(document: dict[str, Any], place: str, value: object) -> bytes:
         ("host", 7, "host: a text is wanted, not 7"),
         ("host", "x" * 5000, "host: a text is wanted, not 'xxx"),
         ("seconds", -1, "seconds: seconds are wanted, not -1"),
+        ("seconds", 5e-324, "seconds: seconds are wanted, not 5e-324"),
         ("seconds", float("nan"), "it is no JSON"),
         ("taken_at", 1 << 70, "taken_at: a number is wanted"),
         ("counts", [1], "counts: two members are wanted, not 1"),

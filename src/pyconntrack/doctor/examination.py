@@ -110,6 +110,13 @@ class Examination:
         doubt = abs(snapshot.growth) * snapshot.dump_seconds
         return number, round(min(doubt, max(snapshot.counts)))
 
+    def sizes(self, **settings: int) -> str:
+        """Return the command that sets sizes which are one for all namespaces."""
+        words = [f"net.netfilter.{name}={value}" for name, value in settings.items()]
+        elsewhere = self.snapshot.netns not in ("", "init")
+        where = " in the initial namespace" if elsewhere else ""
+        return f"sysctl -w {' '.join(words)}{where}"
+
     @property
     def during(self) -> str:
         """Return "in 5.0 s"."""

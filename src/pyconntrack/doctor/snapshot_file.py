@@ -145,7 +145,9 @@ def _natural(value: object, where: str) -> int:
 
 
 def _seconds(value: object, where: str) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1e9:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RequestError(f"{where}: seconds are wanted, not {shown(value)}")
+    if value and not 1e-6 <= value < 1e9:  # rates have to be finite
         raise RequestError(f"{where}: seconds are wanted, not {shown(value)}")
     return float(value)
 

@@ -125,7 +125,7 @@ def chain_too_long(examination: Examination, thresholds: Thresholds) -> Iterator
             "chain-too-long", failures.chains, examination, thresholds,
             f"{failures.chains:,} new connections failed {examination.during}: their hash chains"
             f" are too long ({snapshot.counts[1]:,} entries in {snapshot.buckets:,} buckets)",
-            f"sysctl -w net.netfilter.nf_conntrack_buckets={wanted}",
+            examination.sizes(nf_conntrack_buckets=wanted),
         )  # fmt: skip
 
 

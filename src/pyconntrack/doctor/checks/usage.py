@@ -56,7 +56,8 @@ def table_full(examination: Examination, thresholds: Thresholds) -> Iterator[Fin
             severity = level
     advice = ""
     if severity != "ok":
-        advice = f"sysctl -w net.netfilter.nf_conntrack_max={2 * most}, with as many buckets"
+        room = 2 * most
+        advice = examination.sizes(nf_conntrack_max=room, nf_conntrack_buckets=room)
     yield Finding("table-full", severity, "", used, most, tuple(evidence), advice)
 
 
@@ -104,7 +105,7 @@ def buckets(examination: Examination, thresholds: Thresholds) -> Iterator[Findin
     elif each >= thresholds["warn"] or most >= thresholds["crit"]:
         severity = "warn"
     wanted = snapshot.maximum or snapshot.counts[1]
-    advice = f"sysctl -w net.netfilter.nf_conntrack_buckets={wanted}"
+    advice = examination.sizes(nf_conntrack_buckets=wanted)
     yield Finding(
         "buckets", severity, "", each, thresholds["warn"], tuple(lines),
         "" if severity == "ok" else advice,
@@ -124,7 +125,7 @@ def expectations_full(examination: Examination, thresholds: Thresholds) -> Itera
         lines.append(f"{number:,} of them by {helper or 'no helper'}")
     if share >= thresholds["warn"]:
         severity: Severity = "crit" if share >= thresholds["crit"] else "warn"
-        advice = f"sysctl -w net.netfilter.nf_conntrack_expect_max={2 * most}"
+        advice = examination.sizes(nf_conntrack_expect_max=2 * most)
         yield Finding("expectations-full", severity, "", used, most, tuple(lines), advice)
     else:
         yield Finding("expectations-full", "ok", "", used, most, tuple(lines))
