@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import none_of
-from ..examination import Examination
+from ..examination import FAILING, FAILING_WHOLE, FULL, PRESSED, Examination
 from ..finding import Check, Finding
 from . import failures, settings, traffic, usage
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..observation import Snapshot
 
-#: rates are each second, shares in percent; those of nat-ports stand in ``examination``, as other
-#: checks take them into account
+#: rates are each second, shares in percent; names stand for those that several checks take into
+#: account
 CHECKS: tuple[Check, ...] = (
     # at 80 % there is time to act; at 95 % a burst fills the rest.  That it is full in a minute, or
     # in ten, counts if half or a quarter is used: an empty table fills fast until its first entries
@@ -24,7 +24,7 @@ CHECKS: tuple[Check, ...] = (
         "table-full", "the table has room", ("counts",), usage.table_full,
         {
             "warn": 80, "warn_soon": 25, "warn_seconds": 600,
-            "crit": 95, "crit_soon": 50, "crit_seconds": 60, "chance": 32,
+            "crit": FULL, "crit_soon": 50, "crit_seconds": 60, "chance": 32,
         },
     ),
     # the collector may be a minute late; that matters where it takes a fifth of all places
@@ -38,7 +38,10 @@ CHECKS: tuple[Check, ...] = (
         "buckets", "chains are short", ("counts", "sysctls"), usage.buckets,
         {"warn": 4, "crit": 12},
     ),
-    Check("nat-ports", "no ports of NAT are nearly used up", ("flows",), failures.nat_ports),
+    Check(
+        "nat-ports", "no ports of NAT are nearly used up", ("flows",), failures.nat_ports,
+        {"warn": PRESSED, "crit": FAILING, "crit_whole": FAILING_WHOLE},
+    ),
     # one failure is a connection that somebody misses; one each second is an outage
     Check(
         "insert-failed", "no connection failed for lack of a port", ("counters",),
