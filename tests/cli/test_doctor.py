@@ -85,6 +85,13 @@ def test_bad_words_are_one_line(words: list[str], message: str) -> None:
     refused("doctor", *words, message=message)
 
 
+def test_options_that_a_plugin_does_not_heed_are_refused() -> None:
+    for words in (["-o", "json"], ["--all"]):
+        done = ours("doctor", "--check", *words)
+        message = f"doctor: --check prints one line: {words[0]} has no meaning with it"
+        assert (done.rc, done.out) == (3, f"CONNTRACK UNKNOWN - {message}\n")
+
+
 def test_what_was_saved_is_examined_later(tmp_path: Path) -> None:
     fill(3)
     seen, anonymous = str(tmp_path / "seen"), str(tmp_path / "anonymous")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..cli.console import UsageError, program
+from ..cli.console import UsageError, of_system, program
 from ..cli.option_values import seconds
 from ..errors import ConntrackError, RequestError
 from ..escape import meant, shown
@@ -61,6 +61,8 @@ def main(out: Output, words: list[str]) -> int:
         said = error.message
     except ConntrackError as error:
         said = str(error)
+    except OSError as error:
+        said = of_system(error)
     out.write(plugin_line("UNKNOWN", said).encode())
     return 3
 
@@ -73,6 +75,8 @@ def _run(out: Output, words: list[str]) -> int:
     form = given.get("-o", "text")
     if form not in ("text", "json"):
         raise UsageError(f"doctor: unknown format `{form}': text or json")
+    if "--check" in given and (lone := given.keys() & {"-o", "--all"}):
+        raise UsageError(f"doctor: --check prints one line: {min(lone)} has no meaning with it")
     wanted = seconds(given.get("--for", str(_SECONDS)), _LONGEST, "--for")
     if codes:
         _check_codes(codes)
