@@ -23,7 +23,7 @@ from .ctool import environment, normalise
 from .traffic import TIMEOUT
 
 PROGRAMS = ROOT / "docs/programs"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 _BLOCK = re.compile(r"^(?:```|<!-- )(python|console|json)\n(.*?)^(?:```|-->)$", re.M | re.S)
 _SNIPPET = "--8<--"
