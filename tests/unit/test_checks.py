@@ -251,6 +251,17 @@ def test_failures_of_two_pairs_are_said_to_be_of_both() -> None:
     assert bad(two) == {"nat-ports": "crit"}
 
 
+def test_failures_below_a_limit_name_what_is_held_most_of_the_ports_of_several_rules() -> None:
+    rules = (*RANGE, NatRange("203.0.113.7/32", None, (5040, 5099)))
+    failed = look(flows=translated(50), nat=rules, moved={"insert_failed": 10, "drop": 10})
+    assert bad(failed) == {"insert-failed": "crit"}
+    assert of("insert-failed", failed).evidence[1] == (
+        "Most of a range: 203.0.113.7 -> 198.51.100.9:443/tcp holds 50 of 100 ports (50 %) of all"
+        " its rules"
+    )
+    assert len(of("insert-failed", failed._replace(flows=translated(24))).evidence) == 1
+
+
 def test_a_capacity_that_no_rule_shows_is_assumed_and_only_failures_make_it_serious() -> None:
     hidden = translated(62_102, reply_dport=range(1024, 1024 + 62_102))
     calm = look(flows=hidden, nat=(NatRange(source="xt"),), maximum=1 << 20, buckets=1 << 20)

@@ -19,6 +19,8 @@ PRESSED = 80.0
 #: percent from which searches fail: in 64,512 ports 2 % of them at 93, 24 % at 98; ranges that are
 #: searched whole fail when nothing is left
 FAILING, FAILING_WHOLE = 90.0, 100.0
+#: percent of a range that may be all that one of several rules for its address allows
+_QUARTER = 25.0
 #: percent of its maximum from which a table counts as full while packets are dropped
 FULL = 95.0
 
@@ -71,10 +73,17 @@ class Examination:
     @cached_property
     def pressed(self) -> list[Pressure]:
         """Return the ranges of ports that are nearly used up, if only by flows that end."""
+        return self._ranges(PRESSED)
+
+    def fullest(self) -> Pressure | None:
+        """Return the range of ports that is held most, None if none of them is by a quarter."""
+        return next(iter(self._ranges(_QUARTER)), None)
+
+    def _ranges(self, share: float) -> list[Pressure]:
         snapshot = self.snapshot
         if snapshot.flows is None:
             return []
-        return port_pressure(snapshot.flows, snapshot.nat, share=PRESSED, kernel=snapshot.kernel)
+        return port_pressure(snapshot.flows, snapshot.nat, share=share, kernel=snapshot.kernel)
 
     @cached_property
     def exhausted(self) -> list[Pressure]:

@@ -37,9 +37,7 @@ def nat_ports(examination: Examination, thresholds: Thresholds) -> Iterator[Find
         severity: Severity = "crit" if exhausted else "warn"
         if not exhausted and (pressure.assumed or pressure.share < PRESSED):
             severity = "ok"
-        lines = [
-            f"holds {pressure.held:,} of {pressure.capacity:,} ports ({int(pressure.share)} %)"
-        ]
+        lines = [_holds(pressure)]
         causes = [_failed(examination)] if exhausted else []
         if pressure.client:
             part = 100 * pressure.client_held / pressure.held
@@ -57,6 +55,10 @@ def nat_ports(examination: Examination, thresholds: Thresholds) -> Iterator[Find
         advice = "" if severity == "ok" else _advice(pressure)
         yield Finding("nat-ports", severity, _subject(pressure), pressure.held, pressure.capacity,
                       tuple(lines), advice)  # fmt: skip
+
+
+def _holds(pressure: Pressure) -> str:
+    return f"holds {pressure.held:,} of {pressure.capacity:,} ports ({int(pressure.share)} %)"
 
 
 def _failed(examination: Examination) -> str:
@@ -105,12 +107,17 @@ def insert_failed(examination: Examination, thresholds: Thresholds) -> Iterator[
         text = f"{failures.ports:,} {examination.during}, for lack of ports: see nat-ports"
         yield Finding("insert-failed", "ok", "", failures.ports, None, (text,))
     elif failures.ports:
-        yield _counted(
+        finding = _counted(
             "insert-failed", failures.ports, examination, thresholds,
             f"{failures.ports:,} new connections failed {examination.during}: no free port for NAT,"
             " or two packets began the same connection",
             "Look for a rule that translates to few ports or one address (nft list ruleset)",
         )  # fmt: skip
+        fullest = examination.fullest()
+        if fullest is not None:
+            line = f"Most of a range: {_subject(fullest)} {_holds(fullest)} of all its rules"
+            finding = finding._replace(evidence=(*finding.evidence, line))
+        yield finding
 
 
 def chain_too_long(examination: Examination, thresholds: Thresholds) -> Iterator[Finding]:
