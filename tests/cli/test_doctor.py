@@ -12,7 +12,8 @@ import pytest
 
 from pyconntrack import Conntrack
 from pyconntrack.doctor import snapshot
-from support.ctool import ours
+from support import terminal
+from support.ctool import ours, ours_argv
 from support.entries import fill
 from support.netns import Namespace, fresh_netns
 
@@ -133,3 +134,12 @@ def test_another_namespace_is_looked_at(netns: Namespace) -> None:
     assert (done.rc, done.err) == (3, "")
     said = "CONNTRACK UNKNOWN - --netns: there is no network namespace `nowhere'"
     assert done.out.startswith(said)
+
+
+def test_a_terminal_shows_that_it_looks_until_it_has_looked() -> None:
+    code, shown = terminal.run([*ours_argv(), "doctor", "--for", "1", "table-full"])
+    assert code == 0
+    assert shown.startswith("looking for 1 s ...\r\x1b[K")
+    assert "looked at for 1." in shown
+    code, shown = terminal.run([*ours_argv(), "doctor", "--for", "0", "table-full"])
+    assert "looking" not in shown

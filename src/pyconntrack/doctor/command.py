@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..cli.console import UsageError, of_system, program
+from ..cli.console import UsageError, of_system, program, say
 from ..cli.option_values import seconds
 from ..errors import ConntrackError, RequestError
 from ..escape import meant, shown
@@ -150,11 +150,15 @@ def _look(given: dict[str, str], wanted: int) -> Snapshot:
         from ..cli.main import enter
 
         enter(given["--netns"])
+    waiting = wanted > 0 and "--check" not in given and os.isatty(2)
+    if waiting:
+        say(f"looking for {wanted} s ...")
     try:
         with Conntrack() as ct:
             return look(ct, wanted, _prepare)
-    except RequestError as error:
-        raise UsageError(f"doctor: {error}") from None
+    finally:
+        if waiting:
+            say("\r\x1b[K")
 
 
 def _prepare() -> None:

@@ -84,6 +84,7 @@ class _Look:
         sysctls: dict[str, int] = self._there("sysctls", _sysctls, {})
         ruleset = self._there("nat", _ruleset, None)
         expectations: dict[str, int] = self._read("expectations", self._expectations, {})
+        holders = proc.holders(rows)
         system = os.uname()
         name = self._there("netns", _namespace, "")
         modules = _modules()
@@ -97,7 +98,7 @@ class _Look:
             elapsed = time.monotonic() - begin
             later, count_later, maximum = self._counted()
             rows_later = self._there("listeners", self._sockets, [])
-        listeners = _listeners(rows, rows_later)
+        listeners = _listeners(rows, rows_later, holders)
         if "nat" in self.unknown:
             self.unknown["needed_by"] = self.unknown["nat"]
         begin = time.monotonic()
@@ -201,10 +202,15 @@ def _groups(row: proc.Row) -> tuple[str, ...]:
     return tuple(name for bit, name in enumerate(_GROUPS) if row.groups >> bit & 1)
 
 
-def _listeners(before: list[proc.Row], after: list[proc.Row]) -> tuple[Listener, ...]:
-    """Return the sockets of the second reading; what they lost before they came is 0."""
+def _listeners(
+    before: list[proc.Row], after: list[proc.Row], holders: dict[int, tuple[int, bytes]]
+) -> tuple[Listener, ...]:
+    """Return the sockets of the second reading; what they lost before they came is 0.
+
+    ``holders``: the processes of the first ones, which are looked for while time is free.
+    """
     drops = {row.inode: row.drops for row in before}
-    holders = proc.holders(after)
+    holders = holders | proc.holders([row for row in after if row.inode not in drops])
     found = []
     for row in after:
         pid, name = holders.get(row.inode, (0, b""))
