@@ -93,8 +93,10 @@ def test_options_that_a_plugin_does_not_heed_are_refused() -> None:
         assert (done.rc, done.out) == (3, f"CONNTRACK UNKNOWN - {message}\n")
 
 
-def test_what_was_saved_is_examined_later(tmp_path: Path) -> None:
-    fill(3)
+@pytest.mark.parametrize("count", [0, 3])
+def test_what_was_saved_is_examined_later(tmp_path: Path, count: int) -> None:
+    if count:
+        fill(count)
     seen, anonymous = str(tmp_path / "seen"), str(tmp_path / "anonymous")
     first = ours("doctor", "--for", "0", "--save", seen)
     again = ours("doctor", "--load", seen, "--save", anonymous, "--anonymize")

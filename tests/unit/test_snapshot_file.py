@@ -68,9 +68,9 @@ def written(path: Path, seen: Snapshot) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_file_brings_back_what_was_seen(tmp_path: Path, seed: int) -> None:
-    seen = SEEN._replace(flows=table(seed))
+@pytest.mark.parametrize(("seed", "count"), [(seed, 40) for seed in range(8)] + [(1, 1), (0, 0)])
+def test_a_file_brings_back_what_was_seen(tmp_path: Path, seed: int, count: int) -> None:
+    seen = SEEN._replace(flows=table(seed, count))
     save(seen, tmp_path / "seen")
     assert same(load(tmp_path / "seen"), seen)
     assert os.stat(tmp_path / "seen").st_mode & 0o777 == 0o600
@@ -216,6 +216,12 @@ def test_replaced_addresses_agree_in_as_many_bits(pair: tuple[bytes, bytes], bit
         int.from_bytes(anonymous_address(each.to_bytes(size // 8), key)) for each in (first, second)
     ]
     assert (replaced[0] ^ replaced[1]).bit_length() == (first ^ second).bit_length()
+
+
+def test_an_empty_table_can_be_made_anonymous() -> None:
+    found = anonymize(SEEN._replace(flows=table(0, 0)[:0])).flows
+    assert found is not None
+    assert len(found) == 0
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -125,7 +125,7 @@ def _member(document: object, name: str, kind: type[Any], where: str = "") -> An
 
 def _packed(array: npt.NDArray[Any]) -> str:
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    octets = little.view(np.uint8).reshape(len(array), -1)
+    octets = little.view(np.uint8).reshape(len(array), little[:1].nbytes or 1)
     return b64encode(compress(np.ascontiguousarray(octets.T).data, 1)).decode()
 
 
