@@ -147,3 +147,16 @@ def test_entries_give_way_in_a_full_table_and_only_the_table_is_blamed() -> None
         full = look(scene, faults.room_for_a_while)
     assert full.change("early_drop")
     assert {code for code, severity in bad(examine(full)).items()} == {"table-full", "unanswered"}
+
+
+@pytest.mark.soak
+def test_a_chain_that_is_too_long_is_told_apart_from_used_up_ports() -> None:
+    with gateway() as scene:
+        seen = look(scene, faults.long_chains)
+        findings = examine(seen)
+    assert scene.failed
+    assert seen.change("chain_toolong") == seen.change("insert_failed") == scene.failed
+    assert seen.change("drop") == 0
+    assert bad(findings) == {"chain-too-long": "crit"}
+    [found] = examine(seen, ["chain-too-long"])
+    assert found.value == scene.failed

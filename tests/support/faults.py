@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from pyconntrack import Conntrack, Expect, Flow, Stats, Tuple
+from pyconntrack import Conntrack, Expect, Filter, Flow, Stats, Tuple
 from pyconntrack.doctor import Finding, Snapshot, examine, snapshot
 
 from .ctool import ours
@@ -370,6 +370,57 @@ def racing_packets(scene: Scene) -> Iterator[None]:
             if sum(cpu.clash_resolve or 0 for cpu in ct.stats().cpus) > before:
                 return
     raise AssertionError("no two packets came at once")
+
+
+def colliding_hosts(scene: Scene) -> list[str]:
+    """Return addresses whose flows to themselves stand in a few chains, until one is too long.
+
+    The kernel hashes with a secret, but lists a table in the order of its chains.  So what is
+    listed between two entries of neighbouring chains is in these, and many tables are made and
+    listed to find enough of it.  The tuples of such a flow are equal, so it stands twice in one
+    chain.
+    """
+    most = int(sysctl("nf_conntrack_max")) - 1000
+    found: list[str] = []
+    with Conntrack() as ct:
+        for first in range(0, 100 * most, most):
+            ct.flush()
+            fresh = (host(number) for number in range(first, first + most))
+            done = ours("-R", "-", stdin="".join(map(_mirrored, (*found, *fresh))))
+            if done.rc:
+                assert "the hash chain is too long" in done.err
+                return found
+            listed = [str(each) for each in ct.table(columns=["orig_src"])["orig_src"]]
+            begin, end = (most // 2, most // 2 + 4)
+            if found:
+                begin, end = listed.index(found[0]), listed.index(found[-1])
+            found = listed[begin : end + 1]
+    raise AssertionError("no chain is too long")
+
+
+def _mirrored(address: str) -> str:
+    return (
+        f"-A -s {address} -d {address} -p udp --sport 7 --dport 7 -t 3600"
+        " -u ASSURED,SEEN_REPLY\n"
+    )  # fmt: skip
+
+
+def long_chains(scene: Scene) -> Iterator[None]:
+    """New flows of a few chains that are too long, whatever the number of buckets."""
+    hosts = colliding_hosts(scene)
+    system("ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
+    with Conntrack() as ct:
+        ct.flush()
+        ours("-R", "-", stdin="".join(map(_mirrored, hosts)))
+        yield
+        for address in hosts:
+            ct.delete_matching(Filter(orig_src=address))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.bind((address, 7))
+                try:
+                    sock.sendto(b"hello", (address, 7))
+                except PermissionError:
+                    scene.failed += 1
 
 
 class Growth:
