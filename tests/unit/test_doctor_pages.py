@@ -64,4 +64,4 @@ def test_a_page_names_the_thresholds_of_warnings(check: Check) -> None:
     meaning = page(check).partition("## How it looks")[0]
     for name, number in check.thresholds.items():
         if name.startswith(("warn", "crit")) and number != 1:
-            assert re.search(rf"(?<!\d){number}(?!\d)", meaning.replace(",", "")), (name, number)
+            assert re.search(rf"(?<!\d){number:g}(?!\d)", meaning.replace(",", "")), (name, number)
