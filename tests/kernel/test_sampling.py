@@ -11,7 +11,7 @@ import pytest
 
 from pyconntrack import Conntrack, DumpInterruptedError, PermissionDeniedError
 from pyconntrack.ctnetlink import constants as c
-from pyconntrack.doctor import sampling, snapshot
+from pyconntrack.doctor import examine, sampling, snapshot
 from pyconntrack.errors import kernel_error
 from pyconntrack.netlink.socket import Transport
 from support.entries import fill
@@ -129,3 +129,21 @@ def test_listeners_have_their_process(netns: Namespace) -> None:
     comm = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
     assert (listener.pid, listener.name) == (os.getpid(), comm)
     assert (listener.groups, listener.drops) == (("new", "exp_new"), (0, 0))
+
+
+def test_a_look_does_not_load_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any request of ctnetlink would have the kernel load connection tracking."""
+    Recording.sent = []
+    (tmp_path / "nf_tables").mkdir()
+    monkeypatch.setattr(sampling, "_SYS_MODULE", str(tmp_path))
+    monkeypatch.setattr(sampling, "_SYSCTLS", str(tmp_path / "absent"))
+    with Conntrack(transport=Recording) as ct:
+        seen = snapshot(ct, 5)
+    assert Recording.sent == []
+    assert seen.modules == ("nf_tables",)
+    assert set(seen.unknown.values()) == {"nf_conntrack is not loaded"}
+    findings = examine(seen)
+    assert [finding.code for finding in findings if finding.severity == "warn"] == ["no-module"]
+    assert "crit" not in {finding.severity for finding in findings}

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from pyconntrack import FlowTable, RequestError
 from pyconntrack.columnar.anonymous import anonymous_address
-from pyconntrack.doctor import Listener, NatRange, Snapshot, anonymize, load, save
+from pyconntrack.doctor import Listener, NatRange, Snapshot, anonymize, examine, load, save
+from pyconntrack.doctor.report import as_json, plugin, text
 from pyconntrack.doctor.sampling import COLUMNS
 from support.messages import batch
 
@@ -184,8 +185,8 @@ def test_damaged_files_give_a_snapshot_or_one_line(tmp_path: Path) -> None:
             copy[chance.randrange(len(copy))] = chance.randrange(256)
         damaged.append(bytes(copy))
     refused = []
-    for text in damaged:
-        path.write_bytes(text)
+    for content in damaged:
+        path.write_bytes(content)
         try:
             found = load(path)
         except RequestError as error:
@@ -258,3 +259,37 @@ def test_an_address_in_a_translated_network_stays_in_it() -> None:
         base = anonymous_address(whole.network_address.packed, key)
         other = ip_address(anonymous_address(ip_address(address).packed, key))
         assert other in ip_network((base, whole.prefixlen), strict=False)
+
+
+def test_odd_members_give_findings_or_one_line(tmp_path: Path) -> None:
+    """A member anywhere is replaced; what is still a snapshot can be examined and printed."""
+    whole = json.loads(written(tmp_path / "seen", SEEN._replace(flows=table(5), unknown={})))
+    chance = random.Random(7)
+    odd: list[Any] = [None, 0, 1, -1, 2**32, 2**63, 2**64, 1.5, "", "x", "0", [], {}, [1], [[]],
+                      {"cpu": 0}, {"a": 1}, True, "\ud800", "10.0.0.0/8", [0, 0]]  # fmt: skip
+    path = tmp_path / "odd"
+    examined = 0
+    for _ in range(200):
+        changed: Any = json.loads(json.dumps(whole))
+        place = changed
+        while True:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            if not keys:
+                break
+            key = chance.choice(keys)
+            if not isinstance(place[key], (dict, list)) or chance.random() < 0.2:
+                place[key] = chance.choice(odd)
+                break
+            place = place[key]
+        path.write_text(json.dumps(changed), encoding="ascii")
+        try:
+            found = load(path)
+        except RequestError:
+            continue
+        findings = examine(found)
+        examined += 1
+        text(found, findings, everything=True).encode()
+        as_json(found, findings).encode()
+        plugin(found, findings)[0].encode()
+        anonymize(found)
+    assert examined > 20

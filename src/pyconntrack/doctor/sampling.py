@@ -41,7 +41,11 @@ COLUMNS = (
 _TRIES = 3
 #: seconds that nft may take
 _PATIENCE = 10.0
-_SYSCTLS = "/proc/sys/net/netfilter"
+_SYSCTLS, _SYS_MODULE = "/proc/sys/net/netfilter", "/sys/module"
+#: what is unknown where the kernel does not track
+_TRACKED = (
+    "sysctls", "counters", "counts", "expectations", "listeners", "flows", "nat", "needed_by",
+)  # fmt: skip
 #: the names in /proc of counters that have others in netlink messages
 _OF_PROC = {
     "clashres": "clash_resolve", "icmp_error": "error", "chainlength": "chain_toolong",
@@ -77,6 +81,8 @@ class _Look:
 
     def take(self, seconds: float, meanwhile: Callable[[], object]) -> Snapshot:
         taken_at = time.time_ns()
+        if not _loaded():
+            return self._absent(taken_at)
         counters, count, maximum = self._counted()
         begin = time.monotonic()
         rows: list[proc.Row] = self._there("listeners", self._sockets, [])
@@ -124,6 +130,16 @@ class _Look:
             modules=modules,
             unknown=self.unknown,
         )
+
+    def _absent(self, taken_at: int) -> Snapshot:
+        """Return the snapshot of a kernel without connection tracking, with nothing requested."""
+        system = os.uname()
+        name = self._there("netns", _namespace, "")
+        self.unknown |= dict.fromkeys(_TRACKED, "nf_conntrack is not loaded")
+        return Snapshot(
+            host=system.nodename, kernel=system.release, netns=name, taken_at=taken_at,
+            needed_by=(), modules=_modules(), unknown=self.unknown,
+        )  # fmt: skip
 
     def _read(self, field: str, action: Callable[[], T], otherwise: T) -> T:
         """Return the result of ``action``; ``otherwise`` if it cannot be had, with the reason."""
@@ -240,12 +256,17 @@ def _namespace() -> str:
     return f"net:[{here.st_ino}]"
 
 
+def _loaded() -> bool:
+    """Return whether connection tracking is there; a request would load it."""
+    if os.path.exists(f"{_SYSCTLS}/nf_conntrack_max") or not os.path.isdir(_SYS_MODULE):
+        return True
+    return "nf_conntrack" in _modules()
+
+
 def _modules() -> tuple[str, ...]:
     """Return the names of netfilter's modules, also of those built in that have parameters."""
     try:
-        return tuple(
-            sorted(name for name in os.listdir("/sys/module") if name.startswith(_MODULES))
-        )
+        return tuple(sorted(name for name in os.listdir(_SYS_MODULE) if name.startswith(_MODULES)))
     except OSError:
         return ()
 
