@@ -239,6 +239,14 @@ def test_failures_are_named_by_the_pair_that_alone_is_at_its_limit() -> None:
     assert finding.advice == "Let the rule translate to more ports than 5000-5049"
 
 
+def test_a_rule_that_pins_one_port_is_an_alarm_only_if_connections_fail() -> None:
+    pinned = (NatRange("203.0.113.7/32", None, (5000, 5000)),)
+    assert bad(look(flows=translated(1), nat=pinned)) == {}
+    failed = {"insert_failed": 5, "drop": 5}
+    assert bad(look(flows=translated(1), nat=pinned, moved=failed)) == {"nat-ports": "crit"}
+    assert bad(look(flows=translated(2), nat=(NatRange("203.0.113.7/32", None, (5000, 5001)),)))
+
+
 def test_failures_of_two_pairs_are_said_to_be_of_both() -> None:
     two = look(
         flows=[translated(50), translated(50, "198.51.100.10")], nat=RANGE,

@@ -90,10 +90,10 @@ class Examination:
         """Return the ranges in which searches fail.
 
         Where they did and no range is that full, all that are nearly used up.  Where they did not,
-        none whose capacity is assumed.
+        none whose fill alone is no alarm.
         """
         failed = self.failures is not None and self.failures.ports > 0
-        full = [each for each in self.pressed if _fails(each) and (failed or not each.assumed)]
+        full = [each for each in self.pressed if _fails(each) and (failed or each.alarming)]
         return full or [each for each in self.pressed if failed and each.share >= PRESSED]
 
     @property

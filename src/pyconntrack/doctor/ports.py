@@ -66,6 +66,14 @@ class Pressure(NamedTuple):
         """Return the part of the ports that is held, in percent."""
         return 100 * self.held / self.capacity
 
+    @property
+    def alarming(self) -> bool:
+        """Return whether that all ports are held is an alarm though nothing failed.
+
+        It is not where the capacity is assumed, nor where a rule pins one port for one connection.
+        """
+        return not self.assumed and self.capacity > 1
+
 
 def port_pressure(
     flows: FlowTable, nat: Sequence[NatRange], *, share: float = 80.0, kernel: str = ""
