@@ -1,4 +1,8 @@
-"""Keep a copy of the table, and print its size now and then: ``mirror.py [SECONDS]``."""
+"""Keep a copy of the table, and print its size now and then: ``mirror.py [SECONDS]``.
+
+It needs ``sysctl -w net.netfilter.nf_conntrack_events=1``: with 2, the default, the kernel does not
+report the end of flows that began while nobody listened, and they would stay in the copy.
+"""
 
 import asyncio
 import signal

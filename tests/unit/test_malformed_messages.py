@@ -39,6 +39,9 @@ from pyconntrack.ctnetlink.layout import find
 from pyconntrack.ctnetlink.predicates import bind
 from pyconntrack.ctnetlink.requests import Request
 from pyconntrack.errors import ConntrackError, DecodeError, kernel_error
+from pyconntrack.formats import csv as csv_format
+from pyconntrack.formats import json as json_format
+from pyconntrack.formats import table_columns
 from pyconntrack.formats.registry import Writer
 from pyconntrack.formats.segments import compile_line
 from pyconntrack.model import Event, Expect, Flow, Tuple
@@ -144,8 +147,9 @@ HOSTILE = st.builds(hostile, st.integers(0, 2**40), expect=st.booleans())
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "FEW", request.param)
     monkeypatch.setattr(render, "FEW", request.param)
-    # how long a flow has lived depends on when one looks
-    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    # how long a flow has lived, and when an event came, depend on when one looks
+    for module in (time, csv_format, json_format, table_columns):
+        monkeypatch.setattr(module, "time_ns", lambda: 1_700_000_000_000_000_000)
 
 
 def padded(messages: list[bytes]) -> bytes:

@@ -105,7 +105,7 @@ def grouped(keys: Sequence[Column], count: int) -> tuple[Ints, Ints]:
         bits = min(max(len(rows).bit_length(), 4), _BITS)
         mixed = np.zeros(len(rows), np.uint64)
         for key in own:
-            mixed ^= key
+            mixed ^= key.astype(np.uint64, copy=False)  # a time may be negative
             mixed *= np.uint64(factor)
             mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(factor)
