@@ -46,7 +46,9 @@ def table() -> list[dict[str, Any]]:
     for row in rows:
         for name in ("id", "use"):
             del row[name]
-        row["timeout"] //= 100
+        row["timeout"] = round(
+            row["timeout"], -2
+        )  # some seconds have passed
     return sorted(rows, key=json.dumps)
 
 
