@@ -46,9 +46,7 @@ def table() -> list[dict[str, Any]]:
     for row in rows:
         for name in ("id", "use"):
             del row[name]
-        row["timeout"] = round(
-            row["timeout"], -2
-        )  # some seconds have passed
+        row["timeout"] = round(row["timeout"], -2)  # some seconds have passed
     return sorted(rows, key=json.dumps)
 
 
